@@ -1,0 +1,1 @@
+"""One model's lessons, every model's answers."""

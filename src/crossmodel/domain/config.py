@@ -1,0 +1,241 @@
+"""Configuration of the stages: the reference's names and defaults, checked when made.
+
+Each class refuses values out of range with an ``InvalidInputError`` that names the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from crossmodel.domain import checks
+from crossmodel.domain.models import ModelCapability
+from crossmodel.domain.period import utc_now
+
+DEFAULT_QUALITY_THRESHOLDS: Mapping[str, float] = {
+    "reasoning": 0.7,
+    "creativity": 0.6,
+    "analysis": 0.8,
+    "coding": 0.7,
+    "math": 0.8,
+    "language": 0.6,
+}
+"""The reference's bare defaults. They are shown, not enforced: see ``enforced_thresholds``."""
+
+BUDGETS = ("daily_budget", "monthly_budget")
+SIGNATURE_ALGORITHMS = ("RSA-2048", "Ed25519")
+
+
+def _check_thresholds(name: str, thresholds: Mapping[str, float]) -> None:
+    for capability, threshold in thresholds.items():
+        ModelCapability.parse(capability)
+        checks.unit_interval(f"{name}.{capability}", threshold)
+
+
+@dataclass(slots=True)
+class SelectionWeights:
+    """Weight of each term of the suitability score; not negative, and not all zero."""
+
+    capability_weight: float = 0.4
+    quality_weight: float = 0.3
+    cost_weight: float = 0.2
+    latency_weight: float = 0.1
+    complexity_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            checks.not_negative(name, getattr(self, name))
+
+
+@dataclass(slots=True)
+class CostOptimizationConfig:
+    """Budgets in USD: ``budget_constraints`` knows ``daily_budget`` and ``monthly_budget``.
+
+    ``cost_alert_threshold`` is the share of a budget, 0..1, at which the alert is raised.
+    """
+
+    enable_cost_optimization: bool = True
+    cost_weight_factor: float = 1.0
+    budget_constraints: dict[str, float] = field(default_factory=dict)
+    cost_alert_threshold: float = 0.9
+
+    def __post_init__(self) -> None:
+        checks.not_negative("cost_weight_factor", self.cost_weight_factor)
+        checks.unit_interval("cost_alert_threshold", self.cost_alert_threshold)
+        for name, budget in self.budget_constraints.items():
+            checks.one_of("budget_constraints", name, BUDGETS)
+            checks.not_negative(f"budget_constraints.{name}", budget)
+
+
+@dataclass(slots=True)
+class ModelSelectorConfig:
+    """Configuration of selection.
+
+    ``minimum_availability_threshold`` is 0..1. Histories keep ``performance_history_size`` entries
+    (per model, and for the list of selections).
+    """
+
+    weights: SelectionWeights = field(default_factory=SelectionWeights)
+    default_quality_thresholds: dict[str, float] = field(
+        default_factory=lambda: dict(DEFAULT_QUALITY_THRESHOLDS)
+    )
+    quality_thresholds: dict[str, float] = field(default_factory=dict)
+    model_specific_thresholds: dict[str, dict[str, float]] = field(default_factory=dict)
+    cost_optimization: CostOptimizationConfig = field(default_factory=CostOptimizationConfig)
+    minimum_availability_threshold: float = 0.8
+    max_alternatives: int = 3
+    enable_performance_tracking: bool = True
+    performance_history_size: int = 1000
+    version: str = "1.0.0"
+    created_at: datetime = field(default_factory=utc_now)
+
+    def __post_init__(self) -> None:
+        _check_thresholds("default_quality_thresholds", self.default_quality_thresholds)
+        _check_thresholds("quality_thresholds", self.quality_thresholds)
+        for model_id, thresholds in self.model_specific_thresholds.items():
+            _check_thresholds(f"model_specific_thresholds.{model_id}", thresholds)
+        checks.unit_interval("minimum_availability_threshold", self.minimum_availability_threshold)
+        checks.at_least("max_alternatives", self.max_alternatives, 0)
+        checks.at_least("performance_history_size", self.performance_history_size, 1)
+
+    def enforced_thresholds(self) -> dict[str, float]:
+        """The thresholds per capability that somebody wrote.
+
+        The bare defaults are left out, so that a selector without configuration chooses as the
+        reference does.
+        """
+        written = {
+            capability: threshold
+            for capability, threshold in self.default_quality_thresholds.items()
+            if DEFAULT_QUALITY_THRESHOLDS.get(capability) != threshold
+        }
+        return written | self.quality_thresholds
+
+
+@dataclass(slots=True)
+class ConfidenceConfig:
+    """Insights below ``minimum_confidence_threshold`` (0..1) are not returned."""
+
+    minimum_confidence_threshold: float = 0.0
+    enable_confidence_calibration: bool = False
+
+    def __post_init__(self) -> None:
+        checks.unit_interval("minimum_confidence_threshold", self.minimum_confidence_threshold)
+
+
+@dataclass(slots=True)
+class ValidationConfig:
+    """How strict validation is; strict refuses what lenient only remarks on."""
+
+    enable_validation: bool = True
+    strict_validation: bool = False
+    allow_personal_data: bool = False
+
+
+@dataclass(slots=True)
+class InsightExtractorConfig:
+    """Configuration of extraction.
+
+    ``similarity_threshold`` (0..1) is how alike two insights of the same numbers, negations and
+    identifiers must be to count as one. ``require_grounding`` drops what its source does not say.
+    """
+
+    confidence_config: ConfidenceConfig = field(default_factory=ConfidenceConfig)
+    validation_config: ValidationConfig = field(default_factory=ValidationConfig)
+    max_insights_per_extraction: int = 100
+    remove_duplicates: bool = True
+    sort_by_confidence: bool = True
+    similarity_threshold: float = 0.9
+    require_grounding: bool = True
+    include_invalid_insights: bool = False
+    include_validation_errors: bool = False
+    max_history_size: int = 1000
+
+    def __post_init__(self) -> None:
+        checks.at_least("max_insights_per_extraction", self.max_insights_per_extraction, 0)
+        checks.unit_interval("similarity_threshold", self.similarity_threshold)
+        checks.at_least("max_history_size", self.max_history_size, 1)
+
+
+@dataclass(slots=True)
+class QualityValidationConfig:
+    """Transfers whose quality is below ``minimum_quality_threshold`` (0..1) are refused."""
+
+    enable_quality_validation: bool = True
+    minimum_quality_threshold: float = 0.7
+
+    def __post_init__(self) -> None:
+        checks.unit_interval("minimum_quality_threshold", self.minimum_quality_threshold)
+
+
+@dataclass(slots=True)
+class TransferProtocolsConfig:
+    """Which protocol writes the context.
+
+    ``custom_protocols`` maps a name to a protocol object, or to its ``module:attribute`` path.
+    """
+
+    default_protocol: str = "standard"
+    custom_protocols: dict[str, Callable[..., Any] | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.text("default_protocol", self.default_protocol)
+
+
+@dataclass(slots=True)
+class InsightTransferConfig:
+    """Configuration of transfer.
+
+    ``token_budget`` is the most tokens that insights may take in one prompt;
+    ``max_insights`` is how many are considered for it.
+    """
+
+    quality_validation: QualityValidationConfig = field(default_factory=QualityValidationConfig)
+    transfer_protocols: TransferProtocolsConfig = field(default_factory=TransferProtocolsConfig)
+    token_budget: int = 1024
+    max_insights: int = 12
+
+    def __post_init__(self) -> None:
+        checks.at_least("token_budget", self.token_budget, 0)
+        checks.at_least("max_insights", self.max_insights, 0)
+
+
+@dataclass(slots=True)
+class ProvenanceTrackingConfig:
+    """How long the payloads behind the proofs are kept, in days."""
+
+    enable_provenance_tracking: bool = True
+    retention_period_days: int = 365
+
+    def __post_init__(self) -> None:
+        checks.at_least("retention_period_days", self.retention_period_days, 1)
+
+
+@dataclass(slots=True)
+class WitnessGenerationConfig:
+    """What signs the checkpoints, and how often.
+
+    ``RSA-2048`` signs with RSA-PSS and, on a second line that existing tools read, Ed25519;
+    ``Ed25519`` signs with that alone. A checkpoint is due after ``checkpoint_leaves`` records or
+    ``checkpoint_interval_ms`` milliseconds, whichever is first.
+    """
+
+    enable_witness_generation: bool = True
+    cryptographic_algorithm: str = "RSA-2048"
+    checkpoint_leaves: int = 64
+    checkpoint_interval_ms: int = 1000
+
+    def __post_init__(self) -> None:
+        checks.one_of("cryptographic_algorithm", self.cryptographic_algorithm, SIGNATURE_ALGORITHMS)
+        checks.at_least("checkpoint_leaves", self.checkpoint_leaves, 1)
+        checks.at_least("checkpoint_interval_ms", self.checkpoint_interval_ms, 0)
+
+
+@dataclass(slots=True)
+class CrossModelVIFConfig:
+    """Configuration of the witness."""
+
+    provenance_tracking: ProvenanceTrackingConfig = field(default_factory=ProvenanceTrackingConfig)
+    witness_generation: WitnessGenerationConfig = field(default_factory=WitnessGenerationConfig)

@@ -1,0 +1,91 @@
+"""What came of handing insights to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from crossmodel.domain import checks
+from crossmodel.domain.insight import Insight
+
+
+def utf8_bytes(text: str) -> int:
+    """A bound on tokens that never undercounts: no byte-level token is shorter than a byte."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTarget:
+    """A model that insights are handed to.
+
+    Attributes:
+        model_id: the model.
+        token_budget: most tokens that the insights may take.
+        protocol: name of the protocol to use; empty for the configured default.
+        follows_system_prompt: whether it heeds a system turn; if not, insights go before
+            the question.
+        count_tokens: the model's own count, or a bound that never undercounts.
+    """
+
+    model_id: str
+    token_budget: int = 1024
+    protocol: str = ""
+    follows_system_prompt: bool = True
+    count_tokens: Callable[[str], int] = utf8_bytes
+
+    def __post_init__(self) -> None:
+        checks.text("model_id", self.model_id)
+        checks.at_least("token_budget", self.token_budget, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedInsight:
+    """An insight that was not handed over, and why."""
+
+    insight: Insight
+    reason: str
+
+
+@dataclass(slots=True)
+class TransferResult:
+    """What was handed over.
+
+    Attributes:
+        success: whether anything was handed over, at the quality asked for.
+        transferred_insights: the insights whose content stands in ``context``.
+        transfer_quality_score: 0..1.
+        rejected: the others, each with its reason.
+        context: the text for the target model; empty when nothing is handed over.
+        tokens: how many of the target's tokens ``context`` has, at most.
+        latency_ms: time that preparing it took, in milliseconds.
+        error: what went wrong, when ``success`` is false.
+    """
+
+    success: bool
+    transferred_insights: list[Insight] = field(default_factory=list)
+    transfer_quality_score: float = 0.0
+    rejected: list[RejectedInsight] = field(default_factory=list)
+    context: str = ""
+    tokens: int = 0
+    latency_ms: float = 0.0
+    error: str | None = None
+    source_model: str = ""
+    target_model: str = ""
+    protocol: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; insights by id."""
+        return {
+            "success": self.success,
+            "transferred_insights": [insight.id for insight in self.transferred_insights],
+            "transfer_quality_score": self.transfer_quality_score,
+            "rejected": [{"id": r.insight.id, "reason": r.reason} for r in self.rejected],
+            "context": self.context,
+            "tokens": self.tokens,
+            "latency_ms": self.latency_ms,
+            "error": self.error,
+            "source_model": self.source_model,
+            "target_model": self.target_model,
+            "protocol": self.protocol,
+        }

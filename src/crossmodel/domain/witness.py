@@ -1,0 +1,92 @@
+"""What the log keeps, and what verification says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """A value that a statement commits to without showing it: ``SHA256(salt ‖ value)``.
+
+    ``salt`` is 32 random bytes; ``digest`` is the hash in hex.
+    """
+
+    digest: str
+    salt: bytes = field(repr=False)
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The exact bytes of an in-toto statement, and the hidden values that it commits to.
+
+    ``body`` is serialised once and never again: what is signed, stored and shown are these bytes.
+    """
+
+    payload_type: str
+    body: bytes
+    commitments: tuple[Commitment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLeaf:
+    """One record of the log. ``leaf_hash`` is the RFC 6962 hash of its DSSE encoding."""
+
+    index: int
+    payload_type: str
+    statement: bytes
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A signed head of the log: ``note`` is the C2SP signed note, exactly as signed."""
+
+    size: int
+    root: bytes
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationStep:
+    """One numbered step of a verification, and what came of it."""
+
+    number: int
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """What was checked, and the verdict.
+
+    ``verdict`` is ``"valid"``, ``"valid, completeness not checked"`` or ``"invalid"``. A report
+    over no record is never valid.
+    """
+
+    verdict: str
+    records: int
+    steps: tuple[VerificationStep, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing was refused."""
+        return self.verdict != "invalid"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "valid": self.is_valid,
+            "records": self.records,
+            "steps": [
+                {"number": s.number, "name": s.name, "passed": s.passed, "detail": s.detail}
+                for s in self.steps
+            ],
+            "details": dict(self.details),
+        }

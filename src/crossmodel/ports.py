@@ -1,0 +1,172 @@
+"""What the core asks of the outside world: small protocols that adapters and tests implement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.domain.insight import Insight
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.selection import Outcome
+from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
+
+Result = TypeVar("Result")
+
+NodeAt = tuple[int, int]
+"""Where a node of the Merkle tree stands: (level, index); leaves are level 0."""
+
+
+class Clock(Protocol):
+    """Tells the time in UTC."""
+
+    def __call__(self) -> datetime:
+        """The present moment."""
+        ...
+
+
+class TokenCounter(Protocol):
+    """Counts a text's tokens as one model does, or gives a bound that never undercounts."""
+
+    def __call__(self, text: str, /) -> int:
+        """How many tokens ``text`` has, at most."""
+        ...
+
+
+class Provider(Protocol):
+    """Somebody who runs models."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Answer, or raise a ``ProviderError``; never hangs past the row's time limit."""
+        ...
+
+    def token_counter(self, model: str) -> TokenCounter | None:
+        """The model's own tokenizer, if there is one here."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and memory; safe to call twice."""
+        ...
+
+
+class LogTransaction(Protocol):
+    """What the Merkle log reads and writes, all inside one transaction."""
+
+    def log_size(self) -> int:
+        """How many leaves there are."""
+        ...
+
+    def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
+        """Add leaves; their indexes must continue the log without a gap."""
+        ...
+
+    def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
+        """The leaves ``start <= index < stop``, in order, in bounded memory."""
+        ...
+
+    def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
+        """Keep the hashes of complete subtrees above level 0."""
+        ...
+
+    def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
+        """The hashes kept at these positions; level 0 gives leaf hashes."""
+        ...
+
+    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep a signed head; one of the same size and another root is refused."""
+        ...
+
+    def latest_checkpoint(self) -> SignedCheckpoint | None:
+        """The signed head of the largest size."""
+        ...
+
+    def put_commitments(self, commitments: Sequence[Commitment]) -> None:
+        """Keep salts and values, by digest."""
+        ...
+
+    def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:
+        """Those of the commitments that have not been erased."""
+        ...
+
+
+class Transaction(LogTransaction, Protocol):
+    """Everything that the store keeps. Every read and write of people's data names its tenant."""
+
+    def put_models(self, models: Sequence[ModelSpec]) -> None:
+        """Keep the rows, replacing those of the same id."""
+        ...
+
+    def add_selection(self, record: SelectionRecord) -> None:
+        """Keep one selection."""
+        ...
+
+    def get_selection(self, tenant: str, request_id: str) -> SelectionRecord | None:
+        """The selection made for that request."""
+        ...
+
+    def add_outcome(self, tenant: str, outcome: Outcome) -> None:
+        """Keep how an answer turned out."""
+        ...
+
+    def outcomes(self, tenant: str, request_id: str) -> list[Outcome]:
+        """All that was said of that answer, oldest first."""
+        ...
+
+    def add_source(self, source: SourceText) -> None:
+        """Keep a text that insights come from; again is no error."""
+        ...
+
+    def get_source(self, tenant: str, sha256: str) -> SourceText | None:
+        """The text of that hash."""
+        ...
+
+    def add_insights(self, tenant: str, insights: Sequence[Insight]) -> list[str]:
+        """Keep those insights that are new; returns their ids."""
+        ...
+
+    def get_insights(self, tenant: str, ids: Sequence[str]) -> list[Insight]:
+        """Those of the insights that there are, in the order asked for."""
+        ...
+
+    def list_insights(
+        self, tenant: str, *, limit: int = 50, offset: int = 0, insight_type: str | None = None
+    ) -> list[Insight]:
+        """Insights, newest first."""
+        ...
+
+    def count_insights(self, tenant: str) -> int:
+        """How many there are."""
+        ...
+
+    def search_insights(self, tenant: str, query: str, *, limit: int = 10) -> list[RankedInsight]:
+        """Insights that share words with ``query``, best first; any text is a valid query."""
+        ...
+
+    def add_transfer(self, record: TransferRecord) -> None:
+        """Keep one transfer."""
+        ...
+
+    def get_transfer(self, tenant: str, request_id: str) -> TransferRecord | None:
+        """The transfer made for that request."""
+        ...
+
+
+class Store(Protocol):
+    """Durable state. ``work`` runs off the event loop and must touch only its transaction."""
+
+    async def transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run ``work`` in one write transaction.
+
+        When this returns the changes are durable; when ``work`` raises nothing has changed.
+        """
+        ...
+
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run ``work`` on one consistent snapshot; writing in it is an error."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the files; safe to call twice."""
+        ...
