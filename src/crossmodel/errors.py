@@ -12,7 +12,8 @@
     ├── NotFoundError               (LookupError)  an id that nobody knows
     │   └── ModelNotFoundError
     ├── SelectionError
-    │   └── NoAvailableModelsError                 no model passes the hard filters
+    │   ├── NoAvailableModelsError                 no model passes the hard filters
+    │   └── BudgetExceededError                    the call could cost more than a budget has left
     ├── ProviderError                              a model could not answer
     │   ├── ProviderConnectionError                nothing came back
     │   ├── ProviderTimeoutError    (TimeoutError) no answer in time
@@ -32,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
+    "BudgetExceededError",
     "ConfigurationError",
     "CrossModelError",
     "InvalidExtractionPatternError",
@@ -132,6 +134,10 @@ class NoAvailableModelsError(SelectionError):
         details = f" ({'; '.join(shown)})" if shown else ""
         advice = f". Smallest relaxation that admits one: {relaxation}" if relaxation else ""
         super().__init__(f"{message}{details}{advice}")
+
+
+class BudgetExceededError(SelectionError):
+    """A call could cost more than one of the budgets has left; the message names the budget."""
 
 
 class ProviderError(CrossModelError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable
 from typing import TypeVar
@@ -65,3 +66,14 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
     if value not in options:
         raise InvalidInputError(f"{name} must be one of {', '.join(options)}, not {value!r}")
     return value
+
+
+def known_key(path: str, key: str, known: Iterable[str]) -> str:
+    """A key of a table whose keys are fixed; the error names the nearest of them."""
+    names = sorted(known)
+    if key not in names:
+        nearest = difflib.get_close_matches(key.lower(), names, n=1, cutoff=0.0)[0]
+        raise InvalidInputError(
+            f"{path}.{key} is unknown; did you mean {nearest!r}? (known: {', '.join(names)})"
+        )
+    return key

@@ -30,13 +30,13 @@ SIGNATURE_ALGORITHMS = ("RSA-2048", "Ed25519")
 
 def _check_thresholds(name: str, thresholds: Mapping[str, float]) -> None:
     for capability, threshold in thresholds.items():
-        ModelCapability.parse(capability)
+        checks.known_key(name, capability, ModelCapability)
         checks.unit_interval(f"{name}.{capability}", threshold)
 
 
 @dataclass(slots=True)
 class SelectionWeights:
-    """Weight of each term of the suitability score; not negative, and not all zero."""
+    """Weight of each term of the suitability score; finite and not negative."""
 
     capability_weight: float = 0.4
     quality_weight: float = 0.3
@@ -65,7 +65,7 @@ class CostOptimizationConfig:
         checks.not_negative("cost_weight_factor", self.cost_weight_factor)
         checks.unit_interval("cost_alert_threshold", self.cost_alert_threshold)
         for name, budget in self.budget_constraints.items():
-            checks.one_of("budget_constraints", name, BUDGETS)
+            checks.known_key("budget_constraints", name, BUDGETS)
             checks.not_negative(f"budget_constraints.{name}", budget)
 
 

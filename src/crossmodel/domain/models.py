@@ -131,8 +131,8 @@ class ModelSpec:
             checks.at_least("max_output_tokens", self.max_output_tokens, 1)
         scores: dict[str, float] = {}
         for name, score in self.capabilities.items():
-            capability = ModelCapability.parse(name)
-            scores[capability.value] = checks.unit_interval(f"capabilities.{name}", score)
+            checks.known_key("capabilities", name.lower(), ModelCapability)
+            scores[name.lower()] = checks.unit_interval(f"capabilities.{name}", score)
         object.__setattr__(self, "capabilities", scores)
         object.__setattr__(self, "name", self.name or self.id)
         if "text" not in self.modalities:

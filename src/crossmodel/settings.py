@@ -1,0 +1,386 @@
+"""Settings: a TOML file or a dictionary, overlaid by the environment, checked whole before use.
+
+A variable ``CROSSMODEL_SECTION__KEY`` overrides ``key`` of ``[section]``; deeper levels take more
+double underscores. Secrets never stand in settings: a key names the variable that holds it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from crossmodel.domain import checks
+from crossmodel.domain.config import (
+    CrossModelVIFConfig,
+    InsightExtractorConfig,
+    InsightTransferConfig,
+    ModelSelectorConfig,
+)
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.records import DEFAULT_TENANT
+from crossmodel.errors import ConfigurationError, InvalidInputError
+
+PREFIX: Final = "CROSSMODEL_"
+NESTING: Final = "__"
+
+PRODUCTION_CONFIG: Final[dict[str, Any]] = {
+    "model_selector": {
+        "weights": {
+            "capability_weight": 0.4,
+            "quality_weight": 0.3,
+            "cost_weight": 0.2,
+            "latency_weight": 0.1,
+        },
+        "quality_thresholds": {
+            "reasoning": 0.8,
+            "creativity": 0.7,
+            "analysis": 0.9,
+            "coding": 0.8,
+            "math": 0.9,
+            "language": 0.7,
+        },
+        "cost_optimization": {
+            "enable_cost_optimization": True,
+            "budget_constraints": {"daily_budget": 100.0, "monthly_budget": 3000.0},
+        },
+    },
+    "insight_extractor": {
+        "confidence_config": {
+            "minimum_confidence_threshold": 0.6,
+            "enable_confidence_calibration": True,
+        },
+        "validation_config": {"enable_validation": True, "strict_validation": True},
+        "max_insights_per_extraction": 50,
+        "remove_duplicates": True,
+    },
+    "insight_transfer": {
+        "quality_validation": {
+            "enable_quality_validation": True,
+            "minimum_quality_threshold": 0.7,
+        },
+        "transfer_protocols": {"default_protocol": "standard", "custom_protocols": {}},
+    },
+    "cross_model_vif": {
+        "provenance_tracking": {
+            "enable_provenance_tracking": True,
+            "retention_period_days": 365,
+        },
+        "witness_generation": {
+            "enable_witness_generation": True,
+            "cryptographic_algorithm": "RSA-2048",
+        },
+    },
+}
+"""The reference's production dictionary: :func:`load_settings` takes it as it stands."""
+
+DEVELOPMENT_CONFIG: Final[dict[str, Any]] = {
+    "model_selector": {
+        "weights": {
+            "capability_weight": 0.5,
+            "quality_weight": 0.3,
+            "cost_weight": 0.1,
+            "latency_weight": 0.1,
+        },
+        "quality_thresholds": {
+            "reasoning": 0.5,
+            "creativity": 0.5,
+            "analysis": 0.6,
+            "coding": 0.5,
+            "math": 0.6,
+            "language": 0.5,
+        },
+    },
+    "insight_extractor": {
+        "confidence_config": {
+            "minimum_confidence_threshold": 0.3,
+            "enable_confidence_calibration": False,
+        },
+        "validation_config": {"enable_validation": True, "strict_validation": False},
+        "max_insights_per_extraction": 100,
+        "remove_duplicates": False,
+    },
+}
+"""The reference's development dictionary: :func:`load_settings` takes it as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where the gateway listens: ``listen`` for clients, ``control`` for health and admin."""
+
+    listen: str = "127.0.0.1:8080"
+    control: str = "127.0.0.1:8081"
+
+    def __post_init__(self) -> None:
+        for name in ("listen", "control"):
+            host, _, port = getattr(self, name).rpartition(":")
+            if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+                raise InvalidInputError(f"{name} must be host:port, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where state lives: ``sqlite:///file.db`` (relative to the working folder) or PostgreSQL."""
+
+    url: str = "sqlite:///crossmodel.db"
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("sqlite:///", "postgresql://")):
+            raise InvalidInputError("url must start with sqlite:/// or postgresql://")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One place that runs models.
+
+    Attributes:
+        id: what models refer to.
+        kind: a row of the provider registry, such as openai, anthropic, local or fake.
+        base_url: the kind's own default if empty.
+        api_key_env: name of the variable that holds the key; the kind's own default if empty.
+        timeout_seconds: most seconds that one call may take, retries included.
+        model_path: for ``local``: a GGUF file, or ``smollm2`` for the installed weights.
+        threads: for ``local``: processor threads.
+    """
+
+    id: str
+    kind: str
+    base_url: str = ""
+    api_key_env: str = ""
+    timeout_seconds: float = 120.0
+    model_path: str = "smollm2"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        checks.text("id", self.id)
+        checks.text("kind", self.kind)
+        checks.limit("timeout_seconds", self.timeout_seconds)
+        checks.at_least("threads", self.threads, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """One client key: ``key_env`` names the variable that holds it; the store keeps its hash."""
+
+    name: str
+    key_env: str
+
+    def __post_init__(self) -> None:
+        checks.text("name", self.name)
+        checks.text("key_env", self.key_env)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How the loop runs.
+
+    Attributes:
+        tenant: whose insights are read and written.
+        teacher_quality: answers of models of at least this quality, 0..1, become insights.
+        max_output_tokens: most tokens of an answer when the caller sets no limit.
+    """
+
+    tenant: str = DEFAULT_TENANT
+    teacher_quality: float = 0.8
+    max_output_tokens: int = 1024
+
+    def __post_init__(self) -> None:
+        checks.text("tenant", self.tenant)
+        checks.unit_interval("teacher_quality", self.teacher_quality)
+        checks.at_least("max_output_tokens", self.max_output_tokens, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    """The log's name and keys.
+
+    ``origin`` names the log in every checkpoint. Keys are kept under ``key_dir``, encrypted when
+    the variable ``passphrase_env`` is set.
+    """
+
+    origin: str = "crossmodel.local/log"
+    key_dir: str = "crossmodel-keys"
+    passphrase_env: str = "CROSSMODEL_KEY_PASSPHRASE"  # noqa: S105 - a variable's name
+
+    def __post_init__(self) -> None:
+        checks.text("origin", self.origin)
+        checks.text("key_dir", self.key_dir)
+
+
+DEFAULT_PROVIDER: Final = ProviderSettings(id="local", kind="local")
+DEFAULT_MODEL: Final = ModelSpec(
+    id="smollm2",
+    provider="local",
+    quality=0.2,
+    latency_ms=1500.0,
+    context_window=4096,
+    follows_system_prompt=False,
+)
+"""What answers when nothing is configured: SmolLM2-135M-Instruct, free and on this machine."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=NESTING, extra="forbid", frozen=True
+    )
+
+    gateway: GatewaySettings = GatewaySettings()
+    store: StoreSettings = StoreSettings()
+    loop: LoopSettings = LoopSettings()
+    witness: WitnessSettings = WitnessSettings()
+    providers: tuple[ProviderSettings, ...] = (DEFAULT_PROVIDER,)
+    models: tuple[ModelSpec, ...] = (DEFAULT_MODEL,)
+    keys: tuple[KeySettings, ...] = ()
+    model_selector: ModelSelectorConfig = Field(default_factory=ModelSelectorConfig)
+    insight_extractor: InsightExtractorConfig = Field(default_factory=InsightExtractorConfig)
+    insight_transfer: InsightTransferConfig = Field(default_factory=InsightTransferConfig)
+    cross_model_vif: CrossModelVIFConfig = Field(default_factory=CrossModelVIFConfig)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - read by nobody: no surprises
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return env_settings, init_settings
+
+
+def load_settings(source: str | Path | Mapping[str, Any] | None = None) -> Settings:
+    """Settings from a TOML file, a dictionary, or (``None``) the defaults; then the environment.
+
+    Raises:
+        ConfigurationError: naming the key's path and, for an unknown key, the nearest known one.
+    """
+    data = _read(source)
+    if "providers" in data:  # the built-in model lives at the built-in provider
+        data.setdefault("models", ())
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**data)
+    except ValidationError as error:
+        raise _explain(error) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"a {PREFIX}… variable cannot be read: {error}") from None
+    _check_references(settings)
+    return settings
+
+
+def _read(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
+    if source is None:
+        return {}
+    if isinstance(source, Mapping):
+        if not all(isinstance(key, str) for key in source):
+            raise ConfigurationError("every key must be a string")
+        return dict(source)
+    path = Path(source)
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error.reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """A nested variable can only be meant for us; a plain one may be somebody's key."""
+    for variable in os.environ:
+        name = variable.upper()
+        if name.startswith(PREFIX) and NESTING in name.removeprefix(PREFIX):
+            section = name.removeprefix(PREFIX).split(NESTING)[0].lower()
+            if section not in Settings.model_fields:
+                raise ConfigurationError(
+                    f"unknown section {section!r}{_nearest(section, Settings.model_fields)}",
+                    path=variable,
+                )
+
+
+def _explain(error: ValidationError) -> ConfigurationError:
+    """The first problem in full, the paths of the others."""
+    problems = [_problem(detail) for detail in error.errors(include_url=False)]
+    path, message = problems[0]
+    others = ", ".join(dict.fromkeys(p for p, _ in problems[1:] if p != path))
+    return ConfigurationError(f"{message} (also wrong: {others})" if others else message, path=path)
+
+
+def _problem(detail: Any) -> tuple[str, str]:
+    location: tuple[int | str, ...] = detail["loc"]
+    kind = detail["type"]
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+        known = _known_keys(Settings, location[:-1])
+        return _dotted(location), f"unknown key{_nearest(str(location[-1]), known)}"
+    cause = detail.get("ctx", {}).get("error")
+    if kind == "value_error" and isinstance(cause, InvalidInputError):
+        field, _, rest = str(cause).partition(" ")
+        if field.partition(".")[0] in _known_keys(Settings, location):
+            return f"{_dotted(location)}.{field}", rest
+        return _dotted(location), str(cause)
+    return _dotted(location), str(detail["msg"])
+
+
+def _dotted(location: Iterable[int | str]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(key.lower(), names, n=1, cutoff=0.0)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _known_keys(root: Any, location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys that settings have at ``location``, read off the types."""
+    for part in location:
+        root = _type_of(root, part)
+    fields = typing.get_type_hints(root) if dataclasses.is_dataclass(root) else {}
+    return tuple(Settings.model_fields) if root is Settings else tuple(fields)
+
+
+def _type_of(parent: Any, part: int | str) -> Any:
+    if isinstance(part, int):
+        return typing.get_args(parent)[0]
+    if parent is Settings:
+        return Settings.model_fields[part].annotation
+    hint = typing.get_type_hints(parent).get(part) if dataclasses.is_dataclass(parent) else None
+    if isinstance(hint, types.UnionType):
+        return typing.get_args(hint)[0]
+    return hint
+
+
+def _check_references(settings: Settings) -> None:
+    for section in ("providers", "models"):
+        seen: set[str] = set()
+        for position, row in enumerate(getattr(settings, section)):
+            if row.id in seen:
+                raise ConfigurationError(
+                    f"{row.id!r} is there twice", path=f"{section}[{position}].id"
+                )
+            seen.add(row.id)
+    providers = {provider.id for provider in settings.providers}
+    for position, model in enumerate(settings.models):
+        if model.provider not in providers:
+            raise ConfigurationError(
+                f"there is no provider {model.provider!r}{_nearest(model.provider, providers)}",
+                path=f"models[{position}].provider",
+            )
