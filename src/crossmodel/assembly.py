@@ -1,0 +1,302 @@
+"""Settings become a running CrossModel: the only place that picks adapters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from crossmodel.domain.answer import Answer, Ask
+from crossmodel.domain.completion import Message
+from crossmodel.domain.insight import ExtractionResult, Insight
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.period import utc_now
+from crossmodel.domain.records import RankedInsight, SourceText
+from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.transfer import TransferTarget, utf8_bytes
+from crossmodel.domain.witness import VerificationReport
+from crossmodel.engine import Engine
+from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, NotFoundError
+from crossmodel.extraction import InsightExtractor
+from crossmodel.ports import Provider, Store
+from crossmodel.providers import create_provider
+from crossmodel.selection import ModelSelector
+from crossmodel.settings import ProviderSettings, Settings, load_settings
+from crossmodel.store import open_store
+from crossmodel.transfer import InsightTransfer
+from crossmodel.witness import CrossModelVIF, Ledger, load_or_create_keys
+
+CONTEXT_SHARE: Final = 4
+"""Insights may take at most one part in this many of a model's context window."""
+
+Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]
+"""What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
+
+
+class CrossModel:
+    """The whole loop behind one door.
+
+    Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
+    or nothing; everything is let go of on exit, after the last checkpoint is signed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._exit = AsyncExitStack()
+        self._engine: Engine | None = None
+
+    @classmethod
+    def open(cls, source: str | Path | Mapping[str, Any] | None = None) -> Self:
+        """A CrossModel over a settings file, a dictionary, or the built-in defaults (``None``).
+
+        Raises:
+            ConfigurationError: naming the key that is wrong; nothing has been opened then.
+        """
+        return cls(load_settings(source))
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
+            self._engine = await _build(self.settings, opening)
+            self._exit = opening.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._engine = None
+        await self._exit.__aexit__(kind, error, trace)
+
+    @property
+    def engine(self) -> Engine:
+        """The loop itself, with its stages and adapters."""
+        if self._engine is None:
+            raise CrossModelError("not open: use 'async with CrossModel.open(…) as cm'")
+        return self._engine
+
+    async def complete(
+        self,
+        prompt_or_messages: Conversation,
+        *,
+        task: TaskRequirement | str | Iterable[str] | None = None,
+        model: str | None = None,
+        tenant: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+    ) -> Answer:
+        """Answer a prompt or conversation with the best model for the task, and learn from it.
+
+        ``task`` may be a requirement or the names of the capabilities that are needed; ``model``
+        names a model instead.
+
+        Raises:
+            InvalidInputError: if there is nothing to answer, or a value is out of range.
+            SelectionError: if no model may answer.
+            ProviderError: if the model could not.
+        """
+        loop = self.settings.loop
+        ask = Ask(
+            messages=_messages(prompt_or_messages),
+            task=_requirement(task),
+            model=model,
+            tenant=tenant or loop.tenant,
+            max_tokens=loop.max_output_tokens if max_tokens is None else max_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+        return await self.engine.complete(ask)
+
+    def select(self, task: TaskRequirement | str | Iterable[str] | None = None) -> ModelSelection:
+        """The model that :meth:`complete` would ask, without asking it."""
+        return self.engine.select(Ask((Message("user", "-"),), _requirement(task)))
+
+    async def extract(
+        self, text: str, *, source_model: str, tenant: str | None = None, origin: str = ""
+    ) -> ExtractionResult:
+        """Extract, witness and keep the insights of an answer that was given elsewhere.
+
+        Raises:
+            InvalidInputError: if the text or the source model is empty.
+        """
+        return await self.engine.learn(
+            text, source_model, tenant=tenant or self.settings.loop.tenant, origin=origin
+        )
+
+    async def feedback(self, id: str, score: float, *, tenant: str | None = None) -> None:  # noqa: A002 - the public interface's name
+        """Say how good the answer ``id`` was: 0 is useless, 1 is perfect.
+
+        Raises:
+            InvalidInputError: if the score lies outside of 0..1.
+            NotFoundError: if there is no such answer.
+        """
+        await self.engine.feedback(tenant or self.settings.loop.tenant, id, score)
+
+    async def verify(
+        self,
+        *,
+        against: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> VerificationReport:
+        """Check every record of the log against its signed head and our own keys.
+
+        ``against`` is a checkpoint note that was kept elsewhere; only with one can truncation be
+        noticed. ``progress`` is told how many records of how many are done.
+        """
+        await self.engine.ledger.checkpoint(now=True)
+        vif = self.engine.ledger.vif
+        return await self.engine.store.read(
+            lambda tx: vif.verify_log(tx, against=against, progress=progress)
+        )
+
+    async def witness(self, leaf: int) -> bytes:
+        """The evidence file of one record of the log, which anyone can verify offline.
+
+        Raises:
+            WitnessError: if the log has no such record.
+        """
+        await self.engine.ledger.checkpoint(now=True)
+        vif = self.engine.ledger.vif
+        return await self.engine.store.read(lambda tx: vif.generate_witness(leaf, tx))
+
+    def trust_file(self) -> bytes:
+        """The public keys that verify this log: hand it to verifiers by a way that they trust."""
+        return self.engine.ledger.vif.trust_file()
+
+    def models(self) -> list[ModelSpec]:
+        """The configured models."""
+        return list(self.engine.models.values())
+
+    async def insights(
+        self, *, limit: int = 50, offset: int = 0, tenant: str | None = None
+    ) -> list[Insight]:
+        """Insights, newest first."""
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.store.read(
+            lambda tx: tx.list_insights(of, limit=limit, offset=offset)
+        )
+
+    async def search_insights(
+        self, query: str, *, limit: int = 10, tenant: str | None = None
+    ) -> list[RankedInsight]:
+        """Insights that share words with ``query``, best first."""
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.store.read(lambda tx: tx.search_insights(of, query, limit=limit))
+
+    async def insight(
+        self, insight_id: str, *, tenant: str | None = None
+    ) -> tuple[Insight, SourceText | None]:
+        """One insight, and the text that it was found in.
+
+        Raises:
+            NotFoundError: if there is no such insight.
+        """
+        of = tenant or self.settings.loop.tenant
+        found = await self.engine.store.read(lambda tx: tx.get_insights(of, [insight_id]))
+        if not found:
+            raise NotFoundError(f"there is no insight {insight_id!r}")
+        if not found[0].evidence:
+            return found[0], None
+        sha256 = found[0].evidence[0].source_sha256
+        return found[0], await self.engine.store.read(lambda tx: tx.get_source(of, sha256))
+
+
+def build_extractor(settings: Settings) -> InsightExtractor:
+    """The extractor alone, for work that needs no store and no models."""
+    return InsightExtractor(settings.insight_extractor)
+
+
+async def _build(settings: Settings, opening: AsyncExitStack) -> Engine:
+    """Open everything that the settings name; ``opening`` closes it again, in reverse order."""
+    providers: dict[str, Provider] = {}
+    for position, row in enumerate(settings.providers):
+        providers[row.id] = _provider(row, position)
+        opening.push_async_callback(providers[row.id].close)
+    store = await open_store(settings.store.url)
+    opening.push_async_callback(store.close)
+    passphrase = os.environ.get(settings.witness.passphrase_env) or None
+    keys = load_or_create_keys(Path(settings.witness.key_dir), passphrase=passphrase)
+    vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
+    ledger = Ledger(vif, store)
+    opening.push_async_callback(ledger.checkpoint, now=True)
+    await store.transact(lambda tx: tx.put_models(settings.models))
+    selector = ModelSelector(settings.model_selector)
+    await _restore_budgets(selector, store)
+    transfer = InsightTransfer(settings.insight_transfer)
+    for model in settings.models:
+        selector.register_model(model.profile())
+        transfer.register_target(_target(model, providers[model.provider], settings))
+    return Engine(
+        selector=selector,
+        transfer=transfer,
+        extractor=build_extractor(settings),
+        ledger=ledger,
+        store=store,
+        providers=providers,
+        models={model.id: model for model in settings.models},
+        teacher_quality=settings.loop.teacher_quality,
+    )
+
+
+def _provider(row: ProviderSettings, position: int) -> Provider:
+    api_key = os.environ.get(row.api_key_env, "") if row.api_key_env else ""
+    if row.api_key_env and not api_key:
+        raise ConfigurationError(
+            f"the environment variable {row.api_key_env} is not set",
+            path=f"providers[{position}].api_key_env",
+        )
+    return create_provider(
+        row.kind,
+        provider_id=row.id,
+        base_url=row.base_url,
+        api_key=api_key,
+        timeout_seconds=row.timeout_seconds,
+        model_path=row.model_path,
+        threads=row.threads,
+    )
+
+
+def _target(model: ModelSpec, provider: Provider, settings: Settings) -> TransferTarget:
+    budget = settings.insight_transfer.token_budget
+    return TransferTarget(
+        model_id=model.id,
+        token_budget=min(budget, model.context_window // CONTEXT_SHARE),
+        follows_system_prompt=model.follows_system_prompt,
+        count_tokens=provider.token_counter(model.name) or utf8_bytes,
+    )
+
+
+async def _restore_budgets(selector: ModelSelector, store: Store) -> None:
+    """Budgets go on where they stood when the process ended."""
+    now = utc_now()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for budget, since in (("daily_budget", today), ("monthly_budget", today.replace(day=1))):
+        spent = await store.read(lambda tx, since=since: tx.spent_usd(since))
+        selector.cost_optimizer.restore(budget, spent)
+
+
+def _messages(conversation: Conversation) -> tuple[Message, ...]:
+    if isinstance(conversation, str):
+        return (Message("user", conversation),)
+    turns = [conversation] if isinstance(conversation, Message | Mapping) else conversation
+    return tuple(_message(turn, position) for position, turn in enumerate(turns))
+
+
+def _message(turn: Message | Mapping[str, str], position: int) -> Message:
+    if isinstance(turn, Message):
+        return turn
+    try:
+        return Message(turn["role"], turn["content"])  # type: ignore[arg-type] - checked by Message
+    except (KeyError, TypeError):
+        raise InvalidInputError(f"messages[{position}] must have a role and a content") from None
+
+
+def _requirement(task: TaskRequirement | str | Iterable[str] | None) -> TaskRequirement | None:
+    if task is None or isinstance(task, TaskRequirement):
+        return task
+    return TaskRequirement([task] if isinstance(task, str) else list(task))  # type: ignore[list-item] - names become members

@@ -1,0 +1,58 @@
+"""The ``crossmodel`` command: its groups, and the one place where errors end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from crossmodel import __version__
+from crossmodel.cli import ask, demo, extract, insights, models, select, verify
+from crossmodel.cli.output import configure_logs, err, report
+from crossmodel.errors import CrossModelError
+
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
+
+app = typer.Typer(
+    name="crossmodel",
+    help="One model's lessons, every model's answers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("ask")(ask.ask)
+app.command("select")(select.select)
+app.command("extract")(extract.extract)
+app.command("verify")(verify.verify)
+app.add_typer(insights.app, name="insights")
+app.add_typer(models.app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"crossmodel {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def crossmodel(
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """One model's lessons, every model's answers."""
+
+
+def run() -> None:
+    """Run the command line; exits the process."""
+    configure_logs()
+    try:
+        app()
+    except CrossModelError as error:
+        sys.exit(report(error))
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,132 @@
+"""``crossmodel insights``: what has been learned, and from where."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from crossmodel.cli.output import (
+    ConfigOption,
+    JsonOption,
+    config_source,
+    out,
+    plain,
+    print_json,
+    print_table,
+    run_async,
+)
+from crossmodel.domain.insight import Insight, Span
+from crossmodel.domain.records import SourceText
+
+CONTEXT = 300
+"""Characters shown on either side of an insight's evidence."""
+
+app = typer.Typer(help="List, show and search what has been learned.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+    offset: Annotated[int, typer.Option(min=0)] = 0,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List insights, newest first."""
+    from crossmodel.assembly import CrossModel
+
+    async def work() -> list[Insight]:
+        async with CrossModel.open(config_source(config)) as cm:
+            return await cm.insights(limit=limit, offset=offset)
+
+    _print([(insight, None) for insight in run_async(work())], json)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="Words to look for.")],
+    limit: Annotated[int, typer.Option(min=1)] = 10,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Search insights, best match first."""
+    from crossmodel.assembly import CrossModel
+
+    async def work() -> list[tuple[Insight, float | None]]:
+        async with CrossModel.open(config_source(config)) as cm:
+            found = await cm.search_insights(query, limit=limit)
+            return [(hit.insight, hit.relevance) for hit in found]
+
+    _print(run_async(work()), json)
+
+
+@app.command()
+def show(
+    insight_id: Annotated[str, typer.Argument(metavar="ID")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one insight, with its evidence highlighted in its source."""
+    from crossmodel.assembly import CrossModel
+
+    async def work() -> tuple[Insight, SourceText | None]:
+        async with CrossModel.open(config_source(config)) as cm:
+            return await cm.insight(insight_id)
+
+    insight, source = run_async(work())
+    if json:
+        print_json(insight_dict(insight) | {"source": source.text if source else None})
+        return
+    print_table("Insight", ("field", "value"), insight_dict(insight).items())
+    if source is not None:
+        for evidence in insight.evidence:
+            out.rule(f"{evidence.start}..{evidence.end} of {evidence.source_sha256[:12]}")
+            out.print(highlighted(source.text, evidence.span))
+
+
+def highlighted(text: str, span: Span, context: int = CONTEXT) -> Text:
+    """The span, marked, with some of the text around it."""
+    before = plain(text[max(0, span.start - context) : span.start])
+    after = plain(text[span.end : span.end + context])
+    marked = plain(span.of(text))
+    marked.stylize("black on yellow")
+    return before + marked + after
+
+
+def insight_dict(insight: Insight) -> dict[str, Any]:
+    """Plain values, for JSON and tables."""
+    return {
+        "id": insight.id,
+        "type": str(insight.insight_type),
+        "kind": str(insight.kind),
+        "content": insight.content,
+        "scope": insight.scope,
+        "confidence": round(insight.confidence_score, 4),
+        "source_model": insight.source_model,
+        "validation_status": str(insight.validation_status),
+        "evidence": [{"start": e.start, "end": e.end} for e in insight.evidence],
+        "links": list(insight.links),
+    }
+
+
+def _print(found: list[tuple[Insight, float | None]], as_json: bool) -> None:
+    if as_json:
+        print_json([insight_dict(i) | {"relevance": relevance} for i, relevance in found])
+        return
+    if not found:
+        out.print("nothing found; crossmodel extract FILE learns from a model's answers")
+        return
+    print_table(
+        "Insights",
+        ("id", "kind", "insight", "confidence", "from"),
+        (
+            (i.id, i.kind, _shortened(i.content), f"{i.confidence_score:.2f}", i.source_model)
+            for i, _ in found
+        ),
+    )
+
+
+def _shortened(text: str, limit: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,123 @@
+"""What every command shares: where it prints, how it reports errors, what its exit codes mean.
+
+Exit codes: 0 done; 1 the answer is no (a proof refused, no model fits); 2 the command, the
+settings or the input is wrong; 3 a model or the store failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crossmodel.errors import (
+    ConfigurationError,
+    CrossModelError,
+    InvalidInputError,
+    MissingExtraError,
+    NotFoundError,
+    SelectionError,
+)
+
+OK: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+FAILED: Final = 3
+
+DEFAULT_CONFIG: Final = "crossmodel.toml"
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="CROSSMODEL_CONFIG",
+        help=f"Settings file; {DEFAULT_CONFIG} of this folder, if there is one.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def config_source(config: Path | None) -> Path | None:
+    """The settings file that was named, or the one that lies here."""
+    if config is None and Path(DEFAULT_CONFIG).is_file():
+        return Path(DEFAULT_CONFIG)
+    return config
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end."""
+    return asyncio.run(work)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def plain(text: object) -> Text:
+    """Text that is shown as it is: never markup, no control characters that drive a terminal."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    return Text(shown)
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """A table for people."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    out.print(table)
+
+
+def exit_code(error: CrossModelError) -> int:
+    """What a script should learn from an error."""
+    if isinstance(error, SelectionError):
+        return REFUSED
+    usage = (ConfigurationError, InvalidInputError, MissingExtraError, NotFoundError)
+    return USAGE if isinstance(error, usage) else FAILED
+
+
+def report(error: CrossModelError) -> int:
+    """Say what went wrong, and give the exit code for it."""
+    err.print(Text("error: ", style="bold red") + plain(error))
+    return exit_code(error)
+
+
+def configure_logs() -> None:
+    """Warnings go to standard error, in colour for people and plain for files."""
+    import structlog  # noqa: PLC0415 - 0.1 s that `--help` need not wait for
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso"),
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            ],
+        )
+    )
+    logger = logging.getLogger("crossmodel")
+    logger.addHandler(handler)
+    logger.setLevel(os.environ.get("CROSSMODEL_LOG_LEVEL", "WARNING").upper())

@@ -1,0 +1,154 @@
+"""The loop: select a model, hand it the insights that fit, ask it, extract, witness, store."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crossmodel.domain.answer import Answer, Ask, Turn
+from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.domain.insight import ExtractionResult, Insight
+from crossmodel.domain.models import ModelCapability, ModelSpec
+from crossmodel.domain.records import DEFAULT_TENANT, SourceText
+from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.transfer import TransferResult
+from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
+from crossmodel.extraction import InsightExtractor
+from crossmodel.ports import Provider, Store
+from crossmodel.selection import ModelSelector
+from crossmodel.transfer import InsightTransfer, search
+from crossmodel.witness import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs the loop over the stages and adapters that it is given.
+
+    Answers of models of at least ``teacher_quality`` become insights.
+    """
+
+    selector: ModelSelector
+    transfer: InsightTransfer
+    extractor: InsightExtractor
+    ledger: Ledger
+    store: Store
+    providers: Mapping[str, Provider]
+    models: Mapping[str, ModelSpec]
+    teacher_quality: float
+
+    async def complete(self, ask: Ask) -> Answer:
+        """Run the whole loop once."""
+        selection = self.select(ask)
+        turn = Turn(f"req_{uuid.uuid4().hex}", ask, selection, self.models[selection.model_id])
+        turn.transfer = await self.hand_over(ask, turn.model)
+        try:
+            turn.completion = await self._call(turn)
+        except ProviderError:
+            self.selector.record_outcome((await self.ledger.record_turn(turn)).outcome)
+            raise
+        turn.extraction = await self._extract(turn)
+        recorded = await self.ledger.record_turn(turn)
+        self.selector.record_outcome(recorded.outcome)
+        return Answer(
+            id=turn.id,
+            text=turn.completion.text,
+            model_id=turn.model.id,
+            served_model=turn.completion.model,
+            selection=selection,
+            transfer=turn.transfer,
+            extraction=turn.extraction,
+            usage=turn.completion.usage,
+            cost_usd=turn.cost_usd,
+            latency_ms=turn.completion.latency_ms,
+            leaves=recorded.leaves,
+        )
+
+    def select(self, ask: Ask) -> ModelSelection:
+        """The model that was asked for, or the best one for the task."""
+        task = ask.task or self._any_task()
+        if ask.model is None:
+            return self.selector.select_optimal_model(task)
+        if ask.model not in self.models:
+            known = ", ".join(sorted(self.models))
+            raise ModelNotFoundError(f"model not found: {ask.model!r} (known: {known})")
+        return ModelSelection(
+            ask.model, task, 1.0, selection_metadata={"selection_algorithm": "named"}
+        )
+
+    async def hand_over(self, ask: Ask, model: ModelSpec) -> TransferResult | None:
+        """The insights of better models that fit the question, packed; ``None`` if none do."""
+        limit = self.transfer.config.max_insights
+        found = await self.store.read(lambda tx: search(tx, ask.tenant, ask.question, limit))
+        candidates = [hit for hit in found if self._is_better(hit.insight, model)]
+        insights = self.transfer.select_insights(ask.question, candidates, model.id)
+        if not insights:
+            return None
+        sources = ",".join(sorted({insight.source_model for insight in insights}))
+        return await asyncio.to_thread(self.transfer.transfer_insights, sources, model.id, insights)
+
+    async def learn(
+        self, text: str, source_model: str, *, tenant: str = DEFAULT_TENANT, origin: str = ""
+    ) -> ExtractionResult:
+        """Extract, witness and keep the insights of an answer that was given elsewhere."""
+        result = await asyncio.to_thread(self.extractor.extract, text, source_model)
+        await self.ledger.record_insights(SourceText(text, source_model, tenant, origin), result)
+        return result
+
+    async def feedback(self, tenant: str, request_id: str, score: float) -> None:
+        """Keep what somebody thinks of an answer, 0..1, and let selection learn of it."""
+        outcome = await self.ledger.record_feedback(tenant, request_id, score)
+        if outcome.model_id in self.models:
+            self.selector.record_outcome(outcome)
+
+    async def _call(self, turn: Turn) -> Completion:
+        ask, model, messages = turn.ask, turn.model, turn.ask.messages
+        if turn.transfer is not None and turn.transfer.success:
+            messages = self.transfer.place(messages, turn.transfer, model.id)
+        count = self.transfer.target(model.id).count_tokens
+        prompt_tokens = sum(count(message.content) for message in messages)
+        budget = self.selector.cost_optimizer
+        reservation = budget.reserve(model.cost_usd(prompt_tokens, ask.max_tokens))
+        try:
+            turn.completion = await self.providers[model.provider].complete(
+                CompletionRequest(
+                    model=model.name,
+                    messages=messages,
+                    max_tokens=ask.max_tokens,
+                    temperature=ask.temperature,
+                    seed=ask.seed,
+                )
+            )
+        finally:
+            budget.settle(reservation, turn.cost_usd)
+        return turn.completion
+
+    async def _extract(self, turn: Turn) -> ExtractionResult | None:
+        completion = turn.completion
+        if completion is None or turn.model.quality < self.teacher_quality:
+            return None
+        if not completion.text.strip():
+            return None
+        given = (
+            [insight.content for insight in turn.transfer.transferred_insights]
+            if turn.transfer
+            else []
+        )
+        return await asyncio.to_thread(
+            self.extractor.extract, completion.text, turn.model.id, {"injected": given}
+        )
+
+    def _is_better(self, insight: Insight, model: ModelSpec) -> bool:
+        """Whether a better model than ``model`` said it; models that are not ours count as such."""
+        source = self.models.get(insight.source_model)
+        return source is None or source.quality > model.quality
+
+    def _any_task(self) -> TaskRequirement:
+        """What most of the models can do: the requirement of a caller who has none."""
+        profiles = self.selector.model_profiles.values()
+        counts = Counter(capability for profile in profiles for capability in profile.capabilities)
+        if not counts:
+            raise NoAvailableModelsError("no model is configured: add [[models]] to the settings")
+        return TaskRequirement([max(ModelCapability, key=lambda each: counts[each])])

@@ -1,0 +1,182 @@
+"""What happened, as rows and statements that become durable in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from crossmodel.domain import checks
+from crossmodel.domain.answer import Turn
+from crossmodel.domain.insight import ExtractionResult
+from crossmodel.domain.period import utc_now
+from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.selection import Outcome
+from crossmodel.domain.witness import Commitment, SignedCheckpoint, Statement
+from crossmodel.errors import NotFoundError
+from crossmodel.ports import Clock, LogTransaction, Store, Transaction
+from crossmodel.witness import statement
+from crossmodel.witness.vif import CrossModelVIF
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTurn:
+    """A turn as it was kept: its outcome, and where the log holds its statements."""
+
+    outcome: Outcome
+    leaves: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Keeps what the loop did. When a method returns, what it kept survives a crash."""
+
+    vif: CrossModelVIF
+    store: Store
+    clock: Clock = utc_now
+
+    async def record_turn(self, turn: Turn) -> RecordedTurn:
+        """Keep one turn of the loop, whole or failed."""
+        request = statement.commit(msgspec.json.encode(turn.ask.messages))
+        outcome = self._outcome(turn)
+        chosen = _selection_record(turn)
+        rejected = turn.selection.explain().rejected
+        statements = [statement.selection_statement(request, chosen, rejected=rejected)]
+        transferred = None
+        if turn.transfer is not None:
+            context = statement.commit(turn.transfer.context)
+            transferred = self._transfer_record(turn, context)
+            statements.append(statement.transfer_statement(request, context, transferred))
+        answer = statement.commit(turn.completion.text) if turn.completion else None
+        statements.append(statement.outcome_statement(outcome, request=request, answer=answer))
+        source = None
+        if turn.extraction is not None and turn.completion is not None:
+            source = SourceText(turn.completion.text, turn.model.id, turn.ask.tenant, turn.id)
+            statements += _insight_statements(source, turn.extraction)
+
+        def work(tx: Transaction) -> list[int]:
+            tx.add_selection(chosen)
+            if transferred is not None:
+                tx.add_transfer(transferred)
+            tx.add_outcome(turn.ask.tenant, outcome)
+            if source is not None and turn.extraction is not None:
+                _keep_insights(tx, source, turn.extraction)
+            return self._witness(tx, statements)
+
+        leaves = await self.store.transact(work)
+        await self.checkpoint()
+        return RecordedTurn(outcome, tuple(leaves))
+
+    async def record_insights(self, source: SourceText, result: ExtractionResult) -> None:
+        """Keep the insights of one source. Those that are there already are not witnessed again."""
+
+        def work(tx: Transaction) -> None:
+            new = set(_keep_insights(tx, source, result))
+            fresh = [insight for insight in result.insights if insight.id in new]
+            self._witness(tx, _insight_statements(source, replace(result, insights=fresh)))
+
+        await self.store.transact(work)
+        await self.checkpoint()
+
+    async def record_feedback(self, tenant: str, request_id: str, score: float) -> Outcome:
+        """Keep what somebody thinks of an answer: 0 is useless, 1 is perfect.
+
+        Raises:
+            InvalidInputError: if the score lies outside of 0..1.
+            NotFoundError: if the tenant has no such answer.
+        """
+        checks.unit_interval("score", score)
+
+        def work(tx: Transaction) -> Outcome:
+            record = tx.get_selection(tenant, request_id)
+            if record is None:
+                raise NotFoundError(f"there is no answer {request_id!r}")
+            outcome = Outcome(
+                request_id,
+                record.model_id,
+                success=True,
+                score=float(score),
+                recorded_at=self.clock(),
+                source="feedback",
+            )
+            tx.add_outcome(tenant, outcome)
+            self._witness(tx, [statement.outcome_statement(outcome)])
+            return outcome
+
+        outcome = await self.store.transact(work)
+        await self.checkpoint()
+        return outcome
+
+    async def checkpoint(self, *, now: bool = False) -> None:
+        """Sign the head of the log if that is due, or ``now``.
+
+        The head is read and signed after the records under it are durable, and kept afterwards.
+        """
+
+        def sign(tx: LogTransaction) -> SignedCheckpoint | None:
+            latest = tx.latest_checkpoint()
+            unsigned = tx.log_size() - (latest.size if latest else 0)
+            due = unsigned > 0 if now else self.vif.checkpoint_due(tx)
+            return self.vif.sign_checkpoint(tx) if due else None
+
+        signed = await self.store.read(sign)
+        if signed is not None:
+            kept = signed
+            await self.store.transact(lambda tx: tx.add_checkpoint(kept))
+
+    def _witness(self, tx: Transaction, statements: Sequence[Statement]) -> list[int]:
+        enabled = self.vif.config.witness_generation.enable_witness_generation
+        return self.vif.append(statements, tx) if enabled and statements else []
+
+    def _outcome(self, turn: Turn) -> Outcome:
+        return Outcome(
+            turn.id,
+            turn.model.id,
+            success=turn.completion is not None,
+            latency_ms=turn.completion.latency_ms if turn.completion else None,
+            cost_usd=turn.cost_usd,
+            recorded_at=self.clock(),
+        )
+
+    def _transfer_record(self, turn: Turn, context: Commitment) -> TransferRecord:
+        assert turn.transfer is not None
+        return TransferRecord(
+            request_id=turn.id,
+            tenant=turn.ask.tenant,
+            target_model=turn.model.id,
+            protocol=turn.transfer.protocol,
+            success=turn.transfer.success,
+            insight_ids=tuple(insight.id for insight in turn.transfer.transferred_insights),
+            quality_score=turn.transfer.transfer_quality_score,
+            tokens=turn.transfer.tokens,
+            context_digest=context.digest,
+            transferred_at=self.clock(),
+            error=turn.transfer.error,
+        )
+
+
+def _selection_record(turn: Turn) -> SelectionRecord:
+    requirement: dict[str, Any] = asdict(turn.selection.task_requirement)
+    return SelectionRecord(
+        request_id=turn.id,
+        tenant=turn.ask.tenant,
+        model_id=turn.selection.model_id,
+        suitability_score=turn.selection.suitability_score,
+        alternatives=tuple(turn.selection.alternative_models),
+        requirement={k: v for k, v in requirement.items() if v != float("inf")},
+        selected_at=turn.selection.selection_timestamp,
+        latency_ms=turn.selection.selection_latency_ms,
+    )
+
+
+def _insight_statements(source: SourceText, result: ExtractionResult) -> list[Statement]:
+    return [statement.insight_statement(insight) for insight in result.insights]
+
+
+def _keep_insights(tx: Transaction, source: SourceText, result: ExtractionResult) -> list[str]:
+    if not result.insights:
+        return []
+    tx.add_source(source)
+    return tx.add_insights(source.tenant, result.insights)

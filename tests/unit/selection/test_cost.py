@@ -1,0 +1,118 @@
+"""Budgets hold whatever the order of calls."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossmodel.domain.config import CostOptimizationConfig
+from crossmodel.errors import BudgetExceededError, InvalidInputError
+from crossmodel.selection import CostOptimizer
+
+
+class Calendar:
+    def __init__(self, *moment):
+        self.now = datetime(*moment, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+
+def optimizer(clock=None, on_alert=None, **budgets):
+    config = CostOptimizationConfig(budget_constraints=budgets)
+    return CostOptimizer(config, clock=clock or Calendar(2026, 1, 31, 23), on_alert=on_alert)
+
+
+def test_a_call_that_could_exceed_the_budget_is_refused_before_it_is_made():
+    made = optimizer(daily_budget=1.0)
+    made.reserve(0.75)
+    with pytest.raises(BudgetExceededError, match=r"daily_budget of 1 USD has 0\.25 USD left"):
+        made.reserve(0.5)
+    made.reserve(0.25)
+    assert made.committed("daily_budget") == 1.0
+
+
+def test_settling_gives_back_what_was_not_spent():
+    made = optimizer(daily_budget=1.0)
+    reservation = made.reserve(1.0)
+    made.settle(reservation, 0.25)
+    assert made.committed("daily_budget") == 0.25
+    with pytest.raises(InvalidInputError, match="settled already"):
+        made.settle(reservation, 0.0)
+
+
+def test_days_and_months_start_afresh():
+    clock = Calendar(2026, 1, 30, 23)
+    made = optimizer(clock, daily_budget=1.0, monthly_budget=1.5)
+    made.settle(made.reserve(1.0), 1.0)
+    clock.now = datetime(2026, 1, 31, tzinfo=UTC)
+    with pytest.raises(BudgetExceededError, match="monthly_budget"):
+        made.reserve(1.0)
+    assert made.committed("daily_budget") == 0.0
+    clock.now = datetime(2026, 2, 1, tzinfo=UTC)
+    made.reserve(1.0)
+
+
+def test_a_call_over_midnight_is_settled_in_the_day_it_was_reserved_in():
+    clock = Calendar(2026, 1, 31, 23)
+    made = optimizer(clock, daily_budget=1.0)
+    late = made.reserve(1.0)
+    clock.now = datetime(2026, 2, 1, tzinfo=UTC)
+    made.reserve(1.0)
+    made.settle(late, 0.5)
+    assert made.committed("daily_budget") == 1.0
+
+
+def test_the_alert_is_raised_once_per_crossing():
+    alerts = []
+    made = optimizer(on_alert=alerts.append, daily_budget=1.0)
+    first = made.reserve(0.9)
+    made.reserve(0.05)
+    assert [(a.budget, a.committed) for a in alerts] == [("daily_budget", 0.9)]
+    made.settle(first, 0.0)
+    made.reserve(0.9)
+    assert len(alerts) == 2
+
+
+def test_spending_survives_a_restart():
+    made = optimizer(daily_budget=1.0)
+    made.restore("daily_budget", 0.9)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(0.2)
+
+
+@pytest.mark.parametrize("amount", [-1, math.nan, math.inf, "1", True])
+def test_amounts_that_are_no_money_are_refused(amount):
+    made = optimizer(daily_budget=1.0)
+    with pytest.raises(InvalidInputError):
+        made.reserve(amount)
+    with pytest.raises(InvalidInputError):
+        made.settle(made.reserve(0.5), amount)
+    assert made.committed("daily_budget") == 0.5
+
+
+def test_without_budgets_everything_may_be_spent():
+    assert optimizer().reserve(1e9).periods == {}
+
+
+@given(calls=st.lists(st.tuples(st.floats(0, 0.5), st.floats(0, 1)), min_size=1, max_size=64))
+def test_concurrent_callers_never_overspend(calls):
+    made = optimizer(daily_budget=1.0)
+    spent = []
+
+    def call(amount, share):
+        try:
+            reservation = made.reserve(amount)
+        except BudgetExceededError:
+            return
+        made.settle(reservation, amount * share)
+        spent.append(amount * share)
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(call, *c) for c in calls]:
+            future.result()
+    assert math.fsum(spent) <= 1.0 + 1e-9
+    assert made.committed("daily_budget") == pytest.approx(math.fsum(spent))
