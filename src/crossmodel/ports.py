@@ -114,6 +114,10 @@ class Transaction(LogTransaction, Protocol):
         """All that was said of that answer, oldest first."""
         ...
 
+    def spent_usd(self, since: datetime) -> float:
+        """What all calls of all tenants since then did cost, in USD."""
+        ...
+
     def add_source(self, source: SourceText) -> None:
         """Keep a text that insights come from; again is no error."""
         ...

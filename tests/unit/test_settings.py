@@ -225,6 +225,6 @@ def test_any_dictionary_loads_whole_or_is_a_configuration_error(data):
     try:
         loaded = load_settings(data)
     except ConfigurationError as error:
-        assert str(error)  # noqa: PT017 - both outcomes are right
+        assert str(error)
     else:
         assert isinstance(loaded, Settings)

@@ -139,7 +139,7 @@ def test_a_capability_is_known_or_refused_by_name(name):
     try:
         assert ModelCapability.parse(name) in ModelCapability
     except InvalidInputError as error:
-        assert "reasoning" in str(error)  # noqa: PT017 - both outcomes are right
+        assert "reasoning" in str(error)
 
 
 def test_a_requirement_takes_names_and_keeps_unknown_ones_for_the_selector_to_refuse():

@@ -1,0 +1,44 @@
+"""Bringing a database's schema up to date; alembic is loaded only when there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from crossmodel.errors import StoreError
+
+HEAD: Final = "0001"
+"""The newest revision under ``migrations/versions``; a test holds it to alembic's own answer."""
+
+SCRIPTS: Final = Path(__file__).parent / "migrations"
+
+
+def migrate(connection: sa.Connection) -> None:
+    """Run the missing revisions inside the connection's transaction.
+
+    Raises:
+        StoreError: if a newer version of CrossModel has written the database.
+    """
+    current = _revision(connection)
+    if current == HEAD:
+        return
+    if current is not None and current > HEAD:
+        raise StoreError(
+            f"the store has schema {current}, newer than {HEAD} of this version: upgrade crossmodel"
+        )
+    from alembic import command  # noqa: PLC0415 - 0.35 s that most starts need not pay
+    from alembic.config import Config  # noqa: PLC0415 - likewise
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return version

@@ -1,0 +1,203 @@
+"""The tables. People's data leads with its tenant; times are microseconds since 1970 in UTC."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class ExactText(sa.TypeDecorator[str]):
+    """Text that comes back exactly: any NUL, CRLF or lone surrogate, on every database."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:  # noqa: ARG002 - the base class's signature
+        """Text as UTF-8."""
+        return None if value is None else value.encode("utf-8", "surrogatepass")
+
+    def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - the base class's signature
+        """UTF-8 as text."""
+        return None if value is None else value.decode("utf-8", "surrogatepass")
+
+
+class Json(sa.TypeDecorator[Any]):
+    """A JSON document as ASCII text; what JSON does not know is kept as its string."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str:  # noqa: ARG002 - the base class's signature
+        """A document as text."""
+        return json.dumps(value, default=str, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002 - the base class's signature
+        """Text as a document."""
+        return None if value is None else json.loads(value)
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """A moment in UTC, exact to the microsecond."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - the base class's signature
+        """A moment as microseconds."""
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
+        """Microseconds as a moment."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+Sequence_ = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""SQLite only counts up by itself in columns of type INTEGER."""
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("spec", Json, nullable=False),
+)
+
+selections = sa.Table(
+    "selections",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("model_id", sa.Text, nullable=False),
+    sa.Column("suitability_score", sa.Float, nullable=False),
+    sa.Column("alternatives", Json, nullable=False),
+    sa.Column("requirement", Json, nullable=False),
+    sa.Column("selected_at", Moment, nullable=False),
+    sa.Column("latency_ms", sa.Float, nullable=False),
+)
+
+outcomes = sa.Table(
+    "outcomes",
+    metadata,
+    sa.Column("seq", Sequence_, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("model_id", sa.Text, nullable=False),
+    sa.Column("success", sa.Boolean, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("latency_ms", sa.Float),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("recorded_at", Moment, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Index(None, "tenant", "request_id"),
+    sa.Index(None, "recorded_at"),
+)
+
+sources = sa.Table(
+    "sources",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("text", ExactText, nullable=False),
+    sa.Column("source_model", sa.Text, nullable=False),
+    sa.Column("origin", ExactText, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+insights = sa.Table(
+    "insights",
+    metadata,
+    sa.Column("seq", Sequence_, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("content", ExactText, nullable=False),
+    sa.Column("insight_type", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("scope", ExactText, nullable=False),
+    sa.Column("source_model", sa.Text, nullable=False),
+    sa.Column("confidence_score", sa.Float, nullable=False),
+    sa.Column("validation_status", sa.Text, nullable=False),
+    sa.Column("extraction_timestamp", Moment, nullable=False),
+    sa.Column("metadata", Json, nullable=False),
+    sa.UniqueConstraint("tenant", "id"),
+)
+
+insight_evidence = sa.Table(
+    "insight_evidence",
+    metadata,
+    sa.Column("insight_seq", sa.ForeignKey("insights.seq"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("end", sa.BigInteger, nullable=False),
+    sa.Column("source_sha256", sa.Text, nullable=False),
+)
+
+# An insight may name one that is not kept (a duplicate, say), so the target is no foreign key.
+insight_links = sa.Table(
+    "insight_links",
+    metadata,
+    sa.Column("insight_seq", sa.ForeignKey("insights.seq"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("target_id", sa.Text, nullable=False),
+)
+
+transfers = sa.Table(
+    "transfers",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("target_model", sa.Text, nullable=False),
+    sa.Column("protocol", sa.Text, nullable=False),
+    sa.Column("success", sa.Boolean, nullable=False),
+    sa.Column("insight_ids", Json, nullable=False),
+    sa.Column("quality_score", sa.Float, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("context_digest", sa.Text, nullable=False),
+    sa.Column("transferred_at", Moment, nullable=False),
+    sa.Column("error", ExactText),
+)
+
+log_leaves = sa.Table(
+    "log_leaves",
+    metadata,
+    sa.Column("index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("payload_type", sa.Text, nullable=False),
+    sa.Column("statement", sa.LargeBinary, nullable=False),
+    sa.Column("leaf_hash", sa.LargeBinary, nullable=False),
+)
+
+log_nodes = sa.Table(
+    "log_nodes",
+    metadata,
+    sa.Column("level", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("index", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("root", sa.LargeBinary, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+
+commitments = sa.Table(
+    "commitments",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)

@@ -1,0 +1,144 @@
+"""SQLite in WAL mode: one writer at a time, readers beside it, every commit synced to disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from crossmodel.errors import StoreError
+from crossmodel.ports import Transaction
+from crossmodel.store.migration import migrate
+from crossmodel.store.search import Fts5Index
+from crossmodel.store.transaction import SqlTransaction
+
+Result = TypeVar("Result")
+
+BUSY_SECONDS: Final = 30
+"""How long a writer waits for another process's transaction."""
+
+READERS: Final = 4
+"""Snapshots that can be read at once."""
+
+ADVICE: Final = {
+    "database is locked": "another process holds it for long; stop that one, or try again",
+    "disk is full": "free some space; nothing that was acknowledged is lost",
+    "file is not a database": "the path names some other file",
+    "readonly database": "make the file and its folder writable",
+    "unable to open database file": "the folder must exist and be writable",
+    "malformed": "restore the file from a backup",
+}
+"""What to do, by a piece of SQLite's message."""
+
+
+class SqliteStore:
+    """The port ``Store`` on one SQLite file, or in memory."""
+
+    def __init__(self, writer: sa.Engine, reader: sa.Engine, *, shared: bool) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._search = Fts5Index()
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="crossmodel-writer")
+        # an in-memory database lives in one connection, so its readers queue with its writer
+        self._reading = (
+            self._writing
+            if shared
+            else ThreadPoolExecutor(READERS, thread_name_prefix="crossmodel-reader")
+        )
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Open ``sqlite:///FILE`` or ``sqlite:///:memory:``, with its schema up to date.
+
+        Raises:
+            StoreError: if the file cannot be opened, is no store, or is newer than this version.
+        """
+        path = url.removeprefix("sqlite:///")
+        shared = path in {"", ":memory:"}
+        if not shared and not Path(path).parent.is_dir():
+            raise StoreError(f"cannot open {path}: its folder does not exist; create it first")
+        writer = _engine(url, "BEGIN IMMEDIATE", StaticPool)
+        reader = writer if shared else _engine(url, "BEGIN", QueuePool, query_only=True)
+        store = cls(writer, reader, shared=shared)
+        try:
+            await store._run(store._writing, store._prepare)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def transact(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run ``work`` in one write transaction; durable when this returns."""
+        return await self._run(self._writing, lambda: self._within(self._writer, work))
+
+    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+        """Run ``work`` on one consistent snapshot; writing in it is an error."""
+        return await self._run(self._reading, lambda: self._within(self._reader, work))
+
+    async def close(self) -> None:
+        """Let go of the file; safe to call twice."""
+
+        def stop() -> None:
+            for pool in {self._writing, self._reading}:
+                pool.shutdown(wait=True)
+            self._reader.dispose()
+            self._writer.dispose()
+
+        await asyncio.to_thread(stop)
+
+    def _prepare(self) -> None:
+        with _explained(), self._writer.begin() as connection:
+            migrate(connection)
+
+    def _within(self, engine: sa.Engine, work: Callable[[Transaction], Result]) -> Result:
+        with _explained(), engine.begin() as connection:
+            return work(SqlTransaction(connection, self._search))
+
+    @staticmethod
+    async def _run(pool: ThreadPoolExecutor, call: Callable[[], Result]) -> Result:
+        try:
+            future = pool.submit(call)
+        except RuntimeError:
+            raise StoreError("the store is closed") from None
+        return await asyncio.wrap_future(future)
+
+
+def _engine(url: str, begin: str, pool: type[sa.Pool], *, query_only: bool = False) -> sa.Engine:
+    options: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
+    # hide_parameters: errors must not show rows
+    engine = sa.create_engine(url, poolclass=pool, connect_args=options, hide_parameters=True)
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, not the driver
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if query_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """The database's errors as ours, with what to do and without what the rows held."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        message = str(error.orig)
+        advice = next((a for piece, a in ADVICE.items() if piece in message), "")
+        raise StoreError(f"SQLite says: {message}" + (f"; {advice}" if advice else "")) from None
+    except exc.SQLAlchemyError as error:
+        raise StoreError(f"the store refused this: {type(error).__name__}") from error

@@ -1,0 +1,310 @@
+"""The port ``Transaction`` over SQLAlchemy Core: what is the same on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from crossmodel.domain.insight import Evidence, Insight
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.selection import Outcome
+from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
+from crossmodel.errors import StoreError
+from crossmodel.ports import NodeAt
+from crossmodel.store import schema
+from crossmodel.store.search import SearchIndex
+
+CHUNK: Final = 500
+"""Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
+
+
+class SqlTransaction:
+    """One transaction. ``search`` is the database's own full-text index."""
+
+    def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
+        self._connection = connection
+        self._search = search
+
+    # models, selections, outcomes, transfers
+
+    def put_models(self, models: Sequence[ModelSpec]) -> None:
+        """Keep the rows, replacing those of the same id."""
+        if models:
+            ids = [model.id for model in models]
+            self._connection.execute(sa.delete(schema.models).where(schema.models.c.id.in_(ids)))
+            rows = [{"id": model.id, "spec": asdict(model)} for model in models]
+            self._connection.execute(sa.insert(schema.models), rows)
+
+    def add_selection(self, record: SelectionRecord) -> None:
+        """Keep one selection."""
+        self._connection.execute(sa.insert(schema.selections), asdict(record))
+
+    def get_selection(self, tenant: str, request_id: str) -> SelectionRecord | None:
+        """The selection made for that request."""
+        row = self._one(schema.selections, tenant=tenant, request_id=request_id)
+        if row is None:
+            return None
+        return SelectionRecord(**{**row, "alternatives": tuple(row["alternatives"])})
+
+    def add_outcome(self, tenant: str, outcome: Outcome) -> None:
+        """Keep how an answer turned out."""
+        self._connection.execute(sa.insert(schema.outcomes), {"tenant": tenant, **asdict(outcome)})
+
+    def outcomes(self, tenant: str, request_id: str) -> list[Outcome]:
+        """All that was said of that answer, oldest first."""
+        table = schema.outcomes
+        wanted = [table.c[name] for name in Outcome.__slots__]
+        rows = self._connection.execute(
+            sa.select(*wanted)
+            .where(table.c.tenant == tenant, table.c.request_id == request_id)
+            .order_by(table.c.seq)
+        )
+        return [Outcome(**row) for row in rows.mappings()]
+
+    def spent_usd(self, since: datetime) -> float:
+        """What all calls since then did cost, in USD."""
+        table = schema.outcomes
+        total = self._connection.scalar(
+            sa.select(sa.func.sum(table.c.cost_usd)).where(table.c.recorded_at >= since)
+        )
+        return float(total or 0.0)
+
+    def add_transfer(self, record: TransferRecord) -> None:
+        """Keep one transfer."""
+        self._connection.execute(sa.insert(schema.transfers), asdict(record))
+
+    def get_transfer(self, tenant: str, request_id: str) -> TransferRecord | None:
+        """The transfer made for that request."""
+        row = self._one(schema.transfers, tenant=tenant, request_id=request_id)
+        if row is None:
+            return None
+        return TransferRecord(**{**row, "insight_ids": tuple(row["insight_ids"])})
+
+    # sources and insights
+
+    def add_source(self, source: SourceText) -> None:
+        """Keep a text that insights come from; again is no error."""
+        if self._one(schema.sources, tenant=source.tenant, sha256=source.sha256) is None:
+            self._connection.execute(
+                sa.insert(schema.sources), {"sha256": source.sha256, **asdict(source)}
+            )
+
+    def get_source(self, tenant: str, sha256: str) -> SourceText | None:
+        """The text of that hash."""
+        row = self._one(schema.sources, tenant=tenant, sha256=sha256)
+        if row is None:
+            return None
+        return SourceText(**{name: row[name] for name in SourceText.__slots__})
+
+    def add_insights(self, tenant: str, insights: Sequence[Insight]) -> list[str]:
+        """Keep those insights that are new; returns their ids."""
+        known = self._known_ids(tenant, [insight.id for insight in insights])
+        fresh = {insight.id: insight for insight in insights if insight.id not in known}
+        if not fresh:
+            return []
+        last = self._connection.scalar(sa.select(sa.func.max(schema.insights.c.seq))) or 0
+        numbered = list(enumerate(fresh.values(), last + 1))
+        self._insert(schema.insights, (_insight_row(seq, tenant, i) for seq, i in numbered))
+        self._insert(
+            schema.insight_evidence,
+            (
+                {"insight_seq": seq, "position": position, **asdict(evidence)}
+                for seq, insight in numbered
+                for position, evidence in enumerate(insight.evidence)
+            ),
+        )
+        self._insert(
+            schema.insight_links,
+            (
+                {"insight_seq": seq, "position": position, "target_id": target}
+                for seq, insight in numbered
+                for position, target in enumerate(insight.links)
+            ),
+        )
+        self._search.add(self._connection, numbered)
+        return list(fresh)
+
+    def get_insights(self, tenant: str, ids: Sequence[str]) -> list[Insight]:
+        """Those of the insights that there are, in the order asked for."""
+        table = schema.insights
+        found = {}
+        for chunk in _chunks(list(dict.fromkeys(ids))):
+            query = sa.select(table).where(table.c.tenant == tenant, table.c.id.in_(chunk))
+            found.update({insight.id: insight for insight in self._load(query)})
+        return [found[insight_id] for insight_id in ids if insight_id in found]
+
+    def list_insights(
+        self, tenant: str, *, limit: int = 50, offset: int = 0, insight_type: str | None = None
+    ) -> list[Insight]:
+        """Insights, newest first."""
+        table = schema.insights
+        query = sa.select(table).where(table.c.tenant == tenant)
+        if insight_type is not None:
+            query = query.where(table.c.insight_type == insight_type)
+        return self._load(query.order_by(table.c.seq.desc()).limit(limit).offset(offset))
+
+    def count_insights(self, tenant: str) -> int:
+        """How many there are."""
+        table = schema.insights
+        count = sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
+        return self._connection.scalar(count) or 0
+
+    def search_insights(self, tenant: str, query: str, *, limit: int = 10) -> list[RankedInsight]:
+        """Insights that share words with ``query``, best first; any text is a valid query."""
+        ranked = self._search.find(self._connection, tenant, query, limit)
+        table = schema.insights
+        found = {}
+        for chunk in _chunks(list(ranked)):
+            rows = self._load_by_seq(sa.select(table).where(table.c.seq.in_(chunk)))
+            found.update(rows)
+        return [RankedInsight(found[seq], relevance) for seq, relevance in ranked.items()]
+
+    def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
+        table = schema.insights
+        known: set[str] = set()
+        for chunk in _chunks(ids):
+            query = sa.select(table.c.id).where(table.c.tenant == tenant, table.c.id.in_(chunk))
+            known.update(self._connection.scalars(query))
+        return known
+
+    def _load(self, query: sa.Select[Any]) -> list[Insight]:
+        return list(self._load_by_seq(query).values())
+
+    def _load_by_seq(self, query: sa.Select[Any]) -> dict[int, Insight]:
+        rows = {row["seq"]: row for row in self._connection.execute(query).mappings()}
+        evidence = self._children(schema.insight_evidence, rows)
+        links = self._children(schema.insight_links, rows)
+        return {
+            seq: Insight(
+                **{name: row[name] for name in Insight.__slots__ if name in row},
+                evidence=tuple(
+                    Evidence(e["start"], e["end"], e["source_sha256"])
+                    for e in evidence.get(seq, [])
+                ),
+                links=tuple(link["target_id"] for link in links.get(seq, [])),
+            )
+            for seq, row in rows.items()
+        }
+
+    def _children(
+        self, table: sa.Table, parents: Mapping[int, Any]
+    ) -> dict[int, list[Mapping[str, Any]]]:
+        children: dict[int, list[Mapping[str, Any]]] = {}
+        for chunk in _chunks(list(parents)):
+            query = (
+                sa.select(table)
+                .where(table.c.insight_seq.in_(chunk))
+                .order_by(table.c.insight_seq, table.c.position)
+            )
+            for row in self._connection.execute(query).mappings():
+                children.setdefault(row["insight_seq"], []).append(dict(row))
+        return children
+
+    # the log
+
+    def log_size(self) -> int:
+        """How many leaves there are."""
+        last = self._connection.scalar(sa.select(sa.func.max(schema.log_leaves.c.index)))
+        return 0 if last is None else last + 1
+
+    def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
+        """Add leaves; their indexes must continue the log without a gap."""
+        expected = self.log_size()
+        for position, leaf in enumerate(leaves, expected):
+            if leaf.index != position:
+                raise StoreError(f"the log's next leaf is {position}, not {leaf.index}")
+        self._insert(schema.log_leaves, (asdict(leaf) for leaf in leaves))
+
+    def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
+        """The leaves ``start <= index < stop``, in order, in bounded memory."""
+        table = schema.log_leaves
+        for first in range(start, stop, CHUNK):
+            query = (
+                sa.select(table)
+                .where(table.c.index >= first, table.c.index < min(first + CHUNK, stop))
+                .order_by(table.c.index)
+            )
+            for row in self._connection.execute(query).mappings():
+                yield LogLeaf(**row)
+
+    def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
+        """Keep the hashes of complete subtrees above level 0."""
+        self._insert(
+            schema.log_nodes,
+            (
+                {"level": level, "index": index, "hash": digest}
+                for (level, index), digest in nodes.items()
+            ),
+        )
+
+    def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
+        """The hashes kept at these positions; level 0 gives leaf hashes."""
+        found: dict[NodeAt, bytes] = {}
+        leaves, nodes = schema.log_leaves, schema.log_nodes
+        for chunk in _chunks([index for level, index in positions if level == 0]):
+            leaf_query = sa.select(leaves.c.index, leaves.c.leaf_hash)
+            leaf_rows = self._connection.execute(leaf_query.where(leaves.c.index.in_(chunk)))
+            found.update({(0, index): digest for index, digest in leaf_rows})
+        for above in _chunks([position for position in positions if position[0] > 0]):
+            at = sa.tuple_(nodes.c.level, nodes.c.index).in_(above)
+            rows = self._connection.execute(sa.select(nodes).where(at))
+            found.update({(level, index): digest for level, index, digest in rows})
+        return found
+
+    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep a signed head; one of the same size and another root is refused."""
+        row = self._one(schema.checkpoints, size=checkpoint.size)
+        if row is None:
+            self._connection.execute(sa.insert(schema.checkpoints), asdict(checkpoint))
+        elif row["root"] != checkpoint.root:
+            raise StoreError(
+                f"there is a checkpoint of size {checkpoint.size} with another root: the log has "
+                "forked; keep both files and find out who wrote the other"
+            )
+
+    def latest_checkpoint(self) -> SignedCheckpoint | None:
+        """The signed head of the largest size."""
+        table = schema.checkpoints
+        newest = sa.select(table).order_by(table.c.size.desc()).limit(1)
+        row = self._connection.execute(newest).mappings().first()
+        return None if row is None else SignedCheckpoint(**row)
+
+    def put_commitments(self, commitments: Sequence[Commitment]) -> None:
+        """Keep salts and values, by digest."""
+        digests = [commitment.digest for commitment in commitments]
+        fresh = {c.digest: c for c in commitments if c.digest not in self.get_commitments(digests)}
+        self._insert(schema.commitments, (asdict(commitment) for commitment in fresh.values()))
+
+    def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:
+        """Those of the commitments that have not been erased."""
+        table = schema.commitments
+        found: dict[str, Commitment] = {}
+        for chunk in _chunks(digests):
+            rows = self._connection.execute(sa.select(table).where(table.c.digest.in_(chunk)))
+            found.update({row["digest"]: Commitment(**row) for row in rows.mappings()})
+        return found
+
+    def _one(self, table: sa.Table, **key: Any) -> dict[str, Any] | None:
+        where = [table.c[name] == value for name, value in key.items()]
+        row = self._connection.execute(sa.select(table).where(*where)).mappings().first()
+        return None if row is None else dict(row)
+
+    def _insert(self, table: sa.Table, rows: Any) -> None:
+        listed = list(rows)
+        if listed:
+            self._connection.execute(sa.insert(table), listed)
+
+
+def _insight_row(seq: int, tenant: str, insight: Insight) -> dict[str, Any]:
+    names = [name for name in Insight.__slots__ if name not in {"evidence", "links"}]
+    return {"seq": seq, "tenant": tenant, **{name: getattr(insight, name) for name in names}}
+
+
+def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

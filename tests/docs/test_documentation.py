@@ -1,0 +1,95 @@
+"""Every command and every Python snippet of the documentation runs.
+
+Blocks marked ``console`` hold commands after ``$ ``; blocks marked ``python`` are run whole, and
+``toml`` blocks are loaded as settings. What installs the project or runs this very suite is checked
+to exist, since it cannot run inside itself.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from crossmodel.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCKS = [
+    pytest.param(language, body, id=f"{page.stem}-{number}-{language}")
+    for page in PAGES
+    for number, (language, body) in enumerate(BLOCK.findall(page.read_text("utf-8")))
+]
+
+
+def blocks(language):
+    return [block for block in BLOCKS if block.values[0] == language]
+
+
+def commands(body):
+    return [line[2:] for line in body.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder like a fresh clone's, with the examples and without a store."""
+    folder = tmp_path_factory.mktemp("docs")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    return folder
+
+
+def run(command, folder):
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "COLUMNS": "120",
+    }
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "body"), blocks("console"))
+def test_commands_run(language, body, workshop):
+    found = commands(body)
+    assert found, "a console block without a command"
+    for command in found:
+        make = re.fullmatch(r"make (\w+)", command)
+        if make:
+            assert re.search(rf"^{make[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            continue
+        done = run(command, workshop)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "body"), blocks("python"))
+def test_python_runs(language, body, workshop, monkeypatch):
+    monkeypatch.chdir(workshop)
+    if "await " in body or "async " in body:
+        body = "async def main():\n" + textwrap.indent(body, "    ")
+        namespace: dict = {}
+        exec(compile(body, "docs", "exec"), namespace)
+        asyncio.run(namespace["main"]())
+    else:
+        exec(compile(body, "docs", "exec"), {})
+
+
+@pytest.mark.parametrize(("language", "body"), blocks("toml"))
+def test_settings_load(language, body):
+    load_settings(tomllib.loads(body))
+
+
+def test_no_block_is_left_out():
+    known = {"console", "python", "toml", "text", "json"}
+    assert {block.values[0] for block in BLOCKS} <= known
+    assert blocks("console")
+    assert blocks("python")

@@ -1,0 +1,260 @@
+"""The whole loop over a real store, real keys and a real log; only the models are scripted."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from crossmodel import (
+    BudgetExceededError,
+    ConfigurationError,
+    CrossModel,
+    InvalidInputError,
+    ModelNotFoundError,
+    NoAvailableModelsError,
+    NotFoundError,
+    ProviderResponseError,
+)
+from crossmodel.providers import FakeProvider, ProviderKind, register_provider
+
+HANDBOOK = """\
+## Ticket codes
+
+A ticket code is always the queue's prefix, a dash and the floor number.
+
+- Example: billing on floor 3 -> `BIL-3`
+- Example: network on floor 12 -> `NET-12`
+"""
+
+
+@pytest.fixture
+def script():
+    """What the scripted provider answers; tests put functions of the request into it."""
+    return {"strong": lambda _request: HANDBOOK, "cheap": lambda _request: "BIL-7"}
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, script):
+    provider = FakeProvider(lambda request: script[request.model](request))
+    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    return {
+        "store": {"url": f"sqlite:///{tmp_path}/state.db"},
+        "witness": {"key_dir": str(tmp_path / "keys")},
+        "providers": [{"id": "p", "kind": "fake"}],
+        "models": [
+            {"id": "strong", "provider": "p", "quality": 0.9, "input_price": 3, "output_price": 15},
+            {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
+        ],
+    }
+
+
+async def test_what_the_strong_model_said_helps_the_cheap_one(settings, script):
+    prompts = []
+
+    def cheap(request):
+        prompts.append("\n".join(message.content for message in request.messages))
+        return "BIL-7"
+
+    script["cheap"] = cheap
+    async with CrossModel.open(settings) as cm:
+        taught = await cm.complete("How are ticket codes made?", model="strong")
+        assert taught.extraction is not None
+        kinds = {insight.kind for insight in taught.extraction.insights}
+        assert {"rule", "example"} <= kinds
+        for insight in taught.extraction.insights:
+            assert all(e.span.of(HANDBOOK) for e in insight.evidence)
+
+        answer = await cm.complete("Which ticket code has billing on floor 7?", model="cheap")
+        assert answer.extraction is None
+        assert answer.transfer is not None
+        assert answer.transfer.success
+        assert answer.transfer.context in prompts[0]
+        assert answer.transfer.tokens <= cm.settings.insight_transfer.token_budget
+        assert answer.cost_usd > 0
+
+        report = await cm.verify()
+        assert report.is_valid
+        assert report.records == len(taught.leaves) + len(answer.leaves)
+        assert set(taught.leaves).isdisjoint(answer.leaves)
+
+
+async def test_what_was_injected_is_not_learned_again(settings, script):
+    async with CrossModel.open(settings) as cm:
+        await cm.extract(HANDBOOK, source_model="elsewhere")
+        before = await cm.insights()
+        script["strong"] = lambda request: request.messages[-1].content + "\n" + HANDBOOK
+        for _ in range(3):
+            answer = await cm.complete("Which ticket code has billing on floor 7?", model="strong")
+            assert answer.transfer is not None
+            assert answer.extraction is not None
+            given = {i.content for i in answer.transfer.transferred_insights}
+            assert given
+            assert given.isdisjoint(i.content for i in answer.extraction.insights)
+        assert {i.id for i in before} <= {i.id for i in await cm.insights(limit=500)}
+
+
+async def test_selection_decides_when_no_model_is_named(settings):
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("Hello", task="coding")
+        assert answer.model_id == cm.select("coding").model_id == "strong"
+        with pytest.raises(ModelNotFoundError, match="known: cheap, strong"):
+            await cm.complete("Hello", model="gone")
+
+
+async def test_a_conversation_may_be_messages_or_dictionaries(settings, script):
+    seen = []
+    script["cheap"] = lambda request: seen.append([m.role for m in request.messages]) or "ok"
+    async with CrossModel.open(settings) as cm:
+        turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+        await cm.complete(turns, model="cheap")
+        assert seen == [["system", "user"]]
+        for bad in ("", "  ", [], [{"role": "user"}], [{"role": "robot", "content": "x"}], [3]):
+            with pytest.raises(InvalidInputError):
+                await cm.complete(bad)  # type: ignore[arg-type]
+
+
+async def test_a_failed_call_is_kept_as_evidence_and_costs_nothing(settings, script):
+    def fail(_request):
+        raise ProviderResponseError("broken", provider="p", model="cheap", status=500)
+
+    script["cheap"] = fail
+    async with CrossModel.open(settings) as cm:
+        with pytest.raises(ProviderResponseError):
+            await cm.complete("Hello", model="cheap")
+        assert (await cm.verify()).records > 0
+        performance = cm.engine.selector.get_model_performance("cheap")
+        assert performance.success_rate == 0.0
+
+
+async def test_feedback_reaches_the_selector_and_the_log(settings):
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("Hello", model="cheap")
+        before = (await cm.verify()).records
+        await cm.feedback(answer.id, 0.5)
+        assert (await cm.verify()).records == before + 1
+        assert cm.engine.selector.get_model_performance("cheap").average_score == 0.5
+        for score in (-0.1, 1.1, float("nan")):
+            with pytest.raises(InvalidInputError):
+                await cm.feedback(answer.id, score)
+        with pytest.raises(NotFoundError):
+            await cm.feedback("req_nobody", 1.0)
+        with pytest.raises(NotFoundError):
+            await cm.feedback(answer.id, 1.0, tenant="somebody-else")
+
+
+async def test_tenants_never_see_each_others_insights(settings):
+    async with CrossModel.open(settings) as cm:
+        result = await cm.extract(HANDBOOK, source_model="elsewhere", tenant="a")
+        assert await cm.insights(tenant="a")
+        assert await cm.insights(tenant="b") == []
+        assert await cm.search_insights("ticket code", tenant="b") == []
+        with pytest.raises(NotFoundError):
+            await cm.insight(result.insights[0].id, tenant="b")
+        answer = await cm.complete("Which ticket code?", model="cheap", tenant="b")
+        assert answer.transfer is None
+
+
+async def test_state_survives_a_restart(settings):
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("How are ticket codes made?", model="strong")
+        insight = (await cm.insights())[0]
+        trust = cm.trust_file()
+        pinned = await cm.engine.store.read(lambda tx: tx.latest_checkpoint())
+    async with CrossModel.open(settings) as cm:
+        assert cm.trust_file() == trust
+        again, source = await cm.insight(insight.id)
+        assert again == insight
+        assert source is not None
+        assert source.text == HANDBOOK
+        await cm.feedback(answer.id, 1.0)
+        if pinned is not None:
+            report = await cm.verify(against=pinned.note)
+            assert report.verdict == "valid"
+
+
+async def test_a_budget_holds_for_concurrent_callers_and_after_a_restart(settings):
+    settings["model_selector"] = {
+        "cost_optimization": {"budget_constraints": {"daily_budget": 0.01}}
+    }
+
+    async def call(cm):
+        try:
+            return (await cm.complete("Hi", model="cheap", max_tokens=1000)).cost_usd
+        except BudgetExceededError:
+            return None
+
+    async with CrossModel.open(settings) as cm:
+        costs = await asyncio.gather(*(call(cm) for _ in range(30)))
+        spent = sum(cost for cost in costs if cost is not None)
+        assert None in costs
+        assert 0 < spent <= 0.01
+        assert cm.engine.selector.cost_optimizer.committed("daily_budget") == pytest.approx(spent)
+    async with CrossModel.open(settings) as cm:
+        assert cm.engine.selector.cost_optimizer.committed("daily_budget") == pytest.approx(spent)
+
+
+async def test_witnessing_can_be_switched_off(settings):
+    settings["cross_model_vif"] = {"witness_generation": {"enable_witness_generation": False}}
+    async with CrossModel.open(settings) as cm:
+        assert (await cm.complete("Hello", model="cheap")).leaves == ()
+        assert not (await cm.verify()).is_valid
+
+
+async def test_evidence_of_one_record_verifies_offline(settings):
+    from crossmodel.assembly import verify_evidence
+
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("Hello", model="cheap")
+        evidence, trust = await cm.witness(answer.leaves[0]), cm.trust_file()
+    report = verify_evidence(evidence, trust=trust)
+    assert report.is_valid
+    assert b"Hello" not in evidence
+    tampered = evidence.replace(b'"index', b'"indey') if b'"index' in evidence else evidence[:-40]
+    assert not verify_evidence(tampered, trust=trust).is_valid
+
+
+async def test_secrets_stay_out_of_the_store(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOUSE_KEY", "sk-very-secret-value-123456")
+    settings["providers"][0]["api_key_env"] = "HOUSE_KEY"
+    async with CrossModel.open(settings) as cm:
+        await cm.complete("Hello", model="cheap")
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert b"sk-very-secret-value" not in file.read_bytes()
+
+
+async def test_a_missing_key_is_one_clear_error_and_nothing_starts(settings, tmp_path, monkeypatch):
+    monkeypatch.delenv("HOUSE_KEY", raising=False)
+    settings["providers"][0]["api_key_env"] = "HOUSE_KEY"
+    with pytest.raises(ConfigurationError, match="HOUSE_KEY is not set") as caught:
+        async with CrossModel.open(settings):
+            pass
+    assert caught.value.path == "providers[0].api_key_env"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_without_models_the_error_says_what_to_add(settings):
+    settings["models"] = []
+    async with CrossModel.open(settings) as cm:
+        with pytest.raises(NoAvailableModelsError, match=r"\[\[models\]\]"):
+            await cm.complete("Hello")
+
+
+async def test_the_store_holds_no_conversation_outside_the_commitments(settings, tmp_path):
+    async with CrossModel.open(settings) as cm:
+        await cm.complete("a very peculiar question", model="cheap")
+    with sqlite3.connect(f"{tmp_path}/state.db") as db:
+        tables = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        holding = {
+            table
+            for table in tables
+            for row in db.execute(f'SELECT * FROM "{table}"')
+            if "peculiar" in repr(row)
+        }
+    assert holding <= {"commitments"}
+
+
+def test_a_users_own_provider_can_be_registered():
+    register_provider(
+        ProviderKind(kind="mine", adapter="crossmodel.providers.fake:FakeProvider", doc="x")
+    )
