@@ -1,0 +1,17 @@
+"""Providers: whoever runs models, each kind a row of one registry."""
+
+from crossmodel.providers.fake import FakeProvider
+from crossmodel.providers.registry import (
+    ProviderKind,
+    create_provider,
+    provider_kinds,
+    register_provider,
+)
+
+__all__ = [
+    "FakeProvider",
+    "ProviderKind",
+    "create_provider",
+    "provider_kinds",
+    "register_provider",
+]

