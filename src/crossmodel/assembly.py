@@ -21,13 +21,30 @@ from crossmodel.domain.witness import VerificationReport
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, NotFoundError
 from crossmodel.extraction import InsightExtractor
+from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider
 from crossmodel.selection import ModelSelector
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.transfer import InsightTransfer
-from crossmodel.witness import CrossModelVIF, Ledger, load_or_create_keys
+from crossmodel.witness import (
+    CrossModelVIF,
+    Ledger,
+    Trust,
+    load_or_create_keys,
+    verify_witness,
+)
+
+__all__ = [
+    "CrossModel",
+    "LoggedAnswer",
+    "UnreadableRow",
+    "build_extractor",
+    "read_path",
+    "read_text",
+    "verify_evidence",
+]
 
 CONTEXT_SHARE: Final = 4
 """Insights may take at most one part in this many of a model's context window."""
@@ -209,6 +226,18 @@ class CrossModel:
 def build_extractor(settings: Settings) -> InsightExtractor:
     """The extractor alone, for work that needs no store and no models."""
     return InsightExtractor(settings.insight_extractor)
+
+
+def verify_evidence(
+    evidence: bytes, *, trust: bytes, against: str | None = None
+) -> VerificationReport:
+    """Check an evidence file by a trust file: offline, without settings, store or keys of ours.
+
+    Raises:
+        VerificationError: if the trust file is none; whatever is wrong with the evidence is in the
+            report instead.
+    """
+    return verify_witness(evidence, Trust.from_json(trust), against=against)
 
 
 async def _build(settings: Settings, opening: AsyncExitStack) -> Engine:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-import msgspec
 
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Turn
@@ -39,7 +38,7 @@ class Ledger:
 
     async def record_turn(self, turn: Turn) -> RecordedTurn:
         """Keep one turn of the loop, whole or failed."""
-        request = statement.commit(msgspec.json.encode(turn.ask.messages))
+        request = statement.commit(json.dumps([asdict(message) for message in turn.ask.messages]))
         outcome = self._outcome(turn)
         chosen = _selection_record(turn)
         rejected = turn.selection.explain().rejected
@@ -172,7 +171,10 @@ def _selection_record(turn: Turn) -> SelectionRecord:
 
 
 def _insight_statements(source: SourceText, result: ExtractionResult) -> list[Statement]:
-    return [statement.insight_statement(insight) for insight in result.insights]
+    if not result.insights:
+        return []
+    committed = statement.commit(source.sha256)
+    return [statement.insight_statement(insight, committed) for insight in result.insights]
 
 
 def _keep_insights(tx: Transaction, source: SourceText, result: ExtractionResult) -> list[str]:

@@ -1,0 +1,117 @@
+"""Signed notes, as C2SP's *signed-note* defines them: a text, a blank line, signature lines.
+
+Ed25519 lines are the ones that existing tools read. The format assigns RSA no type, so RSA lines
+use type 0xff, which is open to all, with a long identifier of ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from crossmodel.errors import VerificationError, WitnessError
+from crossmodel.witness.keys import ED25519, PublicKey, Signer
+from crossmodel.witness.strict import load_base64
+
+SIGNATURE_START: Final = "\N{EM DASH} "
+ED25519_TYPE: Final = b"\x01"
+RSA_TYPE: Final = b"\xffcrossmodel.dev/rsa-pss-sha256-mgf1-sha256-salt32"
+KEY_HASH_BYTES: Final = 4
+MAX_NOTE_BYTES: Final = 1_000_000
+MAX_SIGNATURES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSignature:
+    """One signature line: who is said to have signed, a hint at the key, the signature."""
+
+    name: str
+    key_hash: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A parsed note. ``text`` ends in a newline and is exactly what the signatures cover."""
+
+    text: str
+    signatures: tuple[NoteSignature, ...]
+
+    @classmethod
+    def parse(cls, note: str) -> Note:
+        """Take a note apart.
+
+        Raises:
+            VerificationError: if it is not exactly of the form.
+        """
+        _check_characters(note)
+        text, separator, tail = note.rpartition("\n\n")
+        if not separator or not text or not tail.endswith("\n"):
+            raise VerificationError("a note is a text, a blank line, and signature lines")
+        lines = tail[:-1].split("\n")
+        if len(lines) > MAX_SIGNATURES:
+            raise VerificationError(f"a note has at most {MAX_SIGNATURES} signatures")
+        return cls(text + "\n", tuple(_parse_line(line) for line in lines))
+
+    def is_signed_by(self, name: str, key: PublicKey) -> bool:
+        """Whether a line of that name and key verifies; several keys may share one hint."""
+        expected = key_hash(name, key)
+        message = self.text.encode()
+        return any(
+            key.verifies(line.signature, message)
+            for line in self.signatures
+            if line.name == name and line.key_hash == expected
+        )
+
+
+def sign_note(text: str, name: str, signers: Sequence[Signer]) -> str:
+    """A note over ``text`` with a line for each signer.
+
+    Raises:
+        WitnessError: if the text does not end in a newline, or the name cannot stand in a line.
+    """
+    if not text.endswith("\n"):
+        raise WitnessError("a note's text must end in a newline")
+    if not is_key_name(name):
+        raise WitnessError(f"a key name has no spaces and no plus sign: {name!r}")
+    lines = []
+    for signer in signers:
+        signature = signer.sign(text.encode())
+        encoded = base64.b64encode(key_hash(name, signer.public) + signature).decode()
+        lines.append(f"{SIGNATURE_START}{name} {encoded}\n")
+    return f"{text}\n{''.join(lines)}"
+
+
+def key_hash(name: str, key: PublicKey) -> bytes:
+    """The first four bytes of SHA-256 over name, newline, signature type and public key."""
+    kind = ED25519_TYPE if key.algorithm == ED25519 else RSA_TYPE
+    return hashlib.sha256(name.encode() + b"\n" + kind + key.raw).digest()[:KEY_HASH_BYTES]
+
+
+def is_key_name(name: str) -> bool:
+    """Whether ``name`` may name a key in a note."""
+    return bool(name) and "+" not in name and not any(c.isspace() for c in name)
+
+
+def _parse_line(line: str) -> NoteSignature:
+    name, space, encoded = line.removeprefix(SIGNATURE_START).partition(" ")
+    if not line.startswith(SIGNATURE_START) or not space or not is_key_name(name):
+        raise VerificationError("a signature line is a dash, a name and base64")
+    raw = load_base64(encoded)
+    if len(raw) <= KEY_HASH_BYTES:
+        raise VerificationError("a signature line holds no signature")
+    return NoteSignature(name, raw[:KEY_HASH_BYTES], raw[KEY_HASH_BYTES:])
+
+
+def _check_characters(note: str) -> None:
+    try:
+        size = len(note.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise VerificationError("a note is UTF-8") from None
+    if size > MAX_NOTE_BYTES:
+        raise VerificationError(f"a note has at most {MAX_NOTE_BYTES:,} bytes")
+    if any(c < " " and c != "\n" for c in note):
+        raise VerificationError("a note holds no control characters")

@@ -1,0 +1,408 @@
+"""Verification: numbered steps, each of which can only refuse.
+
+Needs no store, no network and no package but ``cryptography``:
+``python -m crossmodel.witness.verify FILE --trust KEYS`` checks one evidence file.
+
+An evidence file passes these steps, in this order:
+
+ 1. it is no larger than it may be, and strict JSON of exactly our fields;
+ 2. its payload type is an in-toto statement;
+ 3. the statement is strict base64 of strict JSON: a Statement v1 with subjects and a predicate;
+ 4. the proof is a tlog-proof whose checkpoint is a signed note;
+ 5. the checkpoint's origin is the log that the verifier trusts;
+ 6. every trusted key that is valid for the tree's size has signed the checkpoint;
+ 7. the path leads from exactly these bytes, at this index, to the checkpoint's root;
+ 8. each disclosed value is what the statement commits to;
+ 9. the checkpoint is the pinned one, where there is a pin, or a newer one (which one file cannot
+    show to extend the pin, so completeness stays unchecked).
+
+A whole log passes these:
+
+11. there is at least one record, and a checkpoint;
+12. each record's bytes give its leaf hash, in order and without a gap;
+13. each stored node is the hash of its children;
+14. the latest checkpoint is a signed note of the trusted log;
+15. every trusted key that is valid for its size has signed it;
+16. its root is the root over the records;
+17. the log extends the pinned checkpoint, where there is a pin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from crossmodel.domain.witness import LogLeaf, VerificationReport, VerificationStep
+from crossmodel.errors import VerificationError
+from crossmodel.ports import LogTransaction, NodeAt
+from crossmodel.witness import merkle
+from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.keys import Trust
+from crossmodel.witness.log import TreeBuilder, leaf_hash
+from crossmodel.witness.note import Note
+from crossmodel.witness.statement import (
+    PAYLOAD_TYPE,
+    SCHEMAS,
+    STATEMENT_TYPE,
+    predicate_type,
+    subject_digests,
+)
+from crossmodel.witness.strict import MAX_BYTES, load_base64, load_json
+
+VALID: Final = "valid"
+UNPINNED: Final = "valid, completeness not checked"
+INVALID: Final = "invalid"
+
+REFUSED_EXIT: Final = 1
+USAGE_EXIT: Final = 2
+
+NODES_AT_ONCE: Final = 512
+"""Stored nodes that are compared per look-up."""
+
+Progress = Callable[[int, int], None]
+
+
+class _Steps:
+    """The steps of one verification so far; the first refusal ends it."""
+
+    def __init__(self) -> None:
+        self.passed: list[VerificationStep] = []
+
+    @contextmanager
+    def step(self, number: int, name: str) -> Iterator[list[str]]:
+        """Run one step. What is added to the list is shown beside its name."""
+        detail: list[str] = []
+        try:
+            yield detail
+        except VerificationError as error:
+            raise _Refused(VerificationStep(number, name, False, error.reason)) from error
+        self.passed.append(VerificationStep(number, name, True, "; ".join(detail)))
+
+
+class _Refused(Exception):  # noqa: N818 - the end of a verification, not an error of ours
+    def __init__(self, step: VerificationStep) -> None:
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An evidence file taken apart; nothing in it is believed yet."""
+
+    payload_type: str
+    body: bytes
+    proof: str
+    disclosed: tuple[tuple[str, bytes, bytes], ...]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Evidence:
+        """Read the file's outer form.
+
+        Raises:
+            VerificationError: if it is not exactly of the form.
+        """
+        value = load_json(data)
+        names = {"payloadType", "statement", "proof", "disclosed"}
+        if not isinstance(value, dict) or set(value) != names:
+            raise VerificationError(f"evidence has exactly the fields {', '.join(sorted(names))}")
+        texts = [value["payloadType"], value["statement"], value["proof"]]
+        if not all(isinstance(text, str) for text in texts):
+            raise VerificationError("payloadType, statement and proof are strings")
+        if not isinstance(value["disclosed"], list):
+            raise VerificationError("disclosed is a list")
+        disclosed = tuple(_disclosure(row) for row in value["disclosed"])
+        return cls(texts[0], load_base64(texts[1]), texts[2], disclosed)
+
+
+def verify_witness(data: bytes, trust: Trust, *, against: str | None = None) -> VerificationReport:
+    """Check one evidence file by the steps 1 to 9 of this module.
+
+    ``against`` is a pinned checkpoint note of the same log. Whatever is wrong is in the report; it
+    does not raise.
+    """
+    steps = _Steps()
+    try:
+        details = _witness_steps(steps, data, trust, against)
+    except _Refused as refused:
+        return VerificationReport(INVALID, 0, (*steps.passed, refused.step))
+    verdict = VALID if details["pinned"] else UNPINNED
+    return VerificationReport(verdict, 1, tuple(steps.passed), details)
+
+
+def _witness_steps(
+    steps: _Steps, data: bytes, trust: Trust, against: str | None
+) -> Mapping[str, Any]:
+    with steps.step(1, "the file is strict JSON of our form"):
+        evidence = Evidence.parse(data)
+    with steps.step(2, "the payload is an in-toto statement"):
+        if evidence.payload_type != PAYLOAD_TYPE:
+            raise VerificationError(f"payload type {evidence.payload_type[:80]!r}")
+    with steps.step(3, "the statement is well-formed") as detail:
+        document = parse_statement(evidence.body)
+        known = {predicate_type(kind) for kind in SCHEMAS}
+        understood = document["predicateType"] in known
+        detail.append(document["predicateType"] + ("" if understood else " (not understood)"))
+    with steps.step(4, "the proof and its checkpoint are well-formed"):
+        proof = TlogProof.parse(evidence.proof)
+        checkpoint, note = proof.checkpoint()
+    with steps.step(5, "the checkpoint is of the trusted log") as detail:
+        _check_origin(checkpoint, trust)
+        detail.append(checkpoint.origin)
+    with steps.step(6, "the trusted keys have signed it") as detail:
+        detail.extend(_check_signatures(checkpoint, note, trust))
+    with steps.step(7, "the log holds exactly these bytes") as detail:
+        leaf = leaf_hash(evidence.payload_type, evidence.body)
+        if not merkle.verify_inclusion(
+            leaf, proof.index, checkpoint.size, proof.path, checkpoint.root
+        ):
+            raise VerificationError(f"the path does not lead from leaf {proof.index} to the root")
+        detail.append(f"leaf {proof.index} of {checkpoint.size}")
+    with steps.step(8, "disclosed values are those committed to") as detail:
+        _check_disclosed(evidence, document)
+        detail.append(f"{len(evidence.disclosed)} disclosed")
+    pinned = None
+    if against is not None:
+        with steps.step(9, "the checkpoint agrees with the pinned one") as detail:
+            pinned = _pinned(against, trust)
+            _check_not_older(checkpoint, pinned)
+            if checkpoint.size > pinned.size:
+                detail.append(f"newer than the pin at {pinned.size}: check the log against it")
+    return {
+        "index": proof.index,
+        "size": checkpoint.size,
+        "pinned": pinned is not None and pinned.size == checkpoint.size,
+        "predicateType": document["predicateType"],
+        "understood": understood,
+    }
+
+
+def verify_log(
+    tx: LogTransaction,
+    trust: Trust,
+    *,
+    against: str | None = None,
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Check a whole log by the steps 11 to 17 of this module, in bounded memory.
+
+    Records after the latest checkpoint are counted and reported as not yet signed.
+    """
+    steps = _Steps()
+    size = tx.log_size()
+    try:
+        details = _log_steps(steps, tx, trust, against, progress)
+    except _Refused as refused:
+        return VerificationReport(INVALID, size, (*steps.passed, refused.step))
+    verdict = VALID if against is not None else UNPINNED
+    return VerificationReport(verdict, size, tuple(steps.passed), details)
+
+
+def _log_steps(
+    steps: _Steps,
+    tx: LogTransaction,
+    trust: Trust,
+    against: str | None,
+    progress: Progress | None,
+) -> Mapping[str, Any]:
+    size = tx.log_size()
+    with steps.step(11, "there is something to check") as detail:
+        signed = tx.latest_checkpoint()
+        if size == 0 or signed is None:
+            raise VerificationError("no records" if size == 0 else "no checkpoint")
+        if signed.size > size:
+            raise VerificationError(
+                f"a head of {signed.size} records was signed, but there are {size}: the tail is cut"
+            )
+        detail.append(f"{size} records")
+    pinned = None
+    if against is not None:
+        with steps.step(17, "the pinned checkpoint is of the trusted log"):
+            pinned = _pinned(against, trust)
+            if pinned.size > size:
+                raise VerificationError(
+                    f"the pin has {pinned.size} records, the log {size}: the tail is cut"
+                )
+    wanted = {signed.size, pinned.size if pinned else signed.size}
+    roots = _replay(steps, tx, size, wanted, progress)
+    with steps.step(14, "the checkpoint is a signed note of the trusted log"):
+        note = Note.parse(signed.note)
+        checkpoint = Checkpoint.parse(note.text)
+        _check_origin(checkpoint, trust)
+    with steps.step(15, "the trusted keys have signed it") as detail:
+        detail.extend(_check_signatures(checkpoint, note, trust))
+    with steps.step(16, "its root is the root over the records") as detail:
+        if (checkpoint.size, checkpoint.root) != (signed.size, roots[signed.size]):
+            raise VerificationError("the records are not those that were signed")
+        detail.append(f"{size - checkpoint.size} records after it")
+    if pinned is not None:
+        with steps.step(17, "the log extends the pinned checkpoint") as detail:
+            if roots[pinned.size] != pinned.root:
+                raise VerificationError("the log's beginning is not what was pinned: a fork")
+            detail.append(f"pinned at {pinned.size}")
+    return {"size": size, "signed_size": signed.size, "unsigned": size - signed.size}
+
+
+def _replay(
+    steps: _Steps, tx: LogTransaction, size: int, wanted: set[int], progress: Progress | None
+) -> dict[int, bytes]:
+    """Rebuild the tree from the records' bytes; returns its roots at the wanted sizes."""
+    builder = TreeBuilder()
+    roots: dict[int, bytes] = {0: merkle.EMPTY_ROOT}
+    pending: dict[NodeAt, bytes] = {}
+    with (
+        steps.step(12, "each record gives its leaf hash, in order"),
+        _nodes_step(steps) as compare,
+    ):
+        for leaf in tx.leaves(0, size):
+            pending.update(builder.add(_checked_leaf(leaf, builder.size)))
+            if len(pending) >= NODES_AT_ONCE:
+                compare(tx, pending)
+                pending.clear()
+            if builder.size in wanted:
+                roots[builder.size] = builder.root()
+            if progress is not None and (builder.size % NODES_AT_ONCE == 0 or builder.size == size):
+                progress(builder.size, size)
+        compare(tx, pending)
+        if builder.size != size:
+            raise VerificationError(f"{size - builder.size} records are missing")
+    return roots
+
+
+@contextmanager
+def _nodes_step(steps: _Steps) -> Iterator[Callable[[LogTransaction, dict[NodeAt, bytes]], None]]:
+    """Step 13 runs inside step 12: both read the log once."""
+
+    def compare(tx: LogTransaction, computed: dict[NodeAt, bytes]) -> None:
+        stored = tx.read_nodes(list(computed))
+        for at, digest in computed.items():
+            if stored.get(at) != digest:
+                name = "each stored node is the hash of its children"
+                reason = f"the node {at} is not what its leaves give"
+                raise _Refused(VerificationStep(13, name, False, reason))
+
+    yield compare
+    steps.passed.append(VerificationStep(13, "each stored node is the hash of its children", True))
+
+
+def _checked_leaf(leaf: LogLeaf, expected: int) -> bytes:
+    if leaf.index != expected:
+        raise VerificationError(f"record {expected} is missing: the next one is {leaf.index}")
+    digest = leaf_hash(leaf.payload_type, leaf.statement)
+    if digest != leaf.leaf_hash:
+        raise VerificationError(f"record {leaf.index} is not what was hashed")
+    return digest
+
+
+def parse_statement(body: bytes) -> Mapping[str, Any]:
+    """A statement's bytes as a document.
+
+    Raises:
+        VerificationError: if it is no in-toto Statement v1 with SHA-256 subjects.
+    """
+    document = load_json(body)
+    names = {"_type", "subject", "predicateType", "predicate"}
+    if not isinstance(document, dict) or set(document) != names:
+        raise VerificationError(f"a statement has exactly the fields {', '.join(sorted(names))}")
+    if document["_type"] != STATEMENT_TYPE or not isinstance(document["predicateType"], str):
+        raise VerificationError(f"a statement is a {STATEMENT_TYPE} with a predicate type")
+    if not isinstance(document["predicate"], dict) or not isinstance(document["subject"], list):
+        raise VerificationError("a statement has a predicate and a list of subjects")
+    try:
+        digests = subject_digests(document)
+    except (KeyError, TypeError):
+        raise VerificationError("each subject has a SHA-256 digest") from None
+    if not digests or not all(isinstance(digest, str) for digest in digests):
+        raise VerificationError("each subject has a SHA-256 digest")
+    return document
+
+
+def _check_origin(checkpoint: Checkpoint, trust: Trust) -> None:
+    if checkpoint.origin != trust.origin:
+        raise VerificationError(
+            f"it is of the log {checkpoint.origin[:80]!r}, trusted is {trust.origin!r}"
+        )
+
+
+def _check_signatures(checkpoint: Checkpoint, note: Note, trust: Trust) -> list[str]:
+    believed = [trusted.key for trusted in trust.keys if trusted.covers(checkpoint.size)]
+    if not believed:
+        raise VerificationError(f"no trusted key is valid for a tree of {checkpoint.size} records")
+    for key in believed:
+        if not note.is_signed_by(checkpoint.origin, key):
+            raise VerificationError(f"no valid signature by {key.algorithm} {key.key_id[:16]}…")
+    return [f"{key.algorithm} {key.key_id[:16]}…" for key in believed]
+
+
+def _check_disclosed(evidence: Evidence, document: Mapping[str, Any]) -> None:
+    committed = set(subject_digests(document))
+    for digest, salt, value in evidence.disclosed:
+        if hashlib.sha256(salt + value).hexdigest() != digest:
+            raise VerificationError(f"the value disclosed for {digest[:16]}… is another")
+        if digest not in committed:
+            raise VerificationError(f"the statement does not commit to {digest[:16]}…")
+
+
+def _pinned(against: str, trust: Trust) -> Checkpoint:
+    note = Note.parse(against)
+    checkpoint = Checkpoint.parse(note.text)
+    _check_origin(checkpoint, trust)
+    _check_signatures(checkpoint, note, trust)
+    return checkpoint
+
+
+def _check_not_older(checkpoint: Checkpoint, pinned: Checkpoint) -> None:
+    if checkpoint.size < pinned.size:
+        raise VerificationError(
+            f"its head has {checkpoint.size} records, the pinned one {pinned.size}: the log was "
+            "rolled back, or the evidence is older than the pin; ask for new evidence"
+        )
+    if checkpoint.size == pinned.size and checkpoint.root != pinned.root:
+        raise VerificationError("two heads of one size: the log has forked")
+
+
+def _disclosure(row: Any) -> tuple[str, bytes, bytes]:
+    names = {"digest", "salt", "value"}
+    if not isinstance(row, dict) or set(row) != names:
+        raise VerificationError(f"a disclosure has exactly the fields {', '.join(sorted(names))}")
+    if not all(isinstance(row[name], str) for name in names):
+        raise VerificationError("a disclosure's fields are strings")
+    return row["digest"], load_base64(row["salt"]), load_base64(row["value"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check an evidence file from the command line: 0 valid, 1 refused, 2 not checked at all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m crossmodel.witness.verify", description="Check an evidence file offline."
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--trust", type=Path, required=True, help="the keys that you believe")
+    parser.add_argument("--against", type=Path, help="a checkpoint that you kept")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    try:
+        if options.file.stat().st_size > MAX_BYTES:
+            raise VerificationError(f"the file is larger than {MAX_BYTES:,} bytes")  # noqa: TRY301 - one way out
+        trust = Trust.from_json(options.trust.read_bytes())
+        against = options.against.read_bytes().decode("utf-8") if options.against else None
+        report = verify_witness(options.file.read_bytes(), trust, against=against)
+    except (OSError, UnicodeDecodeError, VerificationError) as error:
+        sys.stderr.write(f"not checked: {error}\n")
+        return USAGE_EXIT
+    if options.json:
+        sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
+    else:
+        for step in report.steps:
+            mark = "ok" if step.passed else "REFUSED"
+            sys.stdout.write(f"{step.number:>3} {mark:<7} {step.name}  {step.detail}\n")
+        sys.stdout.write(f"{report.verdict}\n")
+    return 0 if report.is_valid else REFUSED_EXIT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

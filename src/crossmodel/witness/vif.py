@@ -1,0 +1,183 @@
+"""CrossModelVIF: statements into the log, signed heads over it, evidence out of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Sequence
+
+from crossmodel.domain.config import CrossModelVIFConfig
+from crossmodel.domain.witness import SignedCheckpoint, Statement, VerificationReport
+from crossmodel.errors import VerificationError, WitnessError
+from crossmodel.ports import LogTransaction
+from crossmodel.witness import log, merkle
+from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.keys import KeyPair, Trust
+from crossmodel.witness.note import Note, is_key_name, sign_note
+from crossmodel.witness.statement import subject_digests
+from crossmodel.witness.verify import parse_statement, verify_log, verify_witness
+
+
+class CrossModelVIF:
+    """Verifiable intelligence: whatever was selected, learned or transferred can be proved later.
+
+    Used alone it makes its keys and keeps its log in memory; inside CrossModel, each call gets the
+    store's transaction.
+
+    Args:
+        config: which algorithm signs, and how often.
+        keys: the log's keys; new ones if left out.
+        origin: the log's name, which every checkpoint carries; no spaces, no plus sign.
+        log: where records go when a call names no transaction; memory if left out.
+
+    Raises:
+        WitnessError: if the origin cannot name a log.
+    """
+
+    def __init__(
+        self,
+        config: CrossModelVIFConfig | None = None,
+        *,
+        keys: KeyPair | None = None,
+        origin: str = "crossmodel.local/log",
+        log: LogTransaction | None = None,
+    ) -> None:
+        if not is_key_name(origin):
+            raise WitnessError(f"origin must have no spaces and no plus sign, not {origin!r}")
+        self.config = config or CrossModelVIFConfig()
+        self.origin = origin
+        pair = keys or KeyPair.generate()
+        self._signers = pair.signers(self.config.witness_generation.cryptographic_algorithm)
+        self._log: LogTransaction = log or _memory()
+        self._signed_at = time.monotonic()
+
+    @property
+    def trust(self) -> Trust:
+        """Trust in this log's own keys."""
+        return Trust.of(self.origin, [signer.public for signer in self._signers])
+
+    def trust_file(self) -> bytes:
+        """What verifiers need to be given, by a way that they trust."""
+        return self.trust.to_json()
+
+    def append(
+        self, statements: Sequence[Statement], tx: LogTransaction | None = None
+    ) -> list[int]:
+        """Add statements to the log; returns their leaves' indexes."""
+        return log.append(tx or self._log, statements)
+
+    def checkpoint_due(self, tx: LogTransaction | None = None) -> bool:
+        """Whether enough records or time have passed since the last checkpoint."""
+        at = tx or self._log
+        latest = at.latest_checkpoint()
+        unsigned = at.log_size() - (latest.size if latest else 0)
+        generation = self.config.witness_generation
+        elapsed_ms = (time.monotonic() - self._signed_at) * 1000
+        return unsigned > 0 and (
+            unsigned >= generation.checkpoint_leaves
+            or elapsed_ms >= generation.checkpoint_interval_ms
+        )
+
+    def sign_checkpoint(self, tx: LogTransaction | None = None) -> SignedCheckpoint:
+        """Sign the log's head as it is now. Call it on records that are durable; then keep it.
+
+        Raises:
+            WitnessError: if the log is not an extension of the last checkpoint; then something has
+                changed records that were signed, and nothing more is signed.
+        """
+        at = tx or self._log
+        size = at.log_size()
+        root = log.root_at(at, size)
+        latest = at.latest_checkpoint()
+        if latest is not None and not _extends(at, latest, size, root):
+            raise WitnessError(
+                f"the log of {size} records does not extend its checkpoint of {latest.size}: "
+                "records that were signed have changed; restore them before going on"
+            )
+        text = Checkpoint(self.origin, size, root).to_text()
+        self._signed_at = time.monotonic()
+        return SignedCheckpoint(size, root, sign_note(text, self.origin, self._signers))
+
+    def generate_witness(
+        self,
+        index: int,
+        tx: LogTransaction | None = None,
+        *,
+        disclose: Sequence[str] = (),
+    ) -> bytes:
+        """The evidence file of one record, against the latest checkpoint.
+
+        ``disclose`` names the digests whose values the holder chooses to reveal.
+
+        Raises:
+            WitnessError: if no checkpoint covers the record yet, or a value to disclose is not the
+                record's, or has been erased.
+        """
+        at = tx or self._log
+        latest = at.latest_checkpoint()
+        if latest is None or not 0 <= index < latest.size:
+            covered = latest.size if latest else 0
+            raise WitnessError(f"no checkpoint covers record {index}: {covered} are covered")
+        leaf = next(iter(at.leaves(index, index + 1)))
+        path = log.inclusion_proof(at, index, latest.size)
+        evidence = {
+            "payloadType": leaf.payload_type,
+            "statement": base64.b64encode(leaf.statement).decode(),
+            "proof": TlogProof(index, tuple(path), latest.note).to_text(),
+            "disclosed": _disclosures(at, leaf.statement, disclose),
+        }
+        return json.dumps(evidence, indent=1).encode() + b"\n"
+
+    def verify_witness(
+        self, data: bytes, trust: Trust | None = None, *, against: str | None = None
+    ) -> VerificationReport:
+        """Check an evidence file, by this log's own keys unless others are given."""
+        return verify_witness(data, trust or self.trust, against=against)
+
+    def verify_log(
+        self,
+        tx: LogTransaction | None = None,
+        trust: Trust | None = None,
+        *,
+        against: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> VerificationReport:
+        """Check the whole log, by its own keys unless others are given."""
+        believed = trust or self.trust
+        return verify_log(tx or self._log, believed, against=against, progress=progress)
+
+
+def _memory() -> LogTransaction:
+    return log.MemoryLog()
+
+
+def _extends(at: LogTransaction, latest: SignedCheckpoint, size: int, root: bytes) -> bool:
+    if latest.size > size:
+        return False
+    try:
+        signed = Checkpoint.parse(Note.parse(latest.note).text)
+    except VerificationError:
+        return False
+    proof = log.consistency_proof(at, signed.size, size)
+    return merkle.verify_consistency(signed.size, size, signed.root, root, proof)
+
+
+def _disclosures(
+    at: LogTransaction, statement: bytes, digests: Sequence[str]
+) -> list[dict[str, str]]:
+    foreign = set(digests) - set(subject_digests(parse_statement(statement)))
+    if foreign:
+        raise WitnessError(f"the record does not commit to {min(foreign)}")
+    kept = at.get_commitments(digests)
+    erased = [digest for digest in digests if digest not in kept]
+    if erased:
+        raise WitnessError(f"the value behind {erased[0]} has been erased")
+    return [
+        {
+            "digest": digest,
+            "salt": base64.b64encode(kept[digest].salt).decode(),
+            "value": base64.b64encode(kept[digest].value).decode(),
+        }
+        for digest in digests
+    ]
