@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from crossmodel.domain.answer import Answer, Ask
-from crossmodel.domain.completion import Message
+from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
@@ -22,7 +24,7 @@ from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, NotFoundError
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
-from crossmodel.ports import Provider, Store
+from crossmodel.ports import Provider, Store, Transaction
 from crossmodel.providers import create_provider
 from crossmodel.selection import ModelSelector
 from crossmodel.settings import ProviderSettings, Settings, load_settings
@@ -300,12 +302,16 @@ def _target(model: ModelSpec, provider: Provider, settings: Settings) -> Transfe
     )
 
 
+def _spent_usd(since: datetime, tx: Transaction) -> float:
+    return tx.spent_usd(since)
+
+
 async def _restore_budgets(selector: ModelSelector, store: Store) -> None:
     """Budgets go on where they stood when the process ended."""
     now = utc_now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for budget, since in (("daily_budget", today), ("monthly_budget", today.replace(day=1))):
-        spent = await store.read(lambda tx, since=since: tx.spent_usd(since))
+        spent = await store.read(partial(_spent_usd, since))
         selector.cost_optimizer.restore(budget, spent)
 
 
@@ -320,7 +326,7 @@ def _message(turn: Message | Mapping[str, str], position: int) -> Message:
     if isinstance(turn, Message):
         return turn
     try:
-        return Message(turn["role"], turn["content"])  # type: ignore[arg-type] - checked by Message
+        return Message(cast("Role", turn["role"]), turn["content"])  # Message checks both
     except (KeyError, TypeError):
         raise InvalidInputError(f"messages[{position}] must have a role and a content") from None
 
@@ -328,4 +334,4 @@ def _message(turn: Message | Mapping[str, str], position: int) -> Message:
 def _requirement(task: TaskRequirement | str | Iterable[str] | None) -> TaskRequirement | None:
     if task is None or isinstance(task, TaskRequirement):
         return task
-    return TaskRequirement([task] if isinstance(task, str) else list(task))  # type: ignore[list-item] - names become members
+    return TaskRequirement([task] if isinstance(task, str) else list(task))

@@ -172,7 +172,8 @@ async def test_state_survives_a_restart(settings):
             assert report.verdict == "valid"
 
 
-async def test_a_budget_holds_for_concurrent_callers_and_after_a_restart(settings):
+async def test_a_budget_holds_for_concurrent_callers_and_after_a_restart(settings, script):
+    script["cheap"] = lambda _request: "word " * 900
     settings["model_selector"] = {
         "cost_optimization": {"budget_constraints": {"daily_budget": 0.01}}
     }

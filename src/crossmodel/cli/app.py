@@ -38,9 +38,11 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def crossmodel(
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """One model's lessons, every model's answers."""

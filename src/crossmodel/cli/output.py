@@ -73,7 +73,9 @@ def print_json(value: Any) -> None:
 
 def plain(text: object) -> Text:
     """Text that is shown as it is: never markup, no control characters that drive a terminal."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    shown = "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in str(text)
+    )
     return Text(shown)
 
 
@@ -103,7 +105,7 @@ def report(error: CrossModelError) -> int:
 
 def configure_logs() -> None:
     """Warnings go to standard error, in colour for people and plain for files."""
-    import structlog  # noqa: PLC0415 - 0.1 s that `--help` need not wait for
+    import structlog
 
     handler = logging.StreamHandler()
     handler.setFormatter(

@@ -36,7 +36,7 @@ def select(
     from crossmodel.assembly import CrossModel
 
     task = TaskRequirement(
-        capability,  # type: ignore[arg-type] - names become members
+        capability,
         complexity=complexity,
         quality_threshold=quality,
         cost_constraint=cost,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from crossmodel.domain.models import ModelCapability, coerce_capability
 from crossmodel.domain.period import TimePeriod, utc_now
@@ -24,7 +24,7 @@ class TaskRequirement:
         latency_constraint: most milliseconds, more than 0; infinity for no limit.
     """
 
-    required_capabilities: list[ModelCapability]
+    required_capabilities: Sequence[str]
     complexity: float = 0.5
     quality_threshold: float = 0.0
     cost_constraint: float = math.inf
@@ -37,6 +37,11 @@ class TaskRequirement:
         if isinstance(wanted, list | tuple | set | frozenset):
             # one of each, in the order given: a name twice must not weigh twice
             self.required_capabilities = list(dict.fromkeys(coerce_capability(c) for c in wanted))
+
+    @property
+    def capabilities(self) -> list[ModelCapability]:
+        """The required capabilities of a requirement that has been checked."""
+        return cast("list[ModelCapability]", self.required_capabilities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def obstacles(
                 minimum_availability,
             )
         )
-    for capability in requirement.required_capabilities:
+    for capability in requirement.capabilities:
         found += _capability_obstacles(profile, capability, thresholds)
     if profile.quality_score < requirement.quality_threshold:
         found.append(

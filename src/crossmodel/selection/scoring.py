@@ -19,7 +19,7 @@ def suitability(
     The cost and latency terms fall linearly from 1 at nothing to 0 at the constraint; with an
     infinite constraint they are 1, whatever the model costs.
     """
-    wanted = requirement.required_capabilities
+    wanted = requirement.capabilities
     capability = sum(profile.capabilities[name] for name in wanted) / len(wanted)
     cost = max(0.0, 1.0 - profile.cost_per_token / requirement.cost_constraint)
     latency = max(0.0, 1.0 - profile.latency_ms / requirement.latency_constraint)

@@ -1,0 +1,81 @@
+"""What is SQLite's own: files, schema, and errors that say what to do."""
+
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from crossmodel.errors import ConfigurationError, StoreError
+from crossmodel.store import open_store
+from crossmodel.store.migration import HEAD, SCRIPTS
+from crossmodel.store.schema import metadata
+
+
+async def test_it_writes_ahead_and_syncs_every_commit(tmp_path):
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+
+    def pragmas(tx):
+        ask = tx._connection.exec_driver_sql
+        return [
+            ask(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+
+    full = 2
+    assert await store.transact(pragmas) == ["wal", full, 1]
+    assert await store.read(pragmas) == ["wal", full, 1]
+    await store.close()
+
+
+async def test_a_snapshot_cannot_write(tmp_path):
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    with pytest.raises(StoreError, match="readonly"):
+        await store.read(lambda tx: tx.write_nodes({(1, 0): b"x"}))
+    await store.close()
+
+
+async def test_the_migrated_schema_is_the_declared_one(tmp_path):
+    await (await open_store(f"sqlite:///{tmp_path}/s.db")).close()
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/s.db")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        differences = [
+            difference
+            for difference in compare_metadata(context, metadata)
+            if "insights_fts" not in str(difference)
+        ]
+    engine.dispose()
+    assert differences == []
+
+
+def test_head_is_alembics_own():
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_a_newer_schema_is_not_touched(tmp_path):
+    path = tmp_path / "s.db"
+    await (await open_store(f"sqlite:///{path}")).close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    db.close()
+    with pytest.raises(StoreError, match="upgrade crossmodel"):
+        await open_store(f"sqlite:///{path}")
+
+
+async def test_what_cannot_be_opened_is_explained(tmp_path):
+    with pytest.raises(StoreError, match="folder does not exist"):
+        await open_store(f"sqlite:///{tmp_path}/none/s.db")
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"certainly not a database" * 100)
+    with pytest.raises(StoreError, match="names some other file"):
+        await open_store(f"sqlite:///{garbage}")
+    with pytest.raises(StoreError, match="unable to open"):
+        await open_store(f"sqlite:///{tmp_path}")
+    with pytest.raises(ConfigurationError, match="sqlite:///FILE"):
+        await open_store("postgresql://localhost/x")

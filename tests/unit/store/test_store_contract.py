@@ -1,0 +1,259 @@
+"""What every store must do; a further adapter joins by a line in ``opened``."""
+
+import asyncio
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossmodel.domain.insight import Evidence, Insight
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.period import utc_now
+from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.selection import Outcome
+from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
+from crossmodel.errors import StoreError
+from crossmodel.store import open_store
+
+AWKWARD = "CRLF\r\n, NUL \0, e\u0301, \u202ertl, \U0001f9ea, lone \ud800 surrogate"
+
+
+@pytest.fixture(params=["file", "memory"])
+async def store(request, tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
+    opened = await open_store(url)
+    yield opened
+    await opened.close()
+
+
+def leaf(index, body=b"x"):
+    return LogLeaf(index, "type", body, bytes([index % 256]) * 32)
+
+
+def insight(content, **changes):
+    return Insight(
+        content, evidence=(Evidence(0, 5, "0" * 64), Evidence(7, 9, "1" * 64)), **changes
+    )
+
+
+def selection(request_id, tenant="t"):
+    return SelectionRecord(
+        request_id, tenant, "m", 0.5, ("a",), {"complexity": 0.5}, utc_now(), 1.5
+    )
+
+
+async def test_every_record_comes_back_as_it_was(store):
+    source = SourceText(AWKWARD, "m", "t", origin=AWKWARD)
+    kept = insight(AWKWARD, scope=AWKWARD, links=("b", "a"), metadata={"x": [1, AWKWARD]})
+    transfer = TransferRecord("r", "t", "m", "standard", True, (kept.id,), 0.9, 12, "d", utc_now())
+    outcomes = [Outcome("r", "m", success=True, latency_ms=3.0), Outcome("r", "m", True, score=0.5)]
+    committed = Commitment("d", b"salt", b"value")
+    checkpoint = SignedCheckpoint(1, b"r" * 32, "note\n\n— é")
+
+    def write(tx):
+        tx.put_models([ModelSpec("m", "p"), ModelSpec("n", "p")])
+        tx.put_models([ModelSpec("m", "q")])
+        tx.add_selection(selection("r"))
+        for outcome in outcomes:
+            tx.add_outcome("t", outcome)
+        tx.add_source(source)
+        tx.add_source(source)
+        assert tx.add_insights("t", [kept, kept]) == [kept.id]
+        assert tx.add_insights("t", [kept]) == []
+        tx.add_transfer(transfer)
+        tx.append_leaves([leaf(0, b"\0\xff")])
+        tx.write_nodes({(1, 0): b"n" * 32})
+        tx.put_commitments([committed, committed])
+        tx.add_checkpoint(checkpoint)
+        tx.add_checkpoint(checkpoint)
+
+    await store.transact(write)
+
+    def check(tx):
+        got = tx.get_selection("t", "r")
+        assert (got.request_id, got.alternatives, got.requirement) == (
+            "r",
+            ("a",),
+            {"complexity": 0.5},
+        )
+        assert got.selected_at.tzinfo is not None
+        assert tx.outcomes("t", "r") == outcomes
+        assert tx.get_source("t", source.sha256) == source
+        assert tx.get_insights("t", ["nobody", kept.id]) == [kept]
+        assert tx.list_insights("t") == [kept]
+        assert tx.list_insights("t", insight_type="coding") == []
+        assert tx.count_insights("t") == 1
+        assert tx.get_transfer("t", "r") == transfer
+        assert list(tx.leaves(0, 9)) == [leaf(0, b"\0\xff")]
+        assert tx.read_nodes([(0, 0), (1, 0), (5, 5)]) == {
+            (0, 0): leaf(0).leaf_hash,
+            (1, 0): b"n" * 32,
+        }
+        assert tx.get_commitments(["d", "x"]) == {"d": committed}
+        assert tx.latest_checkpoint() == checkpoint
+
+    await store.read(check)
+
+
+async def test_tenants_are_hard_partitions(store):
+    mine = insight("the ticket code of the north queue")
+    source = SourceText("text", "m", "a")
+
+    def write(tx):
+        tx.add_insights("a", [mine])
+        tx.add_insights("b", [insight("another ticket code")])
+        tx.add_source(source)
+        tx.add_selection(selection("r", "a"))
+        tx.add_outcome("a", Outcome("r", "m", success=True))
+
+    await store.transact(write)
+
+    def check(tx):
+        assert tx.get_insights("b", [mine.id]) == []
+        assert [hit.insight for hit in tx.search_insights("a", "ticket code")] == [mine]
+        assert tx.get_source("b", source.sha256) is None
+        assert tx.get_selection("b", "r") is None
+        assert tx.outcomes("b", "r") == []
+        assert tx.count_insights("c") == 0
+
+    await store.read(check)
+
+
+async def test_the_same_insight_may_belong_to_two_tenants(store):
+    shared = insight("shared")
+    for tenant in ("a", "b"):
+        assert await store.transact(lambda tx, t=tenant: tx.add_insights(t, [shared])) == [
+            shared.id
+        ]
+
+
+async def test_search_finds_codes_by_their_parts_and_ranks_better_matches_first(store):
+    texts = [
+        "Refunds are written ZX-41",
+        "Refunds are slow",
+        "Nothing of the kind",
+        "Café opens at 9",
+    ]
+    await store.transact(lambda tx: tx.add_insights("t", [insight(t) for t in texts]))
+
+    def find(query, limit=10):
+        return store.read(
+            lambda tx: [h.insight.content for h in tx.search_insights("t", query, limit=limit)]
+        )
+
+    assert await find("refunds ZX-41") == texts[:2]
+    assert await find("zx") == texts[:1]
+    assert await find("cafe") == [texts[3]]
+    assert await find("refunds", limit=1) == [texts[1]]
+    assert await find("refunds", limit=0) == []
+    hits = await store.read(lambda tx: tx.search_insights("t", "refunds ZX-41"))
+    assert all(0 <= hit.relevance <= 1 for hit in hits)
+    assert hits[0].relevance >= hits[1].relevance
+
+
+@settings(max_examples=60, deadline=None)
+@given(query=st.text() | st.text('"*^:(){}[]-+ANDORNEAR \0', max_size=30))
+def test_any_text_is_a_valid_query(query):
+    async def work():
+        store = await open_store("sqlite:///:memory:")
+        try:
+            await store.transact(lambda tx: tx.add_insights("t", [insight("a b c")]))
+            await store.read(lambda tx: tx.search_insights("t", query))
+            await store.read(lambda tx: tx.search_insights("t", query * 10_000, limit=3))
+        finally:
+            await store.close()
+
+    asyncio.run(work())
+
+
+async def test_a_failed_transaction_changes_nothing_and_keeps_its_error(store):
+    class Own(Exception):
+        pass
+
+    def work(tx):
+        tx.add_insights("t", [insight("lost")])
+        tx.append_leaves([leaf(0)])
+        raise Own
+
+    with pytest.raises(Own):
+        await store.transact(work)
+    assert await store.read(lambda tx: (tx.count_insights("t"), tx.log_size())) == (0, 0)
+    await store.transact(lambda tx: tx.append_leaves([leaf(0)]))
+
+
+@pytest.mark.parametrize("indexes", [[1], [0, 2], [0, 0], [-1]])
+async def test_the_log_takes_no_gap_and_no_duplicate(store, indexes):
+    with pytest.raises(StoreError, match="next leaf"):
+        await store.transact(lambda tx: tx.append_leaves([leaf(i) for i in indexes]))
+    assert await store.read(lambda tx: tx.log_size()) == 0
+
+
+async def test_a_second_head_of_one_size_is_refused(store):
+    await store.transact(lambda tx: tx.add_checkpoint(SignedCheckpoint(3, b"a" * 32, "n")))
+    with pytest.raises(StoreError, match="forked"):
+        await store.transact(lambda tx: tx.add_checkpoint(SignedCheckpoint(3, b"b" * 32, "n")))
+
+
+async def test_errors_say_what_the_database_said_but_not_what_rows_held(store):
+    await store.transact(lambda tx: tx.add_selection(selection("r")))
+    with pytest.raises(StoreError, match="UNIQUE") as caught:
+        await store.transact(lambda tx: tx.add_selection(selection("r")))
+    assert "complexity" not in str(caught.value)
+
+
+async def test_many_tasks_at_once_lose_nothing(store):
+    async def one(number):
+        def work(tx):
+            tx.append_leaves([leaf(tx.log_size(), str(number).encode())])
+            tx.add_insights("t", [insight(f"insight {number}")])
+
+        await store.transact(work)
+        return await store.read(lambda tx: tx.count_insights("t"))
+
+    counts = await asyncio.gather(*(one(number) for number in range(64)))
+    assert max(counts) == 64
+    bodies = await store.read(lambda tx: [each.statement for each in tx.leaves(0, 64)])
+    assert sorted(bodies, key=int) == [str(n).encode() for n in range(64)]
+
+
+async def test_a_cancelled_caller_leaves_no_half_transaction_and_no_locked_writer(store):
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow(tx):
+        tx.add_insights("t", [insight("first")])
+        started.set()
+        go_on.wait(10)
+        tx.add_insights("t", [insight("second")])
+
+    task = asyncio.create_task(store.transact(slow))
+    await asyncio.to_thread(started.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await store.transact(lambda tx: tx.add_insights("t", [insight("third")]))
+    assert await store.read(lambda tx: tx.count_insights("t")) in {1, 3}
+
+
+async def test_spending_is_summed_over_tenants_since_a_moment(store):
+    early = utc_now()
+    for tenant, cost in (("a", 0.5), ("b", 0.25), ("a", None)):
+        outcome = Outcome("r", "m", success=True, cost_usd=cost)
+        await store.transact(lambda tx, t=tenant, o=outcome: tx.add_outcome(t, o))
+    assert await store.read(lambda tx: tx.spent_usd(early)) == 0.75
+    assert await store.read(lambda tx: tx.spent_usd(utc_now())) == 0.0
+
+
+async def test_ten_thousand_insights_at_once(store):
+    many = [insight(f"number {n}") for n in range(10_000)]
+    assert len(await store.transact(lambda tx: tx.add_insights("t", many))) == 10_000
+    ids = [each.id for each in many]
+    assert await store.read(lambda tx: tx.get_insights("t", ids)) == many
+
+
+async def test_using_a_closed_store_says_so(store):
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreError, match="closed"):
+        await store.read(lambda tx: tx.log_size())
