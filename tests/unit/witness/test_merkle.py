@@ -43,7 +43,7 @@ def test_roots_and_proofs_agree_with_pymerkle():
     for size in (1, 2, 3, 7, 8, 100, 1024, 1025):
         assert merkle.root(LEAVES[:size]) == tree.get_root(size)
         theirs = tree.prove_inclusion(size, size)
-        assert theirs.resolve() == merkle.root(LEAVES[:size])
+        assert theirs.compute_root() == merkle.root(LEAVES[:size])
 
 
 @pytest.mark.parametrize("size", [s for s in SIZES if 0 < s <= 70] + [1024, 1025])

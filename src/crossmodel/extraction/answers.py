@@ -1,0 +1,277 @@
+r"""The final answer: what an answer comes down to, and where it says so.
+
+Explicit marks win over phrases, phrases over position: ``\boxed{}``, ``#### 42``, a block under
+"final answer", "the answer is …", "Answer: …", a rating, and last the last number of the
+concluding sentence of a calculation.
+"""
+
+# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.examples import bare
+from crossmodel.extraction.finds import Find
+from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
+from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.text.segments import SegmentKind
+from crossmodel.text.sentences import sentences
+
+_HASHES: Final = re.compile(r"^[ \t]*####[ \t]+(\S[^\r\n]{0,80})", re.MULTILINE)
+_FINAL: Final = re.compile(r"\bfinal answers?\b(?: is)?[*_]{0,3}[ \t]*[::]?[*_ \t]*", re.IGNORECASE)
+_ANSWER_IS: Final = re.compile(
+    r"\b(?:answer|solution|choice|option)s?(?: to [^.:\n]{1,80})?[*_]{0,3}"
+    r" (?:is|are|would be|must be|should be|=)[ \t]*(?:therefore |thus |simply |option |choice )?"
+    r"[::]?[ \t]*",
+    re.IGNORECASE,
+)
+_ANSWER_LABEL: Final = re.compile(
+    r"[*_#>\s]{0,6}(?:answer|a|result|solution)[*_]{0,3} ?[::][*_]{0,3}[ \t]*", re.IGNORECASE
+)
+_OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(?:\s|$|\*))")
+_MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
+_RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
+_NUMBER: Final = re.compile(r"(?<![\w.])[-−]?[$€£]?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w]*\d)")
+_CALCULATION: Final = re.compile(r"\d\)?\s?[-+*/×÷x=−^]\s?[$(]?\d|=\s?[$£€]?\d")
+_FENCES: Final = ('"""', "'''", "<answer>", "```")
+_CLOSERS: Final = {'"""': '"""', "'''": "'''", "<answer>": "</answer>", "```": "```"}
+_MAX_ANSWER: Final = 300
+_LAST_STATEMENTS: Final = 40
+"""Statements from the end in which an answer is looked for."""
+
+
+class Answer(NamedTuple):
+    """Where the answer stands (``start:end``), and its bare value (``value``)."""
+
+    start: int
+    end: int
+    value: tuple[int, int]
+    sign: str
+
+
+def final_answer(reading: Reading) -> list[Find]:
+    """The final answer, if there is one: a list of at most one find."""
+    for look in _LOOKS:
+        answer = look(reading)
+        if answer is None or _is_one_of_several_examples(answer, reading):
+            continue
+        value = reading.text[slice(*answer.value)]
+        is_number = _NUMBER.search(value) is not None and len(value.split()) < 5  # noqa: PLR2004 - "370 activities a day"
+        insight_type = InsightType.MATH if is_number else InsightType.REASONING
+        if answer.sign == "rating":
+            insight_type = InsightType.ANALYSIS
+        return [
+            Find(
+                insight_type,
+                InsightKind.FINAL_ANSWER,
+                answer.start,
+                answer.end,
+                metadata={
+                    "answer": value,
+                    "answer_span": list(answer.value),
+                    "answer_sign": answer.sign,
+                },
+            )
+        ]
+    return []
+
+
+def _is_one_of_several_examples(answer: Answer, reading: Reading) -> bool:
+    examples = [
+        find for find in reading.once(rules_and_examples) if find.kind == InsightKind.EXAMPLE
+    ]
+    return len(examples) > 1 and any(
+        example.start <= answer.start < example.end for example in examples
+    )
+
+
+def _answer(reading: Reading, start: int, value: tuple[int, int], sign: str) -> Answer | None:
+    first, last = bare(reading.text, *value)
+    if first >= last or last - first > _MAX_ANSWER:
+        return None
+    return Answer(start, max(value[1], last), (first, last), sign)
+
+
+def _boxed(reading: Reading) -> Answer | None:
+    text = reading.text
+    at = text.rfind("\\boxed{")
+    if at < 0:
+        return None
+    depth, start = 1, at + len("\\boxed{")
+    for position in range(start, min(len(text), start + MAX_STATEMENT)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth == 0:
+            line = max(
+                text.rfind("\n", max(0, at - MAX_STATEMENT // 2), at) + 1,
+                at - MAX_STATEMENT // 2,
+                0,
+            )
+            begin = line + len(text[line:at]) - len(text[line:at].lstrip(" \t$\\[("))
+            return (
+                Answer(begin, position + 1, (start, position), "boxed")
+                if position > start
+                else None
+            )
+    return None
+
+
+def _hashes(reading: Reading) -> Answer | None:
+    if "####" not in reading.text:
+        return None
+    last = None
+    for last in _HASHES.finditer(reading.text):  # noqa: B007 - the last one is wanted
+        pass
+    if last is None or not any(map(str.isdigit, last.group(1))):
+        return None
+    answer = _answer(reading, last.start(1), last.span(1), "hashes")
+    if answer is None:
+        return None
+    # a bare number says nothing to anybody else: the sentence before it says what it is
+    start = max(0, last.start() - MAX_STATEMENT)
+    said = [
+        span
+        for span in sentences(reading.text, start, last.start())
+        if span[0] > start or start == 0
+    ]
+    return answer._replace(start=said[-1][0]) if said else answer
+
+
+def _block(reading: Reading) -> Answer | None:
+    """What stands under a line that says "final answer", or between answer tags."""
+    for statement in _from_the_end(reading):
+        if "final" not in statement.words or "answer" not in statement.words:
+            continue
+        found = None
+        for found in _FINAL.finditer(statement.text):  # noqa: B007 - the last one is wanted
+            pass
+        if found is None:
+            continue
+        after = statement.text[found.end() :].strip()
+        if after:
+            value = _value(reading, statement.start + found.end(), statement.end)
+            return _answer(reading, statement.start, value, "final answer")
+        return _fenced(reading, statement.start + found.start(), statement.end)
+    tag = reading.text.rfind("<answer>")
+    return _fenced(reading, tag, tag) if tag >= 0 else None
+
+
+def _fenced(reading: Reading, start: int, position: int) -> Answer | None:
+    text = reading.text
+    limit = min(len(text), position + MAX_STATEMENT)
+    begin = position
+    while begin < limit and text[begin].isspace():
+        begin += 1
+    fence = next((mark for mark in _FENCES if text.startswith(mark, begin)), None)
+    if fence:
+        begin += len(fence)
+        end = text.find(_CLOSERS[fence], begin, limit)
+        end = limit if end < 0 else end
+    else:
+        end = text.find("\n", begin, limit)
+        end = limit if end < 0 else end
+    value = _value(reading, begin, end)
+    answer = _answer(reading, start, value, "final answer")
+    if answer is not None and answer.end < value[1]:
+        return answer._replace(end=value[1])
+    return answer
+
+
+def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
+    """The letter of an option if the answer begins with one, else all of it."""
+    text = reading.text
+    while start < end and (text[start].isspace() or text[start] in ":*_"):
+        start += 1
+    option = _OPTION.match(text, start, end)
+    if option and not _MORE_OPTIONS.match(text, option.end(), end):
+        letter = option.lastindex or 0
+        return option.span() if text[option.start()] == "(" else option.span(letter)
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _phrase(reading: Reading) -> Answer | None:
+    for statement in _from_the_end(reading):
+        if statement.words.isdisjoint({"answer", "answers", "solution", "option", "choice"}):
+            continue
+        found = None
+        for found in _ANSWER_IS.finditer(statement.text):  # noqa: B007 - the last one is wanted
+            pass
+        if found is None or statement.is_question:
+            continue
+        start = statement.start + found.end()
+        if start >= statement.end:  # the value stands on the next line
+            return _fenced(reading, statement.start, statement.end)
+        answer = _answer(reading, statement.start, _value(reading, start, statement.end), "phrase")
+        return answer._replace(end=statement.end) if answer else None
+    return None
+
+
+def _label(reading: Reading) -> Answer | None:
+    for statement in _from_the_end(reading):
+        label = _ANSWER_LABEL.match(statement.text)
+        if label is None:
+            continue
+        start = statement.start + label.end()
+        if start >= statement.end:
+            return _fenced(reading, statement.start, statement.end)
+        value = _value(reading, start, statement.end)
+        answer = _answer(reading, statement.start, value, "label")
+        return answer._replace(end=statement.end) if answer else None
+    return None
+
+
+def _rating(reading: Reading) -> Answer | None:
+    at = reading.text.rfind("[[")
+    rating = _RATING.match(reading.text, at) if at >= 0 else None
+    if rating is None:
+        return None
+    for start, end in _last_sentences(reading):
+        if start <= at < end:
+            return Answer(start, max(end, rating.end()), rating.span(1), "rating")
+    return Answer(rating.start(), rating.end(), rating.span(1), "rating")
+
+
+def _last_number(reading: Reading) -> Answer | None:
+    """The number that the concluding sentence of a calculation ends with."""
+    if not _CALCULATION.search(reading.text):
+        return None
+    for start, end in islice(_last_sentences(reading), 3):
+        said = reading.text[start:end]
+        numbers = list(_NUMBER.finditer(said)) if end - start <= MAX_STATEMENT else []
+        if not numbers:
+            continue
+        equals = said.rfind("=")
+        chosen = (
+            next((n for n in numbers if n.start() > equals), numbers[-1])
+            if equals >= 0
+            else numbers[-1]
+        )
+        return Answer(start, end, (start + chosen.start(), start + chosen.end()), "last number")
+    return None
+
+
+def _from_the_end(reading: Reading) -> Iterator[Statement]:
+    return islice(reversed(reading.statements), _LAST_STATEMENTS)
+
+
+def _last_sentences(reading: Reading) -> Iterator[tuple[int, int]]:
+    for segment in reversed(reading.segments):
+        if segment.is_prose:
+            if segment.end - segment.start > MAX_STATEMENT * 10:
+                return
+            yield from reversed(list(sentences(reading.text, segment.start, segment.end)))
+        elif segment.kind is SegmentKind.MATH:
+            yield segment.start, segment.end
+        elif segment.kind is SegmentKind.CODE:
+            return
+
+
+_LOOKS: Final[tuple[Callable[[Reading], Answer | None], ...]] = (
+    _boxed, _hashes, _block, _rating, _phrase, _label, _last_number,
+)  # fmt: skip

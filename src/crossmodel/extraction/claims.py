@@ -1,0 +1,46 @@
+"""Sentences that do something other than state a rule: one find for each that a cue claims."""
+
+# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Final
+
+from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.answers import final_answer
+from crossmodel.extraction.cues import classify
+from crossmodel.extraction.finds import Find, scope_of
+from crossmodel.extraction.reading import Reading
+from crossmodel.extraction.rules import rules_and_examples
+
+_LEAST_WORDS: Final = 5
+_CONCLUDING: Final = frozenset({InsightKind.CONCLUSION, InsightKind.CLAIM, InsightKind.STEP})
+_CALCULATES: Final = re.compile(r"\d\)?\s?[-+*/×÷−]\s?[$(]?\d[^=\n]*=")
+"""A conclusion drawn by calculation is a step: it holds for one question only."""
+
+
+def claims(reading: Reading) -> list[Find]:
+    """What the sentences say that are neither rule, nor example, nor final answer."""
+    taken = sorted(
+        (find.start, find.end)
+        for find in [*reading.once(rules_and_examples), *reading.once(final_answer)]
+    )
+    starts = [start for start, _ in taken]
+    found = []
+    for statement in reading.statements:
+        if len(statement.words) < _LEAST_WORDS or statement.text[-1] == ":":
+            continue
+        before = bisect_right(starts, statement.end - 1) - 1
+        if before >= 0 and taken[before][1] > statement.start:
+            continue
+        cue = classify(statement.text, statement.words)
+        if cue is None or statement.is_junk or statement.is_question:
+            continue
+        insight_type, kind = cue.insight_type, cue.kind
+        if kind in _CONCLUDING and _CALCULATES.search(statement.text):
+            insight_type, kind = InsightType.MATH, InsightKind.STEP
+        scope = scope_of(statement.segment, reading)
+        found.append(Find(insight_type, kind, statement.start, statement.end, scope))
+    return found

@@ -1,0 +1,436 @@
+"""The extractor: applies the patterns, and answers for every insight that it gives out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from crossmodel.domain import checks
+from crossmodel.domain.config import InsightExtractorConfig
+from crossmodel.domain.insight import (
+    Evidence,
+    ExtractionResult,
+    ExtractionStatistics,
+    Insight,
+    ValidationStatus,
+)
+from crossmodel.domain.period import TimePeriod, utc_now
+from crossmodel.errors import InvalidExtractionPatternError, InvalidInputError
+from crossmodel.extraction.confidence import ConfidenceCalculator
+from crossmodel.extraction.deduplication import merge_duplicates
+from crossmodel.extraction.patterns import (
+    AnalysisExtractionPattern,
+    CodingExtractionPattern,
+    CreativityExtractionPattern,
+    ExtractionPattern,
+    LanguageExtractionPattern,
+    MathExtractionPattern,
+    PatternRegistry,
+    ReasoningExtractionPattern,
+    installed_patterns,
+)
+from crossmodel.extraction.reading import READING, Reading, read
+from crossmodel.extraction.validation import InsightValidator
+from crossmodel.text.grounding import Grounder
+
+INJECTED: Final = "injected"
+"""Key of the context under which callers name the texts that they handed to the model."""
+
+NOT_GROUNDED: Final = "not grounded"
+LOW_CONFIDENCE: Final = "low confidence"
+DUPLICATE: Final = "duplicate"
+OVER_LIMIT: Final = "over the limit"
+
+_MAX_ERROR: Final = 200
+_MAX_CONTEXT_DEPTH: Final = 4
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one extraction counts."""
+
+    extractor: object
+    started_at: datetime
+    rejected: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+_current_run: ContextVar[_Run | None] = ContextVar("crossmodel_extraction_run", default=None)
+
+
+class InsightExtractor:
+    """Structured insights out of a model's answer. May be used by many threads at once."""
+
+    def __init__(self, config: InsightExtractorConfig | None = None) -> None:
+        self.config = config or InsightExtractorConfig()
+        self.extraction_patterns: dict[str, ExtractionPattern] = {}
+        self.confidence_calculator = ConfidenceCalculator(self.config.confidence_config)
+        self.insight_validator = InsightValidator(self.config.validation_config)
+        self.extraction_history: list[Insight] = []
+        self.pattern_registry = PatternRegistry()
+        self._runs: deque[_Run] = deque(maxlen=self.config.max_history_size)
+        self._lock = threading.Lock()
+        self._load_default_patterns()
+
+    def register_extraction_pattern(self, pattern_name: str, pattern: ExtractionPattern) -> None:
+        """Apply ``pattern`` from now on; one registered before under that name is replaced.
+
+        Raises:
+            InvalidExtractionPatternError: if it has no callable ``extract(text, context)``.
+        """
+        checks.text("pattern_name", pattern_name)
+        if not self._validate_extraction_pattern(pattern):
+            raise InvalidExtractionPatternError(
+                f"invalid extraction pattern {pattern_name!r}: it needs a method"
+                " extract(text, context) that returns a list of insights"
+            )
+        self.extraction_patterns = {**self.extraction_patterns, pattern_name: pattern}
+        self.pattern_registry.register_pattern(pattern_name, pattern)
+
+    def extract(
+        self,
+        model_output: str,
+        source_model: str,
+        extraction_context: Mapping[str, Any] | None = None,
+    ) -> ExtractionResult:
+        """Extract, complete and validate: insights, what was refused and why, and how long it took.
+
+        ``extraction_context["injected"]`` may list texts that were handed to the model; what only
+        repeats them is refused.
+
+        Raises:
+            InvalidInputError: if the output or the source model is empty.
+        """
+        _check(model_output, source_model)
+        started = time.perf_counter()
+        with self._run() as run:
+            reading = Reading(model_output)
+            context = {**(extraction_context or {}), READING: reading}
+            insights = self.extract_insights(model_output, source_model, context)
+            # a subclass may hand back what the patterns returned, as they returned it
+            if any(insight.source_model != source_model for insight in insights):
+                insights = self._complete(insights, reading, source_model, context)
+                insights = self._finish(insights)
+            if self.config.validation_config.enable_validation:
+                insights = _resolved(self.validate_insights(insights))
+        return ExtractionResult(
+            insights=insights,
+            source_model=source_model,
+            source_sha256=reading.source_sha256,
+            latency_ms=(time.perf_counter() - started) * 1000,
+            rejected=dict(run.rejected),
+            errors=dict(run.errors),
+        )
+
+    def extract_insights(
+        self, model_output: str, source_model: str, extraction_context: Mapping[str, Any]
+    ) -> list[Insight]:
+        """The insights of ``model_output``, not yet validated.
+
+        Raises:
+            InvalidInputError: if the output or the source model is empty.
+        """
+        _check(model_output, source_model)
+        with self._run():
+            reading = read(model_output, extraction_context)
+            context = {**extraction_context, READING: reading}
+            found: list[Insight] = []
+            applied: list[str] = []
+            for pattern_name, pattern in self.extraction_patterns.items():
+                try:
+                    mine = list(pattern.extract(model_output, dict(context)))
+                    found += self._complete(mine, reading, source_model, context, pattern_name)
+                except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
+                    self._log_extraction_error(pattern_name, error)
+                else:
+                    applied.append(pattern_name)
+            for insight in found:
+                insight.metadata["patterns_applied"] = list(applied)
+            return self._finish(found)
+
+    def validate_insights(self, insights: list[Insight]) -> list[Insight]:
+        """The insights that are valid, each with its status and the validator's verdict."""
+        validated = []
+        run = _current_run.get()
+        for insight in insights:
+            try:
+                result = self.insight_validator.validate(insight)
+                insight.validation_status = result.status
+                insight.metadata["validation_result"] = result.to_dict()
+                if result.is_valid or self.config.include_invalid_insights:
+                    validated.append(insight)
+                elif run is not None:
+                    run.rejected[f"invalid: {result.reasons[0]}"] += 1
+            except Exception as error:  # noqa: BLE001 - the validator may be a caller's own
+                self._log_validation_error(insight.id, error)
+                if self.config.include_validation_errors:
+                    insight.validation_status = ValidationStatus.VALIDATION_ERROR
+                    insight.metadata["validation_error"] = _described(error)
+                    validated.append(insight)
+                elif run is not None:
+                    run.rejected["validation error"] += 1
+        return validated
+
+    def get_extraction_statistics(
+        self, time_period: TimePeriod | None = None
+    ) -> ExtractionStatistics:
+        """What was extracted and refused within the period; the last 7 days by default."""
+        period = time_period or TimePeriod.last_7_days()
+        with self._lock:
+            history, runs = list(self.extraction_history), list(self._runs)
+        insights = [each for each in history if period.contains(each.extraction_timestamp)]
+        rejected: Counter[str] = Counter()
+        errors: Counter[str] = Counter()
+        for run in runs:
+            if period.contains(run.started_at):
+                rejected.update(run.rejected)
+                errors.update(run.errors.keys())
+        total = len(insights)
+        return ExtractionStatistics(
+            time_period=period,
+            total_insights=total,
+            unique_models=len({insight.source_model for insight in insights}),
+            unique_types=len({insight.insight_type for insight in insights}),
+            average_confidence=(
+                sum(insight.confidence_score for insight in insights) / total if total else 0.0
+            ),
+            validation_status_counts=dict(
+                Counter(str(each.validation_status) for each in insights)
+            ),
+            patterns_used=len(self.extraction_patterns),
+            rejected=dict(rejected),
+            pattern_errors=dict(errors),
+        )
+
+    def _load_default_patterns(self) -> None:
+        """Register the six patterns of the reference, then those of installed packages."""
+        defaults: dict[str, ExtractionPattern] = {
+            "reasoning_pattern": ReasoningExtractionPattern(),
+            "creativity_pattern": CreativityExtractionPattern(),
+            "analysis_pattern": AnalysisExtractionPattern(),
+            "coding_pattern": CodingExtractionPattern(),
+            "math_pattern": MathExtractionPattern(),
+            "language_pattern": LanguageExtractionPattern(),
+        }
+        for pattern_name, pattern in defaults.items():
+            self.register_extraction_pattern(pattern_name, pattern)
+        for entry in installed_patterns():
+            try:
+                self.register_extraction_pattern(entry.name, entry.load()())
+            except Exception as error:  # noqa: BLE001 - a broken package must not cost the others
+                self._log_extraction_error(entry.name, error)
+
+    def _validate_extraction_pattern(self, pattern: ExtractionPattern) -> bool:
+        """Whether it is an object, not a class, with a callable ``extract``."""
+        return not isinstance(pattern, type) and callable(getattr(pattern, "extract", None))
+
+    def _post_process_insights(self, insights: list[Insight]) -> list[Insight]:
+        """Merge duplicates, sort by confidence, keep to the limit: each as configured."""
+        if self.config.remove_duplicates:
+            insights = self._remove_duplicate_insights(insights)
+        if self.config.sort_by_confidence:
+            insights = sorted(insights, key=lambda each: each.confidence_score, reverse=True)
+        limit = self.config.max_insights_per_extraction
+        if limit and len(insights) > limit:
+            self._reject(OVER_LIMIT, len(insights) - limit)
+            insights = insights[:limit]
+        return insights
+
+    def _remove_duplicate_insights(self, insights: list[Insight]) -> list[Insight]:
+        """One insight for each group that says the same; it keeps the evidence of all of them."""
+        merged = merge_duplicates(insights, self.config.similarity_threshold)
+        if not merged:
+            return insights
+        self._reject(DUPLICATE, len(merged))
+        renamed = {insights[gone].id: insights[kept] for gone, kept in merged.items()}
+        kept = [insight for index, insight in enumerate(insights) if index not in merged]
+        for index in set(merged.values()):
+            renamed[insights[index].id] = insights[index]
+            insights[index].id = insights[index].content_id()
+        return _relinked(kept, {old: insight.id for old, insight in renamed.items()})
+
+    def _log_extraction_error(self, pattern_name: str, error: Exception) -> None:
+        """Log and count a pattern that failed.
+
+        The message of the error may quote the text that was read, so the log gets its type alone;
+        the caller of :meth:`extract` gets both.
+        """
+        logger.error("extraction_pattern_failed", pattern=pattern_name, error=type(error).__name__)
+        with self._run() as run:
+            run.errors[pattern_name] = _described(error)
+
+    def _log_validation_error(self, insight_id: str, error: Exception) -> None:
+        """Log an insight that could not be validated."""
+        logger.error("insight_validation_failed", insight=insight_id, error=type(error).__name__)
+
+    @contextmanager
+    def _run(self) -> Iterator[_Run]:
+        """The extraction that is going on in this thread or task, or a new one."""
+        run = _current_run.get()
+        if run is not None and run.extractor is self:
+            yield run
+            return
+        run = _Run(self, utc_now())
+        token = _current_run.set(run)
+        try:
+            yield run
+        finally:
+            _current_run.reset(token)
+            with self._lock:
+                self._runs.append(run)
+
+    def _reject(self, reason: str, count: int = 1) -> None:
+        run = _current_run.get()
+        if run is not None and count:
+            run.rejected[reason] += count
+
+    def _complete(
+        self,
+        insights: Sequence[Insight],
+        reading: Reading,
+        source_model: str,
+        context: Mapping[str, Any],
+        pattern_name: str = "",
+    ) -> list[Insight]:
+        """Give each insight its evidence, source, confidence and final id, or refuse it."""
+        if not insights:
+            return []
+        now = utc_now()
+        plain_context = _plain({k: v for k, v in context.items() if k not in (READING, INJECTED)})
+        handed = _handed_texts(context)
+        whole_context = dict(context)
+        renamed: dict[str, str] = {}
+        kept = []
+        for insight in insights:
+            reason = self._ground(insight, reading, handed)
+            if reason:
+                self._reject(reason)
+                continue
+            insight.source_model = source_model
+            insight.extraction_timestamp = now
+            insight.metadata = {
+                **insight.metadata,
+                "source_model": source_model,
+                "extraction_timestamp": now.isoformat(),
+                "context": _plain(plain_context),
+                "patterns_applied": [],
+                "confidence_calibrated": False,
+            }
+            if pattern_name:
+                insight.metadata["pattern"] = pattern_name
+            score = self.confidence_calculator.calculate_confidence(
+                insight, reading.source, whole_context
+            )
+            insight.confidence_score = checks.unit_interval("confidence_score", score)
+            if score < self.config.confidence_config.minimum_confidence_threshold:
+                self._reject(LOW_CONFIDENCE)
+                continue
+            final_id = insight.content_id()
+            if insight.id != final_id:
+                renamed[insight.id] = final_id
+                insight.id = final_id
+            kept.append(insight)
+        return _relinked(kept, renamed) if renamed else kept
+
+    def _ground(self, insight: Insight, reading: Reading, handed: list[Grounder]) -> str:
+        """Check or find the evidence; returns why the insight is refused, or nothing."""
+        if not insight.content.strip():
+            return NOT_GROUNDED
+        if not _is_said(insight, reading):
+            span = reading.once(_grounder).ground(insight.content)
+            insight.evidence = (
+                (Evidence(span.start, span.end, reading.source_sha256),) if span else ()
+            )
+            if span is None and self.config.require_grounding:
+                said_there = reading.injected and Grounder(reading.source).ground(insight.content)
+                return INJECTED if said_there else NOT_GROUNDED
+        for span in reading.injected:
+            if any(each.start < span.end and span.start < each.end for each in insight.evidence):
+                return INJECTED
+        if any(text.ground(insight.content) for text in handed):
+            return INJECTED
+        return ""
+
+    def _finish(self, insights: list[Insight]) -> list[Insight]:
+        insights = _resolved(self._post_process_insights(insights))
+        limit = self.config.max_history_size
+        with self._lock:
+            self.extraction_history = [*self.extraction_history, *insights][-limit:]
+        return insights
+
+
+def _check(model_output: object, source_model: object) -> None:
+    for name, value in (("model_output", model_output), ("source_model", source_model)):
+        if not isinstance(value, str) or not value:
+            raise InvalidInputError(f"{name} is required: a string that is not empty")
+
+
+def _grounder(reading: Reading) -> Grounder:
+    return Grounder(reading.text)
+
+
+def _handed_texts(context: Mapping[str, Any]) -> list[Grounder]:
+    texts = context.get(INJECTED) or ()
+    if isinstance(texts, str):
+        texts = (texts,)
+    return [Grounder(text) for text in texts if isinstance(text, str)]
+
+
+def _is_said(insight: Insight, reading: Reading) -> bool:
+    """Whether its evidence lies in this source and reads as its content does."""
+    if not insight.evidence:
+        return False
+    if any(
+        each.source_sha256 != reading.source_sha256 or each.end > len(reading.source)
+        for each in insight.evidence
+    ):
+        return False
+    said = " ".join(insight.content.split())
+    return any(
+        " ".join(reading.source[each.start : each.end].split()) == said for each in insight.evidence
+    )
+
+
+def _relinked(insights: list[Insight], renamed: Mapping[str, str]) -> list[Insight]:
+    for insight in insights:
+        if insight.links:
+            links = dict.fromkeys(renamed.get(link, link) for link in insight.links)
+            insight.links = tuple(link for link in links if link != insight.id)
+    return insights
+
+
+def _resolved(insights: list[Insight]) -> list[Insight]:
+    """The insights, each id once, with links only among themselves."""
+    by_id: dict[str, Insight] = {}
+    for insight in insights:
+        by_id.setdefault(insight.id, insight)
+    for insight in by_id.values():
+        if insight.links:
+            insight.links = tuple(link for link in insight.links if link in by_id)
+    return list(by_id.values())
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A copy that is nothing but JSON; what is not is left out, what is too deep as well."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if depth < _MAX_CONTEXT_DEPTH and isinstance(value, Mapping):
+        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
+    if depth < _MAX_CONTEXT_DEPTH and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each, depth + 1) for each in value]
+    return None
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_MAX_ERROR]

@@ -1,0 +1,18 @@
+"""Findings, comparisons, trade-offs, risks, recommendations and ratings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from crossmodel.domain.insight import InsightType
+from crossmodel.extraction.answers import final_answer
+from crossmodel.extraction.claims import claims
+from crossmodel.extraction.patterns.base import FinderPattern
+from crossmodel.extraction.rules import rules_and_examples
+
+
+class AnalysisExtractionPattern(FinderPattern):
+    """Findings, comparisons, trade-offs, risks, recommendations and ratings."""
+
+    insight_type: ClassVar = InsightType.ANALYSIS
+    finders: ClassVar = (rules_and_examples, final_answer, claims)

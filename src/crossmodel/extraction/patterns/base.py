@@ -1,0 +1,45 @@
+"""What an extraction pattern is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from crossmodel.domain.insight import Insight, InsightType
+from crossmodel.extraction.finds import Find, insights_of
+from crossmodel.extraction.reading import Reading, read
+
+
+class ExtractionPattern(ABC):
+    """Finds insights of one sort in a text."""
+
+    @abstractmethod
+    def extract(self, text: str, context: dict[str, Any]) -> list[Insight]:
+        """The insights of this sort in ``text``.
+
+        An insight without evidence gets it from the extractor, by grounding its content; offsets
+        that are given must point into exactly ``text``.
+        """
+
+
+class FinderPattern(ExtractionPattern):
+    """A pattern made of finders, of whose finds it keeps those of its own type.
+
+    Finders are shared: what one makes of a text is worked out once, whichever pattern asks first,
+    and each find has one type, so no two patterns return the same one.
+    """
+
+    insight_type: ClassVar[InsightType]
+    finders: ClassVar[tuple[Callable[[Reading], list[Find]], ...]]
+
+    def extract(self, text: str, context: dict[str, Any]) -> list[Insight]:
+        """The finds of this pattern's type, as new insights."""
+        reading = read(text, context)
+        mine = [
+            find
+            for finder in self.finders
+            for find in reading.once(finder)
+            if find.insight_type == self.insight_type
+        ]
+        return insights_of(mine, reading)

@@ -1,0 +1,56 @@
+"""Code with its language, uses of interfaces, complexity and pitfalls."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Final
+
+from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.claims import claims
+from crossmodel.extraction.finds import Find, scope_of
+from crossmodel.extraction.patterns.base import FinderPattern
+from crossmodel.extraction.python_source import PYTHON_NAMES, parsed
+from crossmodel.extraction.reading import Reading
+from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.text.segments import SegmentKind
+
+_LOOKS_LIKE_PYTHON: Final = re.compile(r"^(?:def|class|import|from|async def|@)\b", re.MULTILINE)
+_OUTPUT_LANGUAGES: Final = frozenset(
+    {"text", "txt", "output", "plaintext", "none", "markdown", "md"}
+)
+_MAX_CODE: Final = 20_000
+"""A longer block, in characters, is a file rather than an insight."""
+
+
+def code_blocks(reading: Reading) -> list[Find]:
+    """Blocks of code; of Python, whether it parses and what it defines."""
+    found = []
+    for segment in reading.segments:
+        size = segment.end - segment.start
+        if segment.kind is not SegmentKind.CODE or size > _MAX_CODE:
+            continue
+        if segment.language in _OUTPUT_LANGUAGES:
+            continue
+        source = reading.text[segment.start : segment.end]
+        metadata: dict[str, Any] = {"language": segment.language}
+        if segment.language in PYTHON_NAMES or (
+            not segment.language and _LOOKS_LIKE_PYTHON.search(source)
+        ):
+            program = parsed(source)
+            metadata = {
+                "language": "python",
+                "parses": program is not None,
+                "defines": list(program.defines) if program else [],
+            }
+        scope = scope_of(segment, reading)
+        found.append(
+            Find(InsightType.CODING, InsightKind.CODE, segment.start, segment.end, scope, metadata)
+        )
+    return found
+
+
+class CodingExtractionPattern(FinderPattern):
+    """Code with its language, uses of interfaces, complexity and pitfalls."""
+
+    insight_type: ClassVar = InsightType.CODING
+    finders: ClassVar = (code_blocks, rules_and_examples, claims)

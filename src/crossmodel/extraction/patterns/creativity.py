@@ -1,0 +1,16 @@
+"""Ideas, alternatives and analogies that are named as such."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from crossmodel.domain.insight import InsightType
+from crossmodel.extraction.claims import claims
+from crossmodel.extraction.patterns.base import FinderPattern
+
+
+class CreativityExtractionPattern(FinderPattern):
+    """Ideas, alternatives and analogies that are named as such."""
+
+    insight_type: ClassVar = InsightType.CREATIVITY
+    finders: ClassVar = (claims,)

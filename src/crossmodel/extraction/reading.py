@@ -1,0 +1,148 @@
+"""A text as the patterns read it: parsed once, shared by all of them."""
+
+# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from crossmodel.domain.insight import Span, text_sha256
+from crossmodel.extraction.cues import CUE_WORDS
+from crossmodel.extraction.python_source import parsed
+from crossmodel.text.injected import injected_spans
+from crossmodel.text.segments import Segment, SegmentKind, parse
+from crossmodel.text.sentences import sentences
+
+READING: Final = "_crossmodel_reading"
+"""Key of the context under which the extractor hands its reading to the patterns."""
+
+MAX_STATEMENT: Final = 1000
+"""Longer runs without a full stop, in characters, are no statement that anybody could use."""
+
+_STARTS_LIKE_PYTHON: Final = re.compile(
+    r"^(?:def \w+\(|class \w+[(:]|import \w|from [\w.]+ import |async def )", re.MULTILINE
+)
+_WORD: Final = re.compile(r"[a-z]+(?:['’][a-z]+)?")
+_SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:=|]|->|=>")
+_JUNK: Final = re.compile(
+    r"""(?:[*_#>\s]*)(?:
+        sure|certainly|of\ course|absolutely|great\ question|thank|thanks|hello|hi\b|sorry
+      | here(?:'s|’s|\ is|\ are)\b|below\ (?:is|are)\b|the\ following\b|as\ follows
+      | let(?:'s|’s|\ us|\ me)\b|i(?:'ll|’ll|'m|’m|'d|’d|\ will|\ would|\ hope|\ am|\ can|\ have
+        |\ think\ you|\ need\ to)\b
+      | please\ (?:let|note\ that\ i|feel|provide|share|tell)|feel\ free|if\ you\ have\ any
+      | as\ an\ ai\b|i\ apologi[sz]e|my\ apologies|we\ (?:are\ (?:given|asked)|know\ that|need\ to
+        |have\ to|can\ now|will|want\ to|first|then|start|begin)\b
+      | looking\ at\ the|to\ (?:solve|answer|find|determine|figure)\b|first,?\ (?:let|we)
+      | now,?\ (?:let|we)|\[(?:assistant|user|system)\]|this\ question|we\ solve\b
+      | the\ (?:question|problem|prompt|user)\ (?:is\ asking|asks|says|states)
+    )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+Result = TypeVar("Result")
+
+
+def is_junk(text: str) -> bool:
+    """Whether ``text`` begins as an opener, a courtesy, or talk about the answer itself does."""
+    return _JUNK.match(text) is not None
+
+
+class Statement(NamedTuple):
+    """A sentence, or a line that stands for one.
+
+    Attributes:
+        start: where it begins.
+        end: where it ends.
+        text: what it says.
+        words: its words, in lower case.
+        segment: the block that it stands in.
+    """
+
+    start: int
+    end: int
+    text: str
+    words: frozenset[str]
+    segment: Segment
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it asks."""
+        return self.text.rstrip("*_\"'”’) ").endswith(("?", "？"))
+
+    @property
+    def is_junk(self) -> bool:
+        """Whether it is an opener, a courtesy, or talk about the answer itself."""
+        return is_junk(self.text)
+
+
+class Reading:
+    """One text, its segments, and what the finders made of it.
+
+    Injected text is blanked out, so that no finder sees it; all offsets stay those of ``source``.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.injected = injected_spans(source)
+        self.text = _without(source, self.injected) if self.injected else source
+        self.scopes: dict[tuple[tuple[str, ...], tuple[int, int] | None], str] = {}
+        self._found: dict[Any, Any] = {}
+
+    def once(self, find: Callable[[Reading], Result]) -> Result:
+        """What ``find`` makes of this reading; worked out when it is first asked for."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        return cast("Result", self._found[find])
+
+    @cached_property
+    def source_sha256(self) -> str:
+        """SHA-256 of the source's UTF-8 bytes, in hex."""
+        return text_sha256(self.source)
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """The blocks of the text, in order; an answer that is all code is one block."""
+        if _STARTS_LIKE_PYTHON.search(self.text) and "```" not in self.text:
+            program = parsed(self.text)
+            if program is not None and program.statements:
+                start = len(self.text) - len(self.text.lstrip())
+                end = len(self.text.rstrip())
+                return [Segment(SegmentKind.CODE, start, end, language="python")]
+        return parse(self.text)
+
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """The sentences in which something could be found: those with a cue, a mark or a label."""
+        found = []
+        text, words_of, shape = self.text, _WORD.findall, _SHAPE.search
+        for segment in self.segments:
+            if not segment.is_prose:
+                continue
+            for start, end in sentences(text, segment.start, segment.end):
+                if end - start > MAX_STATEMENT:
+                    continue
+                said = text[start:end]
+                words = frozenset(words_of(said.lower()))
+                if not CUE_WORDS.isdisjoint(words) or shape(said):
+                    found.append(Statement(start, end, said, words, segment))
+        return found
+
+
+def read(text: str, context: Mapping[str, Any]) -> Reading:
+    """The reading of ``text``: the one in the context if it is of this text, else a new one."""
+    known = context.get(READING)
+    if isinstance(known, Reading) and known.source == text:
+        return known
+    return Reading(text)
+
+
+def _without(text: str, spans: list[Span]) -> str:
+    pieces, position = [], 0
+    for span in spans:
+        pieces += [text[position : span.start], "\n" * (span.end - span.start)]
+        position = span.end
+    return "".join([*pieces, text[position:]])

@@ -1,0 +1,108 @@
+"""Sentences with exact offsets."""
+
+# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_BREAK: Final = re.compile(
+    r"""(?<![.!?…])[.!?…]++["'”’)\]*_`»]*+(?=\s)   # the end of a sentence, and what closes with it
+      | [。！？｡]++[”’」』）】]*+                  # needs no space after it
+      | [\r\n]++""",
+    re.VERBOSE,
+)
+_ABBREVIATIONS: Final = frozenset(
+    {
+        "al", "approx", "art", "ca", "cf", "ch", "co", "corp", "dept", "dr", "e.g", "ed", "eq",
+        "eqs", "esp", "etc", "fig", "figs", "gen", "i.e", "inc", "jr", "ltd", "max", "min", "mr",
+        "mrs", "ms", "mt", "nr", "pp", "prof", "resp", "sec", "sr", "st", "vol", "vs", "viz",
+        "w.r.t",
+    }
+)  # fmt: skip
+_END_ABBREVIATIONS: Final = frozenset({"etc", "al", "co", "inc", "ltd", "corp", "jr", "sr"})
+"""These may also end a sentence: they do when a capital follows."""
+_MAX_WORD: Final = 24
+"""Characters before a full stop that are looked at: no abbreviation is longer."""
+_WRAP: Final = range(50, 101)
+"""Widths, in characters, at which people wrap lines by hand."""
+
+
+def sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The spans of the sentences of ``text[start:end]``, without the white space around them.
+
+    A line break ends a sentence unless the line was visibly wrapped. Full stops of abbreviations,
+    initials, decimals and identifiers end none.
+    """
+    begin = start
+    wrapped: bool | None = None
+    line_start = start
+    for found in _BREAK.finditer(text, start, end):
+        at, after = found.span()
+        mark = text[at]
+        if mark in "\r\n":
+            if wrapped is None:
+                wrapped = _is_wrapped(text, start, end)
+            joined = _continues(text, line_start, at, after, end, wrapped=wrapped)
+            line_start = after
+            if joined:
+                continue
+            stop = at
+        elif mark == "." and after < end and _is_no_stop(text, begin, at, after, end):
+            continue
+        else:
+            stop = after
+        trimmed = _trim(text, begin, stop)
+        begin = after
+        if trimmed:
+            yield trimmed
+    trimmed = _trim(text, begin, end)
+    if trimmed:
+        yield trimmed
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return (start, end) if start < end else None
+
+
+def _is_wrapped(text: str, start: int, end: int) -> bool:
+    """Whether all lines but the last are of a width at which people wrap by hand."""
+    position = start
+    while (stop := text.find("\n", position, end)) >= 0:
+        if len(text[position:stop].strip()) not in _WRAP:
+            return False
+        position = stop + 1
+    return position > start
+
+
+def _continues(text: str, start: int, at: int, after: int, end: int, *, wrapped: bool) -> bool:
+    """Whether the sentence of the line ``text[start:at]`` goes on in the next one."""
+    following = text[after : min(after + 40, end)].lstrip()
+    last = text[max(start, at - 40) : at].rstrip()[-1:]
+    if not following or last in ".!?:;…。":
+        return False
+    # a line of verse or of a calculation is short; one that was cut goes on in lower case
+    return following[0].islower() or (wrapped and following[0].isalnum())
+
+
+def _is_no_stop(text: str, begin: int, at: int, after: int, end: int) -> bool:
+    following = text[after : min(after + 40, end)].lstrip()[:1]
+    if following.islower():
+        return True
+    near = max(begin, at - _MAX_WORD)
+    word_start = max(text.rfind(before, near, at) for before in " (\n")
+    word = text[max(word_start + 1, near) : at]
+    if after - at > 1 and text[at + 1] in ".…":  # an ellipsis ends one only before a capital
+        return not following.isupper()
+    if len(word) == 1 and word.isalpha() and word.isupper() and word != "I":
+        return following.isupper() and word_start >= begin  # an initial: J. Smith
+    folded = word.lower()
+    if folded in _ABBREVIATIONS:
+        return folded not in _END_ABBREVIATIONS or not following.isupper()
+    return word.isdigit() and word_start < begin  # "1. First": the number of an item

@@ -1,0 +1,1 @@
+"""Protocols: the forms in which insights are written down for a model."""
