@@ -63,8 +63,7 @@ def pack(
     kept: set[str] = {""}
     while unit := next((unit for unit in waiting if unit.needs in kept), None):
         waiting.remove(unit)
-        members = (*packed.insights, *unit.members)
-        members = tuple(sorted(members, key=lambda each: _place(each, rule_of)))
+        members = tuple(sorted((*packed.insights, *unit.members), key=_place))
         context = write(members)
         tokens = _checked(count_tokens(context))
         if tokens <= budget:
@@ -100,17 +99,12 @@ def _units(insights: Sequence[Insight], rule_of: Mapping[str, Insight]) -> list[
     ] + further
 
 
-def _place(insight: Insight, rule_of: Mapping[str, Insight]) -> tuple[object, ...]:
-    """Where it stands in the text: in the order of its source, an example after its rule."""
-    rule = rule_of.get(insight.id)
-    return (*_source_order(rule or insight), rule is not None, _source_order(insight))
-
-
-def _source_order(insight: Insight) -> tuple[str, int, str]:
-    if not insight.evidence:
-        return "", 0, insight.id
-    first = insight.evidence[0]
-    return first.source_sha256, first.start, insight.id
+def _place(insight: Insight) -> tuple[str, bool, int, str]:
+    """Where it stands in the text: source by source, worked examples last, as the source goes."""
+    source, start = "", 0
+    if insight.evidence:
+        source, start = insight.evidence[0].source_sha256, insight.evidence[0].start
+    return source, insight.kind == InsightKind.EXAMPLE, start, insight.id
 
 
 def _checked(tokens: int) -> int:

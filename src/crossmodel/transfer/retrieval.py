@@ -161,9 +161,13 @@ def _subject_relevance(asked: set[str], subject: Sequence[Insight], weights: _We
 
 
 def _relevance(asked: set[str], insight: Insight, weights: _Weights) -> float:
-    """Share of the question's words that the insight uses, by weight, or of a shorter insight's."""
+    """How far the insight, or the input of a worked example, is about what is asked, 0..1."""
     example = worked_example(insight)
-    words = _words(example[0]) if example else _words(_said(insight))
+    return _overlap(asked, _words(example[0] if example else _said(insight)), weights)
+
+
+def _overlap(asked: set[str], words: set[str], weights: _Weights) -> float:
+    """Share of the words in common by weight, of whichever side has less (Szymkiewicz-Simpson)."""
     shared = asked & words
     if len(shared) < min(LEAST_SHARED_WORDS, len(asked)):
         return 0.0
@@ -174,7 +178,7 @@ def _in_order(
     query: str, asked: set[str], subject: Sequence[Insight], weights: _Weights
 ) -> list[Insight]:
     """The subject's insights, most useful for the question first."""
-    relevance = {insight.id: _relevance(asked, insight, weights) for insight in subject}
+    relevance = {i.id: _overlap(asked, _words(i.content), weights) for i in subject}
     examples = [insight for insight in subject if worked_example(insight)]
     examples.sort(key=lambda example: -_nearness(query, asked, example, weights))
     linked = {link for example in examples for link in example.links}
