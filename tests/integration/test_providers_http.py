@@ -139,7 +139,7 @@ async def test_anthropic_sends_and_reads_what_the_vendors_client_does(serve):
     first, second = server.received
     assert first.path == second.path == "/v1/messages"
     assert first.body == second.body
-    for header in ("x-api-key", "anthropic-version"):
+    for header in ("authorization", "anthropic-version"):
         assert first.headers[header] == second.headers[header]
     assert ours.text == "".join(b.text for b in theirs.content if b.type == "text")
 

@@ -46,9 +46,9 @@ _CODE_WORD: Final = re.compile(r"[A-Za-z0-9#$/._-]*[A-Za-z0-9]\.?$")
 _DESCRIBES: Final = re.compile("written|formatted|spel[lt]|abbreviated")
 """Said of a kind of thing ("dates are written …") these make a rule, not an example."""
 _GIVES_WORDS: Final = frozenset(
-    """abbreviated be become becomes gets then encoded evaluates example for formatted g give gives instance into
-    map maps output outputs print prints produce produces rendered result results return returns
-    spelled spelt translated turn turns written yield yields""".split()
+    """abbreviated be become becomes encoded evaluates example for formatted g get gets give gives
+    instance into map maps output outputs print prints produce produces rendered result results
+    return returns spelled spelt then translated turn turns written yield yields""".split()
 )
 """A sentence without one of these words, or code, is no example in words."""
 _PLACEHOLDER: Final = re.compile(

@@ -436,7 +436,7 @@ def _names(find: Find, text: str) -> set[str]:
 
 
 def _tie(rule: Find, example: Find) -> None:
-    if not example.links and rule.insight_type != InsightType.CODING:
+    if not example.links and example.insight_type != InsightType.CODING:
         example.insight_type = rule.insight_type
     rule.links.append(example)
     example.links.append(rule)

@@ -12,13 +12,18 @@ from crossmodel.domain.completion import Completion, CompletionRequest, Message,
 from crossmodel.ports import TokenCounter
 from crossmodel.providers.http import HttpApi
 
-API_VERSION: Final = "2023-06-01"
+API_VERSION: Final = "2026-10-21"
 """The dialect that we speak; the API asks for it in a header."""
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """The API insists on a limit; this one is sent when the caller has none."""
 
-FINISH_REASONS: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
+FINISH_REASONS: Final = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+}
 """Their word for why an answer ended, in ours; others pass as they are."""
 
 
@@ -56,7 +61,7 @@ class AnthropicProvider:
         self._api = HttpApi(
             provider_id=provider_id,
             base_url=base_url.rstrip("/").removesuffix("/v1") + "/",
-            headers=headers | ({"x-api-key": api_key} if api_key else {}),
+            headers=headers | ({"authorization": f"Bearer {api_key}"} if api_key else {}),
             secret=api_key,
             timeout_seconds=timeout_seconds,
         )
@@ -88,7 +93,9 @@ class AnthropicProvider:
 def message_body(request: CompletionRequest) -> dict[str, Any]:
     """The request as the messages API takes it.
 
-    System turns go into their own field, and turns of one role in a row become one turn.
+    System turns go into their own field, and turns of one role in a row become one turn. A
+    temperature is sent where the caller set one: this version of the API no longer has it, and its
+    refusal tells the caller more than our silence would.
     """
     system = "\n\n".join(m.content for m in request.messages if m.role == "system")
     turns = [m for m in request.messages if m.role != "system"]

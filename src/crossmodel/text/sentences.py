@@ -26,6 +26,8 @@ _END_ABBREVIATIONS: Final = frozenset({"etc", "al", "co", "inc", "ltd", "corp", 
 """These may also end a sentence: they do when a capital follows."""
 _MAX_WORD: Final = 24
 """Characters before a full stop that are looked at: no abbreviation is longer."""
+_ASSIGNMENT: Final = re.compile(r"\w{1,20}(?:\(\w{0,10}\))? ?[=≈:<>]")
+"""The beginning of a line that stands for itself: ``y = 2``, ``key: value``."""
 _WRAP: Final = range(50, 101)
 """Widths, in characters, at which people wrap lines by hand."""
 
@@ -87,7 +89,9 @@ def _continues(text: str, start: int, at: int, after: int, end: int, *, wrapped:
     last = text[max(start, at - 40) : at].rstrip()[-1:]
     if not following or last in ".!?:;…。":
         return False
-    # a line of verse or of a calculation is short; one that was cut goes on in lower case
+    if _ASSIGNMENT.match(following):
+        return False
+    # a line of verse is short and goes on with a capital; one that was cut, in lower case
     return following[0].islower() or (wrapped and following[0].isalnum())
 
 
@@ -100,9 +104,11 @@ def _is_no_stop(text: str, begin: int, at: int, after: int, end: int) -> bool:
     word = text[max(word_start + 1, near) : at]
     if after - at > 1 and text[at + 1] in ".…":  # an ellipsis ends one only before a capital
         return not following.isupper()
-    if len(word) == 1 and word.isalpha() and word.isupper() and word != "I":
-        return following.isupper() and word_start >= begin  # an initial: J. Smith
+    before = text[near : max(word_start, near)].split()
+    if len(word) == 1 and word.isupper() and word != "I":
+        # an initial: of "J. Smith", "Ada M. Smith", but not of "vitamin C. Smith"
+        return following.isupper() and (not before or before[-1][0].isupper())
     folded = word.lower()
     if folded in _ABBREVIATIONS:
         return folded not in _END_ABBREVIATIONS or not following.isupper()
-    return word.isdigit() and word_start < begin  # "1. First": the number of an item
+    return word.isdigit() and not before  # "1. First": the number of an item

@@ -18,7 +18,7 @@ from crossmodel.text.normalise import unify
 _GUARDED: Final = re.compile(
     r"`[^`\n]+`"  # what its author set as code
     r"|\w+(?:[.,:/\\'-]\w+)*+\(?"
-    r"|[<>=!≤≥≠≈±¬∧∨⇒→←↔∈∉∪∩⊂⊆×÷*/+^%$€£¥°]+"
+    r"|!(?=[\w=(])|[<>=≤≥≠≈±¬∧∨⇒→←↔∈∉∪∩⊂⊆×÷*/+^%$€£¥°]+"
     r"|(?<!\w)-(?=[\d\s])"
 )
 _NEGATIONS: Final = frozenset(

@@ -168,15 +168,15 @@ def test_any_text_is_a_valid_query(query):
 
 
 async def test_a_failed_transaction_changes_nothing_and_keeps_its_error(store):
-    class Own(Exception):
+    class OwnError(Exception):
         pass
 
     def work(tx):
         tx.add_insights("t", [insight("lost")])
         tx.append_leaves([leaf(0)])
-        raise Own
+        raise OwnError
 
-    with pytest.raises(Own):
+    with pytest.raises(OwnError):
         await store.transact(work)
     assert await store.read(lambda tx: (tx.count_insights("t"), tx.log_size())) == (0, 0)
     await store.transact(lambda tx: tx.append_leaves([leaf(0)]))
