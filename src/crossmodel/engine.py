@@ -7,12 +7,13 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelCapability, ModelSpec
-from crossmodel.domain.records import DEFAULT_TENANT, SourceText
+from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
@@ -21,6 +22,9 @@ from crossmodel.ports import Provider, Store
 from crossmodel.selection import ModelSelector
 from crossmodel.transfer import InsightTransfer, search
 from crossmodel.witness import Ledger
+
+CANDIDATES_PER_INSIGHT: Final = 4
+"""Search hits that are considered for each insight that may be handed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,14 @@ class Engine:
             ask.model, task, 1.0, selection_metadata={"selection_algorithm": "named"}
         )
 
+    async def find(self, question: str, tenant: str = DEFAULT_TENANT) -> list[RankedInsight]:
+        """The insights that may have to do with a question, and those linked with them."""
+        limit = CANDIDATES_PER_INSIGHT * self.transfer.config.max_insights
+        return await self.store.read(lambda tx: search(tx, tenant, question, limit))
+
     async def hand_over(self, ask: Ask, model: ModelSpec) -> TransferResult | None:
         """The insights of better models that fit the question, packed; ``None`` if none do."""
-        limit = self.transfer.config.max_insights
-        found = await self.store.read(lambda tx: search(tx, ask.tenant, ask.question, limit))
+        found = await self.find(ask.question, ask.tenant)
         candidates = [hit for hit in found if self._is_better(hit.insight, model)]
         insights = self.transfer.select_insights(ask.question, candidates, model.id)
         if not insights:

@@ -256,8 +256,8 @@ def _replay(
     roots: dict[int, bytes] = {0: merkle.EMPTY_ROOT}
     pending: dict[NodeAt, bytes] = {}
     with (
-        steps.step(12, "each record gives its leaf hash, in order"),
         _nodes_step(steps) as compare,
+        steps.step(12, "each record gives its leaf hash, in order"),
     ):
         for leaf in tx.leaves(0, size):
             pending.update(builder.add(_checked_leaf(leaf, builder.size)))
@@ -276,7 +276,7 @@ def _replay(
 
 @contextmanager
 def _nodes_step(steps: _Steps) -> Iterator[Callable[[LogTransaction, dict[NodeAt, bytes]], None]]:
-    """Step 13 runs inside step 12: both read the log once."""
+    """Step 13 goes along with step 12, so that the log is read once."""
 
     def compare(tx: LogTransaction, computed: dict[NodeAt, bytes]) -> None:
         stored = tx.read_nodes(list(computed))

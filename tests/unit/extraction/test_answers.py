@@ -1,0 +1,63 @@
+"""The final answer, by whatever sign it is given."""
+
+import pytest
+
+from crossmodel.extraction.answers import final_answer
+from crossmodel.extraction.reading import Reading
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "insight_type"),
+    [
+        ("So x = 4.\n\\[ \\boxed{\\frac{1}{2}} \\]", "\\frac{1}{2}", "math"),
+        ("Two and two are 4.\n#### 4", "4", "math"),
+        ("FINAL ANSWER:\n<answer>\n(C)\n</answer>", "(C)", "reasoning"),
+        ('>> FINAL ANSWER:\n"""\nalpha beta\n"""', "alpha beta", "reasoning"),
+        ("**Final answer:** 42 apples", "42 apples", "math"),
+        ("Some steps. So the answer is (B).", "(B)", "reasoning"),
+        ("The correct answer is **D**.", "D", "reasoning"),
+        ("So the answer is (A) and (B).", "(A) and (B)", "reasoning"),
+        ("The answer is\n\n42", "42", "math"),
+        ("He has 3.\nAnswer: 7", "7", "math"),
+        ("3 + 4 = 7\nA: 7", "7", "math"),
+        ("It is good, but not perfect.\nRating: [[8]]", "8", "analysis"),
+        ("He buys 3 * 4 = 12 eggs. So he has 12 + 1 = 13 eggs.", "13", "math"),
+        ("3 x 4 = 12. In total she pays $1,200.50 a year.", "$1,200.50", "math"),
+        ("We get 12 / 4 = 3 of them.\n\nI hope that this helps.", "3", "math"),
+    ],
+)
+def test_answers(text, answer, insight_type):
+    (find,) = final_answer(Reading(text))
+    assert find.metadata["answer"] == answer
+    assert text[slice(*find.metadata["answer_span"])] == answer
+    assert find.start <= find.metadata["answer_span"][0]
+    assert find.metadata["answer_span"][1] <= find.end
+    assert find.insight_type == insight_type
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The room has 4 walls.",
+        "What is the answer?",
+        "#### A heading of the fourth level",
+        "\\boxed{",
+        "Q: a?\nA: 1\n\nQ: b?\nA: 2",
+        "",
+    ],
+)
+def test_no_answer(text):
+    assert final_answer(Reading(text)) == []
+
+
+def test_the_last_answer_counts_and_explicit_marks_win():
+    text = "The answer is 3. No, wait. The answer is 4."
+    assert final_answer(Reading(text))[0].metadata["answer"] == "4"
+    text = "\\boxed{5}\nSo the answer is about 4.9."
+    assert final_answer(Reading(text))[0].metadata["answer"] == "5"
+
+
+def test_a_bare_number_comes_with_the_sentence_that_says_what_it_is():
+    text = "He walks. In total he walks 3 + 4 = 7 miles.\n#### 7"
+    (find,) = final_answer(Reading(text))
+    assert text[find.start : find.end] == "In total he walks 3 + 4 = 7 miles.\n#### 7"
