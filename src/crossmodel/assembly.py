@@ -60,25 +60,34 @@ class CrossModel:
 
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
     or nothing; everything is let go of on exit, after the last checkpoint is signed.
+
+    ``with_models=False`` opens the state alone: for reading and verifying, where no model is asked
+    and no provider's key is needed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_models: bool = True) -> None:
         self.settings = settings
+        self._with_models = with_models
         self._exit = AsyncExitStack()
         self._engine: Engine | None = None
 
     @classmethod
-    def open(cls, source: str | Path | Mapping[str, Any] | None = None) -> Self:
+    def open(
+        cls,
+        source: str | Path | Mapping[str, Any] | None = None,
+        *,
+        with_models: bool = True,
+    ) -> Self:
         """A CrossModel over a settings file, a dictionary, or the built-in defaults (``None``).
 
         Raises:
             ConfigurationError: naming the key that is wrong; nothing has been opened then.
         """
-        return cls(load_settings(source))
+        return cls(load_settings(source), with_models=with_models)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
-            self._engine = await _build(self.settings, opening)
+            self._engine = await _build(self.settings, opening, with_models=self._with_models)
             self._exit = opening.pop_all()
         return self
 
@@ -119,6 +128,8 @@ class CrossModel:
             SelectionError: if no model may answer.
             ProviderError: if the model could not.
         """
+        if not self._with_models:
+            raise CrossModelError("opened without models: open it with them to ask one")
         loop = self.settings.loop
         ask = Ask(
             messages=_messages(prompt_or_messages),
@@ -242,10 +253,10 @@ def verify_evidence(
     return verify_witness(evidence, Trust.from_json(trust), against=against)
 
 
-async def _build(settings: Settings, opening: AsyncExitStack) -> Engine:
+async def _build(settings: Settings, opening: AsyncExitStack, *, with_models: bool) -> Engine:
     """Open everything that the settings name; ``opening`` closes it again, in reverse order."""
     providers: dict[str, Provider] = {}
-    for position, row in enumerate(settings.providers):
+    for position, row in enumerate(settings.providers if with_models else ()):
         providers[row.id] = _provider(row, position)
         opening.push_async_callback(providers[row.id].close)
     store = await open_store(settings.store.url)
@@ -261,7 +272,7 @@ async def _build(settings: Settings, opening: AsyncExitStack) -> Engine:
     transfer = InsightTransfer(settings.insight_transfer)
     for model in settings.models:
         selector.register_model(model.profile())
-        transfer.register_target(_target(model, providers[model.provider], settings))
+        transfer.register_target(_target(model, providers.get(model.provider), settings))
     return Engine(
         selector=selector,
         transfer=transfer,
@@ -292,13 +303,13 @@ def _provider(row: ProviderSettings, position: int) -> Provider:
     )
 
 
-def _target(model: ModelSpec, provider: Provider, settings: Settings) -> TransferTarget:
+def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> TransferTarget:
     budget = settings.insight_transfer.token_budget
     return TransferTarget(
         model_id=model.id,
         token_budget=min(budget, model.context_window // CONTEXT_SHARE),
         follows_system_prompt=model.follows_system_prompt,
-        count_tokens=provider.token_counter(model.name) or utf8_bytes,
+        count_tokens=(provider and provider.token_counter(model.name)) or utf8_bytes,
     )
 
 

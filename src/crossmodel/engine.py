@@ -15,7 +15,7 @@ from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
-from crossmodel.domain.transfer import TransferResult
+from crossmodel.domain.transfer import TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
 from crossmodel.extraction import InsightExtractor
 from crossmodel.ports import Provider, Store
@@ -115,10 +115,9 @@ class Engine:
         ask, model, messages = turn.ask, turn.model, turn.ask.messages
         if turn.transfer is not None and turn.transfer.success:
             messages = self.transfer.place(messages, turn.transfer, model.id)
-        count = self.transfer.target(model.id).count_tokens
-        prompt_tokens = sum(count(message.content) for message in messages)
         budget = self.selector.cost_optimizer
-        reservation = budget.reserve(model.cost_usd(prompt_tokens, ask.max_tokens))
+        at_most = sum(utf8_bytes(message.content) for message in messages)  # tokens of the prompt
+        reservation = budget.reserve(model.cost_usd(at_most, ask.max_tokens))
         try:
             turn.completion = await self.providers[model.provider].complete(
                 CompletionRequest(

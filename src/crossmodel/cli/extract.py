@@ -76,7 +76,7 @@ async def _learn(
     answers = [row for row in rows if isinstance(row, LoggedAnswer)]
     results: list[tuple[LoggedAnswer, ExtractionResult]] = []
     with Progress(console=err, transient=True) as progress:
-        async with CrossModel.open(config_source(config)) as cm:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
             for answer in progress.track(answers, description="extracting"):
                 result = await cm.extract(
                     answer.output, source_model=answer.source_model, origin=answer.origin

@@ -37,7 +37,7 @@ def list_(
     from crossmodel.assembly import CrossModel
 
     async def work() -> list[Insight]:
-        async with CrossModel.open(config_source(config)) as cm:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
             return await cm.insights(limit=limit, offset=offset)
 
     _print([(insight, None) for insight in run_async(work())], json)
@@ -54,7 +54,7 @@ def search(
     from crossmodel.assembly import CrossModel
 
     async def work() -> list[tuple[Insight, float | None]]:
-        async with CrossModel.open(config_source(config)) as cm:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
             found = await cm.search_insights(query, limit=limit)
             return [(hit.insight, hit.relevance) for hit in found]
 
@@ -71,7 +71,7 @@ def show(
     from crossmodel.assembly import CrossModel
 
     async def work() -> tuple[Insight, SourceText | None]:
-        async with CrossModel.open(config_source(config)) as cm:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
             return await cm.insight(insight_id)
 
     insight, source = run_async(work())

@@ -44,7 +44,7 @@ def select(
     )
 
     async def work() -> ModelSelection:
-        async with CrossModel.open(config_source(config)) as cm:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
             return cm.select(task)
 
     selection = run_async(work())

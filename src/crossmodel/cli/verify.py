@@ -63,7 +63,7 @@ async def _verify_store(config: Path | None, against: str | None) -> Verificatio
         def advance(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total)
 
-        async with CrossModel.open(config_source(config)) as cm:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
             return await cm.verify(against=against, progress=advance)
 
 

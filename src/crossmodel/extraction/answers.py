@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.cues import ANSWER_WORDS
 from crossmodel.extraction.examples import bare
 from crossmodel.extraction.finds import Find
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
@@ -197,7 +198,7 @@ def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
 
 def _phrase(reading: Reading) -> Answer | None:
     for statement in _from_the_end(reading):
-        if statement.words.isdisjoint({"answer", "answers", "solution", "option", "choice"}):
+        if statement.words.isdisjoint(ANSWER_WORDS):
             continue
         found = None
         for found in _ANSWER_IS.finditer(statement.text):  # noqa: B007 - the last one is wanted

@@ -46,7 +46,7 @@ def pairs_in_code(reading: Reading, segment: Segment) -> list[Pair]:
             before[1] - before[0] <= MAX_STATEMENT
             and (comment := _COMMENT.match(text, *before))
             and _is_call(text[start:end], segment.language)
-            and not text[following[0] : following[0] + 1].isspace()
+            and not text[slice(*following)][:1].isspace()
         ):
             found.append(make_pair(text, (before[0], end), comment.span("said"), (start, end)))
     return [pair for pair in found if pair is not None]

@@ -163,7 +163,27 @@ RULE_WORDS: Final = frozenset(
 )
 """A sentence without one of these words is no rule, and no example in words."""
 
-CUE_WORDS: Final = frozenset(RULE_WORDS.union(*(cue.words for cue in CUES)))
+GIVES_WORDS: Final = frozenset(
+    """abbreviated be become becomes encoded evaluates example for formatted g get gets give gives
+    instance into map maps output outputs print prints produce produces rendered result results
+    return returns spelled spelt then translated turn turns written yield yields""".split()
+)
+"""A sentence without one of these words, or code, holds no example in words."""
+
+ANSWER_WORDS: Final = frozenset({"answer", "answers", "choice", "option", "solution"})
+"""A sentence without one of these words names no final answer."""
+
+LANGUAGES: Final = frozenset(
+    {
+        "arabic", "chinese", "dutch", "english", "french", "german", "hindi", "italian", "japanese",
+        "korean", "latin", "portuguese", "russian", "spanish",
+    }
+)  # fmt: skip
+
+CUE_WORDS: Final = RULE_WORDS.union(
+    GIVES_WORDS - {"be", "for", "g", "then"}, ANSWER_WORDS, *(cue.words for cue in CUES)
+)
+"""Sentences without any of these words are not looked at, unless a mark stands in them."""
 
 
 def classify(text: str, words: frozenset[str]) -> Cue | None:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from crossmodel.domain.insight import Insight, InsightKind
-from crossmodel.text.similarity import guard, similarity
+from crossmodel.text.similarity import guard, similarity, substitutes
 
 _WORD: Final = re.compile(r"\w+")
 _MAX_COMPARED: Final = 32
@@ -17,13 +17,17 @@ _MAX_COMPARED: Final = 32
 _MAX_EVIDENCE: Final = 16
 _EXACT_KINDS: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
 """These differ where one character differs."""
+_STRICT_KINDS: Final = frozenset(
+    {InsightKind.RULE, InsightKind.DEFINITION, InsightKind.TRANSLATION, InsightKind.FINAL_ANSWER}
+)
+"""These differ where one word is exchanged for another: a table of rules is full of such."""
 
 
 def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int, int]:
     """Merge near-duplicates in place; maps the index of each that went to that of the one kept.
 
     Two are duplicates if they are of the same kind, agree exactly in numbers, negations, operators
-    and identifiers, and are at least ``threshold`` (0..1) alike in words. The more confident one
+    and identifiers (rules also in each of their words), and are at least ``threshold`` (0..1) alike in words. The more confident one
     is kept, and gains the other's evidence and links. Takes near-linear time: an insight is
     compared only with those that share one of its rarest words (prefix filtering: Chaudhuri, Ganti
     and Kaushik, ICDE 2006), and at most with the 32 latest of them for each.
@@ -76,7 +80,10 @@ def _match(
 ) -> int | None:
     for key in keys:
         for other in sharing.get(key, ()):
-            if similarity(insight.content, insights[other].content) >= threshold:
+            known = insights[other].content
+            if similarity(insight.content, known) < threshold:
+                continue
+            if insight.kind not in _STRICT_KINDS or not substitutes(insight.content, known):
                 return other
     return None
 

@@ -1,7 +1,6 @@
 """Worked examples: every usual form in which an answer pairs an input with its output."""
 
 # ruff: noqa: RUF001 - the look-alike characters are what the patterns match
-# ruff: noqa: SIM905 - a list of words reads best as text
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from crossmodel.extraction.cues import GIVES_WORDS
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.text.segments import Segment, SegmentKind
 
@@ -45,12 +45,6 @@ _CODE_WORD: Final = re.compile(r"[A-Za-z0-9#$/._-]*[A-Za-z0-9]\.?$")
 """A code that ends a sentence, without any mark around it."""
 _DESCRIBES: Final = re.compile("written|formatted|spel[lt]|abbreviated")
 """Said of a kind of thing ("dates are written …") these make a rule, not an example."""
-_GIVES_WORDS: Final = frozenset(
-    """abbreviated be become becomes encoded evaluates example for formatted g get gets give gives
-    instance into map maps output outputs print prints produce produces rendered result results
-    return returns spelled spelt then translated turn turns written yield yields""".split()
-)
-"""A sentence without one of these words, or code, is no example in words."""
 _PLACEHOLDER: Final = re.compile(
     r"[<{\[]\w[\w -]*[>}\]]|\b[YMDHN]{2,4}\b|\b[A-Z]{3,}[-_/:][A-Z]{2,}\b"
 )
@@ -88,6 +82,7 @@ _LABEL: Final = re.compile(
 _SECOND_LABELS: Final = sorted(
     {label for labels in _PAIR_LABELS.values() for label in labels}, key=len, reverse=True
 )
+_ALL_LABELS: Final = frozenset({*_PAIR_LABELS, *_SECOND_LABELS})
 _SECOND: Final = re.compile(
     rf"(?<=[\s,;|/.→(>])[*_`]{{0,3}}(?P<label>{'|'.join(_SECOND_LABELS)})"
     r"(?: ?#?\d{1,3})?[*_`]{0,3} ?[::][*_`]{0,3}\s*",
@@ -171,7 +166,7 @@ def pairs_in(statement: Statement) -> list[Pair]:
         found = _arrows(said, begin)
     if not found and ":" in said:
         found = _labelled(said, begin)
-    if not found and ("`" in said or not _GIVES_WORDS.isdisjoint(statement.words)):
+    if not found and ("`" in said or not GIVES_WORDS.isdisjoint(statement.words)):
         pair = (
             _how_to(said, begin)
             or _gives(said, begin, has_cue=cue is not None)
@@ -195,7 +190,8 @@ def _arrows(said: str, begin: int) -> list[Pair]:
         return []
     if len(arrows) == 1:
         left = _after_label(said, (begin, arrows[0][0]))
-        pair = make_pair(said, (0, len(said)), left, (arrows[0][1], len(said)))
+        right = _after_label(said, (arrows[0][1], len(said)))
+        pair = make_pair(said, (0, len(said)), left, right)
         return [pair] if pair else []
     cuts = [cut.span() for cut in _BETWEEN_PAIRS.finditer(said, begin)]
     cuts = [cut for cut in cuts if not _holds(code, cut[0])]
@@ -221,12 +217,12 @@ def _holds(spans: list[tuple[int, int]], position: int) -> bool:
     return before >= 0 and position < spans[before][1]
 
 
-def _after_label(said: str, left: tuple[int, int]) -> tuple[int, int]:
-    """The input without a label such as ``Input:`` before it."""
-    label = _LABEL.match(said, *left)
-    if label and label.group(1).lower() in _PAIR_LABELS and label.end() < left[1]:
-        return label.end(), left[1]
-    return left
+def _after_label(said: str, side: tuple[int, int]) -> tuple[int, int]:
+    """An input or output without a label such as ``Input:`` before it."""
+    label = _LABEL.match(said, *side)
+    if label and label.group(1).lower() in _ALL_LABELS and label.end() < side[1]:
+        return label.end(), side[1]
+    return side
 
 
 def _labelled(said: str, begin: int) -> list[Pair]:

@@ -17,7 +17,7 @@ from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.code_examples import pairs_in_code
-from crossmodel.extraction.cues import RULE_WORDS
+from crossmodel.extraction.cues import LANGUAGES, RULE_WORDS
 from crossmodel.extraction.examples import Pair, pairs_across, pairs_in
 from crossmodel.extraction.finds import Find, default_type, scope_of
 from crossmodel.extraction.reading import Reading, Statement
@@ -38,7 +38,8 @@ _NORM: Final = re.compile(
         \ (?:are|is):[ ]
     |maps?\ to|defaults?\ to|takes?\ the\ form|has\ the\ form|means|denotes
     |(?:format|pattern|syntax|template|convention|prefix|suffix|separator|signature)
-        (?:\ (?:for|of|to)\ [^.:\n]{1,60}?)?\ (?:is|are)\b
+        (?:\ (?:for|of|to)\ [^.:\n]{1,60}?)?\ (?:is|are):?
+        (?=\ (?:an?|the|always|never)\b|\ (?-i:[`"“'<\[*A-Z0-9]))
     |(?:code|default|name|symbol|abbreviation|unit|queue|channel|colou?r|word|term|label|tag|order)
         \ (?:for|of|when)\ [^.:\n]{1,60}?\ (?:is|are)\b)""",
     re.VERBOSE | re.IGNORECASE,
@@ -265,8 +266,8 @@ def _is_normative(statement: Statement, scope: str) -> bool:
             or '"' in said
         )
     norm = _NORM.search(said)
-    if norm is None:
-        return False
+    if norm is None or (norm.group().lower() == "means" and words & LANGUAGES):
+        return False  # the latter is a translation
     return words.isdisjoint(_PAST) or not _MODAL.match(norm.group())
 
 

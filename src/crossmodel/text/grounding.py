@@ -31,6 +31,7 @@ _LAST_WORD: Final = re.compile(
     r"([^\W\d_]+(?:'[^\W\d_]+)?)[^\S\r\n]*(?:\r?\n)?[^\S\r\n]*[*_\"'(\[]*$"
 )
 _COMPARATORS: Final = frozenset("<>≤≥≠≮≯~≈±")
+_ARROWS: Final = ("->", "=>", "~>", "<-")
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>$")
 _NUMBER_JOINTS: Final = frozenset(".,:/'-^*×·_")
 """Between two digits these make one number, date, time, ratio or expression."""
@@ -146,7 +147,7 @@ def _is_taken_back(source: str, start: int) -> bool:
     if source[start].isalnum() and context[-1] in "!¬" and not context[-2:-1].isalnum():
         return True
     line = context[context.rfind("\n") + 1 :].rstrip(" \t")
-    if line and line[-1] in _COMPARATORS:
+    if line and line[-1] in _COMPARATORS and not line.endswith(_ARROWS):
         is_markup = not line.strip("> \t") or _TAG.search(line) is not None
         return not is_markup
     word = _LAST_WORD.search(context)

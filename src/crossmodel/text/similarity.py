@@ -24,6 +24,10 @@ _GUARDED: Final = re.compile(
 _NEGATIONS: Final = frozenset(
     {"cannot", "neither", "never", "no", "non", "none", "nor", "not", "without"}
 )
+_WORD: Final = re.compile(r"\w+")
+_MOST_EXCHANGED: Final = 2
+_SAME_WORD: Final = 80
+"""RapidFuzz ratio, 0..100, from which two words count as forms of one."""
 _LEAST_LENGTH_RATIO: Final = 0.6
 """A text that says much more is no duplicate, though it holds all the words of the other."""
 
@@ -47,6 +51,21 @@ def similarity(first: str, second: str) -> float:
 def near_duplicates(first: str, second: str, threshold: float) -> bool:
     """Whether two texts say the same in at least nearly the same words."""
     return guard(first) == guard(second) and similarity(first, second) >= threshold
+
+
+def substitutes(first: str, second: str) -> bool:
+    """Whether one text is the other with a word or two exchanged for others.
+
+    "goes to queue blue" and "goes to queue green" are alike and not the same. Forms of one word
+    do not count, nor words that are added on one side only.
+    """
+    ours, theirs = (set(_WORD.findall(unify(text).lower())) for text in (first, second))
+    only_ours, only_theirs = ours - theirs, theirs - ours
+    if not 0 < max(len(only_ours), len(only_theirs)) <= _MOST_EXCHANGED:
+        return False
+    return any(
+        all(fuzz.ratio(word, other) < _SAME_WORD for other in only_theirs) for word in only_ours
+    ) and bool(only_theirs)
 
 
 def _guarded(token: str) -> str:

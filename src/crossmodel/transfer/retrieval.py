@@ -26,6 +26,9 @@ from crossmodel.transfer.quality import RELEVANCE
 LEAST_RELEVANCE: Final = 0.4
 """Subjects below this relevance, 0..1, are not handed over."""
 
+NEAREST_EXAMPLES: Final = 3
+"""Worked examples that a question is given; more cost tokens and helped no further."""
+
 LEAST_SHARED_WORDS: Final = 2
 """One word in common is chance."""
 
@@ -185,7 +188,7 @@ def _in_order(
     others = [i for i in subject if not worked_example(i) and not _lists(i, examples)]
     others.sort(key=lambda o: (o.kind != InsightKind.RULE, o.id not in linked, -relevance[o.id]))
     others[1:] = [other for other in others[1:] if relevance[other.id] >= LEAST_RELEVANCE]
-    return [*others[:1], *examples, *others[1:]]
+    return [*others[:1], *examples[:NEAREST_EXAMPLES], *others[1:]]
 
 
 def _lists(insight: Insight, examples: Sequence[Insight]) -> bool:

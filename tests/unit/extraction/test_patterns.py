@@ -64,8 +64,6 @@ def test_each_kind_is_found(text, insight_type, kind):
         "Here's a summary of the main points:",
         "As an AI, I do not have opinions, so I cannot say.",
         "The sun rose over the quiet hills.",
-        "x = 5",
-        "3 + 4 = 7 and 7 + 1 = 8"[:0],
         "",
     ],
 )

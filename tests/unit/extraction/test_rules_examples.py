@@ -43,7 +43,7 @@ def pairs(text):
         ("Input: abc\nOutput: cba", [("abc", "cba")]),
         ("Input: abc, Output: cba", [("abc", "cba")]),
         ("**Input:** `abc`\n\n**Output:** `cba`", [("abc", "cba")]),
-        ("Example 1: Input: abc → Output: cba", [("abc", "Output: cba")]),
+        ("Example 1: Input: abc → Output: cba", [("abc", "cba")]),
         ("Input: abc\n\nOutput:\n```\ncba\n```", [("abc", "cba")]),
         ("Before: pls fix\nAfter: Please fix this.", [("pls fix", "Please fix this")]),
         ('To store 5 under age: `zput("age", 5)`', [("store 5 under age", 'zput("age", 5)')]),
@@ -52,7 +52,7 @@ def pairs(text):
         ('`zput("age", 5)` stores 5 under age.', [("stores 5 under age", 'zput("age", 5)')]),
         ('```\n# store 5 under age\nzput("age", 5)\n```', [("store 5 under age", 'zput("age", 5)')]),
         ('```python\nzget("age")  # -> 5\n```', [('zget("age")', "5")]),
-        (">>> zget('age')\n5" and "```\n>>> zget('age')\n5\n```", [("zget('age')", "5")]),
+        ("```\n>>> zget('age')\n5\n```", [("zget('age')", "5")]),
         ("| Team | Prefix |\n|---|---|\n| Refunds | `RF` |\n| Logins | LG |",
          [("Refunds", "RF"), ("Logins", "LG")]),
     ],
@@ -182,7 +182,9 @@ def test_a_table_is_a_rule_with_its_rows_as_examples():
 
 
 def test_types_follow_the_content():
-    assert [f.insight_type for f in finds("To save a value, call `zput(key, value)`.")] == ["coding"]
+    assert [f.insight_type for f in finds("To save a value, call `zput(key, value)`.")] == [
+        "coding"
+    ]
     assert [f.insight_type for f in finds("Codes are written with a dash.")] == ["language"]
     assert [f.insight_type for f in finds("Refunds must go to Bob first.")] == ["reasoning"]
 

@@ -21,6 +21,7 @@ from crossmodel.text.grounding import Grounder, ground
         ("fine day", "a ﬁne day", "ﬁne day"),
         ("wait...", "wait… now", "wait…"),
         ("x − 1", "let x - 1 be", "x - 1"),
+        ("RF-ES", "refund -> RF-ES", "RF-ES"),
         ("all birds fly", "> all birds fly", "all birds fly"),
         ("42", "<answer>42</answer>", "42"),
         ("dropped", "- dropped", "dropped"),

@@ -1,0 +1,181 @@
+"""The steps of the demo: learn from answers, measure what that does, prove it, attack the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from crossmodel.assembly import CrossModel, LoggedAnswer, verify_evidence
+from crossmodel.domain.answer import Answer
+from crossmodel.domain.insight import ExtractionResult, Insight
+from crossmodel.domain.records import RankedInsight
+from crossmodel.domain.witness import VerificationReport
+from crossmodel.errors import InvalidInputError, ModelNotFoundError
+from crossmodel.evaluation.arms import Arm, Subject, run_arms
+from crossmodel.evaluation.held_out import without
+from crossmodel.evaluation.proof import Tampering, tamper_with_evidence, tamper_with_log
+from crossmodel.evaluation.results import Evaluation
+from crossmodel.evaluation.tasks import Task
+from crossmodel.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, Settings, StoreSettings
+
+TOKEN_BUDGET: Final = 256
+"""Most tokens of insights in a prompt: a small model reads 240 of them in a second."""
+
+EVIDENCE_FILE: Final = "evidence.json"
+TRUST_FILE: Final = "trusted-keys.json"
+DATABASE: Final = "demo.db"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """One answer that was read, and what was found in it."""
+
+    answer: LoggedAnswer
+    result: ExtractionResult
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One turn of the loop with its evidence, and what verification says to it and to forgeries."""
+
+    question: str
+    answer: Answer
+    log: VerificationReport
+    evidence: VerificationReport
+    checkpoint: str
+    tamperings: tuple[Tampering, ...]
+
+
+def demo_settings(settings: Settings, folder: Path) -> Settings:
+    """The user's settings with the demo's own state, and with the built-in model among the models.
+
+    Insights are written as worked examples, in the form in which small models can use them.
+    """
+    transfer = settings.insight_transfer
+    protocols = replace(transfer.transfer_protocols, default_protocol="exemplar")
+    budget = min(transfer.token_budget, TOKEN_BUDGET)
+    changes: dict[str, object] = {
+        "store": StoreSettings(f"sqlite:///{folder / DATABASE}"),
+        "witness": replace(settings.witness, key_dir=str(folder / "keys")),
+        "insight_transfer": replace(transfer, transfer_protocols=protocols, token_budget=budget),
+    }
+    if all(model.id != DEFAULT_MODEL.id for model in settings.models):
+        changes["models"] = (*settings.models, DEFAULT_MODEL)
+        if all(provider.id != DEFAULT_PROVIDER.id for provider in settings.providers):
+            changes["providers"] = (*settings.providers, DEFAULT_PROVIDER)
+    return settings.model_copy(update=changes)
+
+
+def read_prompts(path: Path) -> list[tuple[str, str]]:
+    """Ids and prompts of a JSONL file.
+
+    Raises:
+        InvalidInputError: naming the line that is none.
+    """
+    prompts = []
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+        if line.strip():
+            try:
+                row = msgspec.json.decode(line, type=dict[str, str])
+                prompts.append((row["id"], row["prompt"]))
+            except (msgspec.MsgspecError, KeyError):
+                raise InvalidInputError(f"{path}:{number}: not an id and a prompt") from None
+    return prompts
+
+
+async def teach(
+    cm: CrossModel, teacher: str, prompts: Sequence[tuple[str, str]], progress: Progress
+) -> list[LoggedAnswer]:
+    """Have a configured model write the answers now."""
+    answers = []
+    for done, (name, prompt) in enumerate(prompts, 1):
+        answer = await cm.complete(prompt, model=teacher)
+        answers.append(LoggedAnswer(name, teacher, answer.text, prompt, origin=answer.id))
+        progress(done, len(prompts))
+    return answers
+
+
+async def learn(
+    cm: CrossModel, answers: Sequence[LoggedAnswer], progress: Progress
+) -> list[Learned]:
+    """Extract, witness and keep the insights of every answer."""
+    learned = []
+    for done, answer in enumerate(answers, 1):
+        if not answer.output.strip():
+            continue
+        result = await cm.extract(
+            answer.output, source_model=answer.source_model, origin=answer.origin
+        )
+        learned.append(Learned(answer, result))
+        progress(done, len(answers))
+    return learned
+
+
+async def measure(
+    cm: CrossModel, tasks: Sequence[Task], model_id: str, progress: Progress
+) -> Evaluation:
+    """Ask every question in four arms; insights come from the store as they do in the loop.
+
+    Raises:
+        ModelNotFoundError: if the model is not configured.
+    """
+    engine = cm.engine
+    if model_id not in engine.models:
+        known = ", ".join(sorted(engine.models))
+        raise ModelNotFoundError(f"model not found: {model_id!r} (known: {known})")
+    model = engine.models[model_id]
+    subject = Subject(engine.providers[model.provider], model, token_budget=TOKEN_BUDGET)
+
+    async def find(question: str) -> list[RankedInsight]:
+        found = await engine.find(question, cm.settings.loop.tenant)
+        usable = {insight.id for insight in without((hit.insight for hit in found), tasks)}
+        return [hit for hit in found if hit.insight.id in usable]
+
+    config = cm.settings.insight_transfer
+    return await run_arms(tasks, subject, find, config=config, progress=progress)
+
+
+def helped_question(evaluation: Evaluation, tasks: Sequence[Task]) -> Task:
+    """A question that only the insights let the model answer; any question if there is none."""
+    right = {(item.arm, item.task_id) for item in evaluation.items if item.correct}
+    helped = (
+        task
+        for task in tasks
+        if (Arm.EXAMPLES, task.id) in right and (Arm.NONE, task.id) not in right
+    )
+    return next(helped, tasks[0])
+
+
+async def prove(cm: CrossModel, question: str, model_id: str, folder: Path) -> Proof:
+    """Run one question through the loop, verify what was recorded, and attack copies of it.
+
+    Writes the evidence of the transfer (or of the selection, if nothing was transferred) and the
+    trusted keys into ``folder``.
+    """
+    answer = await cm.complete(question, model=model_id, max_tokens=24, temperature=0.0)
+    leaf = answer.leaves[1]  # selection, then transfer or outcome
+    evidence, trust = await cm.witness(leaf), cm.trust_file()
+    (folder / EVIDENCE_FILE).write_bytes(evidence)
+    (folder / TRUST_FILE).write_bytes(trust)
+    head = await cm.engine.store.read(lambda tx: tx.latest_checkpoint())
+    checkpoint = head.note if head else ""
+    tamperings = await tamper_with_log(cm.settings, folder / DATABASE, leaf)
+    return Proof(
+        question=question,
+        answer=answer,
+        log=await cm.verify(against=checkpoint),
+        evidence=verify_evidence(evidence, trust=trust, against=checkpoint),
+        checkpoint=checkpoint,
+        tamperings=(*tamperings, tamper_with_evidence(evidence, trust)),
+    )
+
+
+def insights_of(learned: Sequence[Learned]) -> list[Insight]:
+    """All insights of all answers."""
+    return [insight for lesson in learned for insight in lesson.result.insights]
