@@ -99,7 +99,7 @@ def exit_code(error: CrossModelError) -> int:
 
 def report(error: CrossModelError) -> int:
     """Say what went wrong, and give the exit code for it."""
-    err.print(Text("error: ", style="bold red") + plain(error))
+    err.print(Text("error: ", style="bold red") + plain(error), soft_wrap=True)
     return exit_code(error)
 
 

@@ -27,10 +27,10 @@ def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int,
     """Merge near-duplicates in place; maps the index of each that went to that of the one kept.
 
     Two are duplicates if they are of the same kind, agree exactly in numbers, negations, operators
-    and identifiers (rules also in each of their words), and are at least ``threshold`` (0..1) alike in words. The more confident one
-    is kept, and gains the other's evidence and links. Takes near-linear time: an insight is
-    compared only with those that share one of its rarest words (prefix filtering: Chaudhuri, Ganti
-    and Kaushik, ICDE 2006), and at most with the 32 latest of them for each.
+    and identifiers (rules in each of their words), and are at least ``threshold`` (0..1) alike in
+    words. The more confident one is kept, and gains the other's evidence and links. Takes
+    near-linear time: an insight is compared only with those that share one of its rarest words
+    (prefix filtering: Chaudhuri, Ganti and Kaushik, ICDE 2006), at most 32 of them for each.
     """
     kinds = Counter(insight.kind for insight in insights)
     words = [

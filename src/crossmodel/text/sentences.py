@@ -25,9 +25,10 @@ _ABBREVIATIONS: Final = frozenset(
 _END_ABBREVIATIONS: Final = frozenset({"etc", "al", "co", "inc", "ltd", "corp", "jr", "sr"})
 """These may also end a sentence: they do when a capital follows."""
 _MAX_WORD: Final = 24
-"""Characters before a full stop that are looked at: no abbreviation is longer."""
+"""Characters before a full stop that are looked at."""
 _ASSIGNMENT: Final = re.compile(r"\w{1,20}(?:\(\w{0,10}\))? ?[=≈:<>]")
 """The beginning of a line that stands for itself: ``y = 2``, ``key: value``."""
+_MAX_ABBREVIATION: Final = 6
 _WRAP: Final = range(50, 101)
 """Widths, in characters, at which people wrap lines by hand."""
 
@@ -99,15 +100,15 @@ def _is_no_stop(text: str, begin: int, at: int, after: int, end: int) -> bool:
     following = text[after : min(after + 40, end)].lstrip()[:1]
     if following.islower():
         return True
-    near = max(begin, at - _MAX_WORD)
-    word_start = max(text.rfind(before, near, at) for before in " (\n")
-    word = text[max(word_start + 1, near) : at]
+    *before, word = text[max(begin, at - _MAX_WORD) : at].rsplit(None, 2) or [""]
+    word = word.lstrip("([\"'*")
     if after - at > 1 and text[at + 1] in ".…":  # an ellipsis ends one only before a capital
         return not following.isupper()
-    before = text[near : max(word_start, near)].split()
     if len(word) == 1 and word.isupper() and word != "I":
         # an initial: of "J. Smith", "Ada M. Smith", but not of "vitamin C. Smith"
         return following.isupper() and (not before or before[-1][0].isupper())
+    if len(word) > _MAX_ABBREVIATION:
+        return False
     folded = word.lower()
     if folded in _ABBREVIATIONS:
         return folded not in _END_ABBREVIATIONS or not following.isupper()

@@ -231,6 +231,8 @@ def _log_steps(
     wanted = {signed.size, pinned.size if pinned else signed.size}
     roots = _replay(steps, tx, size, wanted, progress)
     with steps.step(14, "the checkpoint is a signed note of the trusted log"):
+        if not isinstance(signed.note, str):
+            raise VerificationError("the note is no text")
         note = Note.parse(signed.note)
         checkpoint = Checkpoint.parse(note.text)
         _check_origin(checkpoint, trust)
@@ -291,6 +293,9 @@ def _nodes_step(steps: _Steps) -> Iterator[Callable[[LogTransaction, dict[NodeAt
 
 
 def _checked_leaf(leaf: LogLeaf, expected: int) -> bytes:
+    # a database that somebody has edited may hold anything in any column
+    if not (isinstance(leaf.statement, bytes) and isinstance(leaf.payload_type, str)):
+        raise VerificationError(f"record {leaf.index} is not what was hashed: it is no bytes")
     if leaf.index != expected:
         raise VerificationError(f"record {expected} is missing: the next one is {leaf.index}")
     digest = leaf_hash(leaf.payload_type, leaf.statement)

@@ -307,9 +307,18 @@ def rehash(log, index, statement):
     change_leaf(log, index, statement=statement, leaf_hash=leaf_hash(PAYLOAD_TYPE, statement))
 
 
+def forge_note(log, note):
+    signed = log.latest_checkpoint()
+    log._checkpoints[signed.size] = dataclasses.replace(signed, note=note)
+
+
 ATTACKS = {
     "edited body": (lambda log: change_leaf(log, 4, statement=b"{}"), 12),
     "edited type": (lambda log: change_leaf(log, 4, payload_type="text/plain"), 12),
+    "text in place of bytes": (lambda log: change_leaf(log, 4, statement="{}"), 12),
+    "number in place of a type": (lambda log: change_leaf(log, 4, payload_type=7), 12),
+    "note of another type": (lambda log: forge_note(log, b"note"), 14),
+    "note of nonsense": (lambda log: forge_note(log, "nonsense"), 14),
     "edited hash": (lambda log: change_leaf(log, 4, leaf_hash=b"\0" * 32), 12),
     "edited body and hash": (lambda log: rehash(log, 4, b"{}"), 13),
     "edited node": (lambda log: log._nodes.update({(1, 1): b"\0" * 32}), 13),
