@@ -123,6 +123,7 @@ HOSTILE = {
     "formulas": "\\[ x\n" * 50_000 + "\\] t",
     "dollars": "$$ x\n" * 50_000,
     "quoted": ">" * 100_000,
+    "quoted deep": ">\u00a0" * 50_000 + "x",
     "tables": "a|b\n|-|-|\n" * 30_000,
     "cells": "a|b\n-|-\n" + "\\|" * 100_000,
     "items": "- a:\n" * 50_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ async def _run(choices: Choices) -> None:
     from crossmodel.evaluation import demo as steps
     from crossmodel.settings import load_settings
 
+    started = time.monotonic()
     _make_folder(choices.folder)
     settings = steps.demo_settings(load_settings(config_source(choices.config)), choices.folder)
     async with CrossModel(settings) as cm:
@@ -109,8 +111,23 @@ async def _run(choices: Choices) -> None:
             proof = await steps.prove(cm, asked.question, choices.model, choices.folder)
             progress(1, 1)
         _show_proof(proof, choices.folder)
-    choices.report.write_text(steps.report_page(learned, evaluation, proof), encoding="utf-8")
+    page = steps.report_page(
+        learned,
+        evaluation,
+        proof,
+        origin=_origin(choices),
+        elapsed_seconds=time.monotonic() - started,
+    )
+    choices.report.write_text(page, encoding="utf-8")
     out.print(plain(f"\nThe report is {choices.report}"), style="bold")
+
+
+def _origin(choices: Choices) -> str:
+    if choices.teacher is not None:
+        return f"The answers were written by {choices.teacher} for this run."
+    if choices.source is not None:
+        return f"The answers are your own, from {choices.source.name}."
+    return "The answers are examples of our own making, about conventions that no model can know."
 
 
 def _make_folder(folder: Path) -> None:

@@ -12,15 +12,21 @@ import msgspec
 from crossmodel.assembly import CrossModel, LoggedAnswer, verify_evidence
 from crossmodel.domain.answer import Answer
 from crossmodel.domain.insight import ExtractionResult, Insight
-from crossmodel.domain.records import RankedInsight
+from crossmodel.domain.period import utc_now
+from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.errors import InvalidInputError, ModelNotFoundError
 from crossmodel.evaluation.arms import Arm, Subject, run_arms
+from crossmodel.evaluation.charts import Box
 from crossmodel.evaluation.held_out import without
 from crossmodel.evaluation.proof import Tampering, tamper_with_evidence, tamper_with_log
+from crossmodel.evaluation.report import DemoReport, render
 from crossmodel.evaluation.results import Evaluation
 from crossmodel.evaluation.tasks import Task
 from crossmodel.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, Settings, StoreSettings
+
+SHOWN: Final = 2
+"""Insights that the page shows in their sources."""
 
 TOKEN_BUDGET: Final = 256
 """Most tokens of insights in a prompt: a small model reads 240 of them in a second."""
@@ -179,3 +185,64 @@ async def prove(cm: CrossModel, question: str, model_id: str, folder: Path) -> P
 def insights_of(learned: Sequence[Learned]) -> list[Insight]:
     """All insights of all answers."""
     return [insight for lesson in learned for insight in lesson.result.insights]
+
+
+def report_page(
+    learned: Sequence[Learned],
+    evaluation: Evaluation,
+    proof: Proof,
+    *,
+    origin: str,
+    elapsed_seconds: float,
+) -> str:
+    """The demo as one page of HTML. ``origin`` says in a sentence where the answers come from."""
+    return render(
+        DemoReport(
+            evaluation=evaluation,
+            insights=insights_of(learned),
+            shown=_shown(learned, proof),
+            origin=origin,
+            answers=len(learned),
+            question=proof.question,
+            links=_chain(proof),
+            log=proof.log,
+            evidence=proof.evidence,
+            tamperings=proof.tamperings,
+            elapsed_seconds=elapsed_seconds,
+            made_at=utc_now(),
+        )
+    )
+
+
+def _shown(learned: Sequence[Learned], proof: Proof) -> list[tuple[Insight, SourceText]]:
+    """The insights that were handed over for the traced question, in their sources."""
+    found = {
+        insight.id: (insight, SourceText(a.output, a.source_model, origin=a.origin))
+        for lesson in learned
+        for insight in lesson.result.insights
+        for a in (lesson.answer,)
+    }
+    return [found[insight.id] for insight in _given(proof) if insight.id in found][:SHOWN]
+
+
+def _given(proof: Proof) -> list[Insight]:
+    return proof.answer.transfer.transferred_insights if proof.answer.transfer else []
+
+
+def _chain(proof: Proof) -> list[Box]:
+    """From the answer back to the insights, and on to the signed head of the log."""
+    given = _given(proof)
+    leaves = proof.answer.leaves
+    head = proof.checkpoint.split("\n")
+    boxes = [Box("Answer", f"{proof.answer.text.strip()} ({proof.answer.model_id})")]
+    if given:
+        names = f"{given[0].id} and {len(given) - 1} more" if len(given) > 1 else given[0].id
+        sources = ", ".join(sorted({insight.source_model for insight in given}))
+        boxes.append(Box("Insights", names, "was given"))
+        boxes.append(Box("Source", sources, "were found in answers of"))
+    return [
+        *boxes,
+        Box("Statements", f"{len(leaves)} in-toto statements", "is recorded in"),
+        Box("Leaves", f"{leaves[0]} to {leaves[-1]} of the Merkle log", "are"),
+        Box("Checkpoint", f"size {head[1]}, root {head[2][:16]}…", "lie under the signed"),
+    ]

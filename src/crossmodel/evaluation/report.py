@@ -21,12 +21,16 @@ from crossmodel.evaluation.arms import Arm
 from crossmodel.evaluation.charts import Bar, Box, bar_chart, chain, escaped
 from crossmodel.evaluation.proof import Tampering
 from crossmodel.evaluation.results import Evaluation, Score
+from crossmodel.transfer.protocols.base import worked_example
 
 SIGNIFICANT: Final = 0.05
 """p-values below this are called a difference."""
 
 SHOWN_USES: Final = 15
 """Rows of the table of insights."""
+
+AROUND: Final = 700
+"""Characters of a source that are shown on either side of the evidence."""
 
 ARM_NAMES: Final = {
     Arm.NONE: "nothing",
@@ -185,7 +189,7 @@ def _uses_table(report: DemoReport) -> str:
     rows = []
     for use in report.evaluation.insight_uses(Arm.EXAMPLES, Arm.NONE)[:SHOWN_USES]:
         insight = known.get(use.insight_id)
-        said = " ".join(insight.content.split()) if insight else use.insight_id
+        said = _said(insight) if insight else use.insight_id
         kind = str(insight.kind) if insight else ""
         rows.append((said, kind, f"{use.uses}", f"{use.correct_with}", f"{use.correct_without}"))
     return _table(
@@ -193,6 +197,12 @@ def _uses_table(report: DemoReport) -> str:
         ("insight", "kind", "questions", "right with it", "right with nothing"),
         rows,
     )
+
+
+def _said(insight: Insight) -> str:
+    """The insight in a line: a worked example as input and output."""
+    example = worked_example(insight)
+    return " ".join((" → ".join(example) if example else insight.content).split())
 
 
 def _shown(insight: Insight, source: SourceText) -> str:
@@ -207,16 +217,19 @@ def _shown(insight: Insight, source: SourceText) -> str:
     )
 
 
-def _highlighted(text: str, evidence: Iterable[Evidence]) -> str:
-    """The text with its evidence marked; spans that overlap are marked as one."""
-    parts, done = [], 0
+def _highlighted(text: str, evidence: Sequence[Evidence]) -> str:
+    """The text around its evidence, which is marked; spans that overlap are marked as one."""
+    first = max(0, min((span.start for span in evidence), default=0) - AROUND)
+    last = max((span.end for span in evidence), default=0) + AROUND
+    parts, done = ["… " if first else ""], first
     for span in sorted(evidence, key=lambda each: each.start):
         start, end = max(span.start, done), min(span.end, len(text))
         if start < end:
             parts.append(escaped(text[done:start]))
             parts.append(f"<mark>{escaped(text[start:end])}</mark>")
             done = end
-    return "".join((*parts, escaped(text[done:])))
+    rest = escaped(text[done:last])
+    return "".join((*parts, rest, " …" if last < len(text) else ""))
 
 
 def _verdict(what: str, verified: VerificationReport) -> str:

@@ -134,7 +134,10 @@ class InsightExtractor:
         )
 
     def extract_insights(
-        self, model_output: str, source_model: str, extraction_context: Mapping[str, Any]
+        self,
+        model_output: str,
+        source_model: str,
+        extraction_context: Mapping[str, Any] | None = None,
     ) -> list[Insight]:
         """The insights of ``model_output``, not yet validated.
 
@@ -143,8 +146,9 @@ class InsightExtractor:
         """
         _check(model_output, source_model)
         with self._run():
-            reading = read(model_output, extraction_context)
-            context = {**extraction_context, READING: reading}
+            given = extraction_context or {}
+            reading = read(model_output, given)
+            context = {**given, READING: reading}
             found: list[Insight] = []
             applied: list[str] = []
             for pattern_name, pattern in self.extraction_patterns.items():

@@ -55,7 +55,7 @@ class Segment(NamedTuple):
 _PROSE: Final = frozenset({SegmentKind.PARAGRAPH, SegmentKind.LIST_ITEM})
 _LINE: Final = re.compile(r"[^\r\n]+")
 _BULLET: Final = re.compile(r"(?:[-*+•‣◦–·]|\(?(?:\d{1,3}|[A-Za-z])[.)]|\[\d{1,3}\])[ \t]+(?=\S)")
-_QUOTE: Final = re.compile(r"(?:>[ \t]?)+")
+_QUOTE: Final = re.compile(r">[>\s]*+")
 _HEADING: Final = re.compile(r"(#{1,6})[ \t]+(?=\S)")
 _FENCE: Final = re.compile(r"(`{3,}|~{3,})[ \t]*([^\s`{]*)")
 _FORMULA_ENDS: Final = {

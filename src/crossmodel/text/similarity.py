@@ -19,7 +19,7 @@ _GUARDED: Final = re.compile(
     r"`[^`\n]+`"  # what its author set as code
     r"|\w+(?:[.,:/\\'-]\w+)*+\(?"
     r"|!(?=[\w=(])|[<>=≤≥≠≈±¬∧∨⇒→←↔∈∉∪∩⊂⊆×÷*/+^%$€£¥°]+"
-    r"|(?<!\w)-(?=[\d\s])"
+    r"|(?<!\w)-(?=\d|\s|$)"
 )
 _NEGATIONS: Final = frozenset(
     {"cannot", "neither", "never", "no", "non", "none", "nor", "not", "without"}
