@@ -209,10 +209,9 @@ def _show_learned(learned: Sequence[Learned]) -> None:
         ),
     )
     rules = [
-        (lesson, insight)
+        (lesson, min(linked, key=lambda rule: len(rule.content)))
         for lesson in learned
-        for insight in lesson.result.insights
-        if insight.kind == InsightKind.RULE and insight.links
+        if (linked := [i for i in lesson.result.insights if i.kind == InsightKind.RULE and i.links])
     ]
     for lesson, insight in rules[:SHOWN_INSIGHTS]:
         span = insight.evidence[0].span

@@ -15,7 +15,7 @@ from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.witness import VerificationReport
-from crossmodel.errors import InvalidInputError, ModelNotFoundError
+from crossmodel.errors import InvalidInputError, ModelNotFoundError, WitnessError
 from crossmodel.evaluation.arms import Arm, Subject, run_arms
 from crossmodel.evaluation.charts import Box
 from crossmodel.evaluation.held_out import without
@@ -33,6 +33,7 @@ TOKEN_BUDGET: Final = 256
 
 EVIDENCE_FILE: Final = "evidence.json"
 TRUST_FILE: Final = "trusted-keys.json"
+PIN_FILE: Final = "checkpoint.txt"
 DATABASE: Final = "demo.db"
 
 Progress = Callable[[int, int], None]
@@ -161,25 +162,36 @@ def helped_question(evaluation: Evaluation, tasks: Sequence[Task]) -> Task:
 async def prove(cm: CrossModel, question: str, model_id: str, folder: Path) -> Proof:
     """Run one question through the loop, verify what was recorded, and attack copies of it.
 
-    Writes the evidence of the transfer (or of the selection, if nothing was transferred) and the
-    trusted keys into ``folder``.
+    The log's head before the question is kept as the pin that the log must extend afterwards.
+    Writes the evidence of the transfer (of the outcome, if nothing was transferred), the trusted
+    keys and the pin into ``folder``.
     """
+    pin = await _head(cm)
     answer = await cm.complete(question, model=model_id, max_tokens=24, temperature=0.0)
     leaf = answer.leaves[1]  # selection, then transfer or outcome
     evidence, trust = await cm.witness(leaf), cm.trust_file()
     (folder / EVIDENCE_FILE).write_bytes(evidence)
     (folder / TRUST_FILE).write_bytes(trust)
-    head = await cm.engine.store.read(lambda tx: tx.latest_checkpoint())
-    checkpoint = head.note if head else ""
+    (folder / PIN_FILE).write_text(pin, encoding="utf-8")
+    checkpoint = await _head(cm)
     tamperings = await tamper_with_log(cm.settings, folder / DATABASE, leaf)
     return Proof(
         question=question,
         answer=answer,
-        log=await cm.verify(against=checkpoint),
-        evidence=verify_evidence(evidence, trust=trust, against=checkpoint),
+        log=await cm.verify(against=pin),
+        evidence=verify_evidence(evidence, trust=trust),
         checkpoint=checkpoint,
         tamperings=(*tamperings, tamper_with_evidence(evidence, trust)),
     )
+
+
+async def _head(cm: CrossModel) -> str:
+    """The signed head of the log as it is now."""
+    await cm.engine.ledger.checkpoint(now=True)
+    head = await cm.engine.store.read(lambda tx: tx.latest_checkpoint())
+    if head is None:
+        raise WitnessError("the log is empty: there is nothing to prove")
+    return head.note
 
 
 def insights_of(learned: Sequence[Learned]) -> list[Insight]:

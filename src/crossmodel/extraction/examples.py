@@ -166,7 +166,8 @@ def pairs_in(statement: Statement) -> list[Pair]:
         found = _arrows(said, begin)
     if not found and ":" in said:
         found = _labelled(said, begin)
-    if not found and ("`" in said or not GIVES_WORDS.isdisjoint(statement.words)):
+    in_words = "`" in said or not GIVES_WORDS.isdisjoint(statement.words)
+    if not found and in_words and not statement.is_junk:
         pair = (
             _how_to(said, begin)
             or _gives(said, begin, has_cue=cue is not None)

@@ -218,7 +218,7 @@ class _Scanner:
         inner = body.rstrip(": ")
         whole = inner.endswith("**") and inner.count("**") == 2  # noqa: PLR2004 - one pair
         if whole and len(inner) > 4:  # noqa: PLR2004 - something between the pair
-            title = inner[2:-2].strip(": ")
+            title = inner[2:-2].strip().strip(": ").strip()
             if title:
                 at = start + body.index(title)
                 self._heading(_BOLD_LEVEL, at, at + len(title))

@@ -74,7 +74,7 @@ def choose(
     """The insights of the one subject that fits ``query`` best, most useful first.
 
     First the rule, then its worked examples, those nearest to the question first, then what else
-    the subject holds and the question speaks of. The subject is judged by everything that is known
+    the subject holds and the question speaks of: beside worked examples, only rules. The subject is judged by everything that is known
     of it; of its insights those are given that ``takes`` accepts. Each is a copy that carries its
     subject's relevance.
     """
@@ -187,7 +187,12 @@ def _in_order(
     linked = {link for example in examples for link in example.links}
     others = [i for i in subject if not worked_example(i) and not _lists(i, examples)]
     others.sort(key=lambda o: (o.kind != InsightKind.RULE, o.id not in linked, -relevance[o.id]))
-    others[1:] = [other for other in others[1:] if relevance[other.id] >= LEAST_RELEVANCE]
+    others[1:] = [
+        other
+        for other in others[1:]
+        if relevance[other.id] >= LEAST_RELEVANCE
+        and (other.kind == InsightKind.RULE or not examples)
+    ]
     return [*others[:1], *examples[:NEAREST_EXAMPLES], *others[1:]]
 
 

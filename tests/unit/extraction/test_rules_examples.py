@@ -67,6 +67,7 @@ def test_examples_in_every_usual_form(text, expected):
         "First A -> B -> C -> D happens.",
         "`def f(x: int) -> int` is the signature",
         "Dates become clearer.",
+        'Now, let\'s find an input that makes the function return "True".',
         "The answer is 5.",
         "Is cat -> kat right?",
         "To store a value, call `zput(key, value)`.",
