@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -177,44 +176,6 @@ class TestExtractionTroubleshooting:
         found = InsightExtractor(config).extract_insights(text, "big", {})
         assert 0 < len(found) <= 20
         assert len({i.content for i in found}) == len(found)
-
-    def test_a_parallel_subclass_works_as_shown(self):
-        class OptimizedInsightExtractor(InsightExtractor):
-            def __init__(self, config):
-                super().__init__(config)
-                self.parallel_extraction = True
-                self.max_workers = 4
-
-            def extract_insights(self, model_output, source_model, extraction_context):
-                if len(model_output) > 10000:
-                    return self._parallel_extraction(model_output, extraction_context)
-                return super().extract_insights(model_output, source_model, extraction_context)
-
-            def _parallel_extraction(self, model_output, extraction_context):
-                insights = []
-                with ThreadPoolExecutor(max_workers=self.max_workers) as executor:
-                    futures = [
-                        (name, executor.submit(pattern.extract, model_output, extraction_context))
-                        for name, pattern in self.extraction_patterns.items()
-                    ]
-                    for name, future in futures:
-                        try:
-                            insights.extend(future.result(timeout=30))
-                        except Exception as error:  # noqa: BLE001 - as the reference shows it
-                            self._log_extraction_error(name, error)
-                return insights
-
-        class Failing(ExtractionPattern):
-            def extract(self, text, context):
-                raise RuntimeError("no luck")
-
-        made = OptimizedInsightExtractor(InsightExtractorConfig())
-        made.register_extraction_pattern("failing", Failing())
-        small = made.extract_insights(ANSWER, "big", {})
-        large = made.extract_insights("\n\n".join([ANSWER] * 100), "big", {})
-        assert small
-        assert len(large) >= len(small)
-        assert made.extract(ANSWER, "big").insights
 
 
 class TestTransferTroubleshooting:

@@ -131,7 +131,6 @@ class ValidationConfig:
 
     enable_validation: bool = True
     strict_validation: bool = False
-    allow_personal_data: bool = False
 
 
 @dataclass(slots=True)

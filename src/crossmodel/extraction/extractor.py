@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -11,8 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-
-import structlog
 
 from crossmodel.domain import checks
 from crossmodel.domain.config import InsightExtractorConfig
@@ -27,6 +26,7 @@ from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import InvalidExtractionPatternError, InvalidInputError
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.deduplication import merge_duplicates
+from crossmodel.extraction.linking import relinked, resolved
 from crossmodel.extraction.patterns import (
     AnalysisExtractionPattern,
     CodingExtractionPattern,
@@ -53,7 +53,7 @@ OVER_LIMIT: Final = "over the limit"
 _MAX_ERROR: Final = 200
 _MAX_CONTEXT_DEPTH: Final = 4
 
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class InsightExtractor:
                 insights = self._complete(insights, reading, source_model, context)
                 insights = self._finish(insights)
             if self.config.validation_config.enable_validation:
-                insights = _resolved(self.validate_insights(insights))
+                insights = resolved(self.validate_insights(insights))
         return ExtractionResult(
             insights=insights,
             source_model=source_model,
@@ -262,7 +262,7 @@ class InsightExtractor:
         for index in set(merged.values()):
             renamed[insights[index].id] = insights[index]
             insights[index].id = insights[index].content_id()
-        return _relinked(kept, {old: insight.id for old, insight in renamed.items()})
+        return relinked(kept, {old: insight.id for old, insight in renamed.items()})
 
     def _log_extraction_error(self, pattern_name: str, error: Exception) -> None:
         """Log and count a pattern that failed.
@@ -270,13 +270,13 @@ class InsightExtractor:
         The message of the error may quote the text that was read, so the log gets its type alone;
         the caller of :meth:`extract` gets both.
         """
-        logger.error("extraction_pattern_failed", pattern=pattern_name, error=type(error).__name__)
+        logger.error("extraction pattern %s failed: %s", pattern_name, type(error).__name__)
         with self._run() as run:
             run.errors[pattern_name] = _described(error)
 
     def _log_validation_error(self, insight_id: str, error: Exception) -> None:
         """Log an insight that could not be validated."""
-        logger.error("insight_validation_failed", insight=insight_id, error=type(error).__name__)
+        logger.error("insight %s could not be validated: %s", insight_id, type(error).__name__)
 
     @contextmanager
     def _run(self) -> Iterator[_Run]:
@@ -345,7 +345,7 @@ class InsightExtractor:
                 renamed[insight.id] = final_id
                 insight.id = final_id
             kept.append(insight)
-        return _relinked(kept, renamed) if renamed else kept
+        return relinked(kept, renamed) if renamed else kept
 
     def _ground(self, insight: Insight, reading: Reading, handed: list[Grounder]) -> str:
         """Check or find the evidence; returns why the insight is refused, or nothing."""
@@ -367,7 +367,7 @@ class InsightExtractor:
         return ""
 
     def _finish(self, insights: list[Insight]) -> list[Insight]:
-        insights = _resolved(self._post_process_insights(insights))
+        insights = resolved(self._post_process_insights(insights))
         limit = self.config.max_history_size
         with self._lock:
             self.extraction_history = [*self.extraction_history, *insights][-limit:]
@@ -404,25 +404,6 @@ def _is_said(insight: Insight, reading: Reading) -> bool:
     return any(
         " ".join(reading.source[each.start : each.end].split()) == said for each in insight.evidence
     )
-
-
-def _relinked(insights: list[Insight], renamed: Mapping[str, str]) -> list[Insight]:
-    for insight in insights:
-        if insight.links:
-            links = dict.fromkeys(renamed.get(link, link) for link in insight.links)
-            insight.links = tuple(link for link in links if link != insight.id)
-    return insights
-
-
-def _resolved(insights: list[Insight]) -> list[Insight]:
-    """The insights, each id once, with links only among themselves."""
-    by_id: dict[str, Insight] = {}
-    for insight in insights:
-        by_id.setdefault(insight.id, insight)
-    for insight in by_id.values():
-        if insight.links:
-            insight.links = tuple(link for link in insight.links if link in by_id)
-    return list(by_id.values())
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -26,6 +26,9 @@ from crossmodel.transfer.quality import RELEVANCE
 LEAST_RELEVANCE: Final = 0.4
 """Subjects below this relevance, 0..1, are not handed over."""
 
+MAX_FOUND: Final = 500
+"""Insights that one search brings, links included."""
+
 NEAREST_EXAMPLES: Final = 3
 """Worked examples that a question is given; more cost tokens and helped no further."""
 
@@ -52,13 +55,13 @@ def search(transaction: Transaction, tenant: str, query: str, limit: int) -> lis
     """
     found = {hit.insight.id: hit for hit in transaction.search_insights(tenant, query, limit=limit)}
     frontier = list(found.values())
-    while frontier:
+    while frontier and len(found) < MAX_FOUND:
         leads: dict[str, float] = {}
         for hit in frontier:
             for link in hit.insight.links:
                 if link not in found:
                     leads[link] = max(hit.relevance, leads.get(link, 0.0))
-        linked = transaction.get_insights(tenant, list(leads))
+        linked = transaction.get_insights(tenant, list(leads)[: MAX_FOUND - len(found)])
         reached = [RankedInsight(insight, leads[insight.id]) for insight in linked]
         found.update((hit.insight.id, hit) for hit in reached)
         frontier = [hit for hit in reached if hit.insight.kind == InsightKind.RULE]
@@ -74,9 +77,9 @@ def choose(
     """The insights of the one subject that fits ``query`` best, most useful first.
 
     First the rule, then its worked examples, those nearest to the question first, then what else
-    the subject holds and the question speaks of: beside worked examples, only rules. The subject is judged by everything that is known
-    of it; of its insights those are given that ``takes`` accepts. Each is a copy that carries its
-    subject's relevance.
+    the subject holds and the question speaks of: beside worked examples, only rules. The subject is
+    judged by everything that is known of it; of its insights those are given that ``takes``
+    accepts. Each is a copy that carries its subject's relevance.
     """
     subjects = _subjects(candidates)
     query = query[:MAX_QUERY]

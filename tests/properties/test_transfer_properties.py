@@ -1,0 +1,84 @@
+"""Transfer under any insights and any counter: the budget holds, nothing is lost in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossmodel import Insight, InsightTransfer, InsightTransferConfig, TransferTarget
+from crossmodel.domain.insight import Evidence, InsightKind, text_sha256
+from crossmodel.text.injected import injected_spans
+
+IDS = [f"i{n}" for n in range(6)]
+COUNTERS: list[Callable[[str], int]] = [
+    len,
+    lambda text: len(text.split()),
+    lambda text: len(text.encode("utf-8", "surrogatepass")),
+    lambda text: int(text_sha256(text)[:2], 16),  # erratic: more text may be fewer tokens
+    lambda text: 0,
+    lambda text: 10**9,
+]
+
+
+@st.composite
+def insights(draw: st.DrawFn) -> Insight:
+    start = draw(st.integers(0, 50))
+    return Insight(
+        content=draw(st.text(max_size=60)),
+        kind=draw(st.sampled_from([InsightKind.RULE, InsightKind.EXAMPLE, InsightKind.CLAIM])),
+        scope=draw(st.text(max_size=5)),
+        links=tuple(draw(st.lists(st.sampled_from(IDS), max_size=3))),
+        evidence=(Evidence(start, start + 5, "s"),) if draw(st.booleans()) else (),
+        confidence_score=draw(st.floats()),
+        validation_status=draw(st.sampled_from(["valid", "pending", "invalid"])),
+        metadata=draw(
+            st.dictionaries(
+                st.sampled_from(["input", "output", "relevance"]),
+                st.one_of(st.text(max_size=20), st.floats(), st.none()),
+            )
+        ),
+        id=draw(st.sampled_from(IDS)),
+    )
+
+
+@given(
+    offered=st.lists(insights(), max_size=8),
+    counter=st.sampled_from(COUNTERS),
+    budget=st.integers(0, 400),
+    protocol=st.sampled_from(["standard", "exemplar"]),
+    system=st.booleans(),
+)
+def test_the_context_never_exceeds_the_budget(
+    offered: list[Insight],
+    counter: Callable[[str], int],
+    budget: int,
+    protocol: str,
+    system: bool,
+) -> None:
+    transfer = InsightTransfer(InsightTransferConfig(token_budget=1000))
+    transfer.register_target(TransferTarget("m", budget, protocol, system, counter))
+    result = transfer.transfer_insights("s", "m", offered)
+    assert result.tokens <= budget
+    assert result.success == bool(result.context) == bool(result.transferred_insights)
+    assert 0.0 <= result.transfer_quality_score <= 1.0
+    assert len(result.transferred_insights) + len(result.rejected) == len(offered)
+    assert all(each.reason for each in result.rejected)
+    if result.success:
+        assert counter(result.context) == result.tokens
+        assert [s.of(result.context) for s in injected_spans(result.context)] == [result.context]
+        assert result.error is None
+    else:
+        assert result.error
+
+
+@given(query=st.text(max_size=80), candidates=st.lists(insights(), max_size=8))
+def test_selection_is_the_same_for_every_order_of_the_candidates(
+    query: str, candidates: list[Insight]
+) -> None:
+    unique = list({each.id: each for each in candidates}.values())
+    transfer = InsightTransfer()
+    chosen = [each.id for each in transfer.select_insights(query, unique, "m")]
+    assert chosen == [each.id for each in transfer.select_insights(query, unique[::-1], "m")]
+    assert set(chosen) <= {each.id for each in unique}
