@@ -90,8 +90,9 @@ async def _run(choices: Choices) -> None:
     from crossmodel.settings import load_settings
 
     started = time.monotonic()
+    configured = load_settings(config_source(choices.config))
     _make_folder(choices.folder)
-    settings = steps.demo_settings(load_settings(config_source(choices.config)), choices.folder)
+    settings = steps.demo_settings(configured, choices.folder, choices.model)
     async with CrossModel(settings) as cm:
         out.rule("1  Learn", align="left")
         answers = await _answers(cm, choices)

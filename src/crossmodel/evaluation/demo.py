@@ -59,8 +59,8 @@ class Proof:
     tamperings: tuple[Tampering, ...]
 
 
-def demo_settings(settings: Settings, folder: Path) -> Settings:
-    """The user's settings with the demo's own state, and with the built-in model among the models.
+def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
+    """The user's settings with the demo's own state; the built-in model joins if it is asked.
 
     Insights are written as worked examples, in the form in which small models can use them.
     """
@@ -72,7 +72,8 @@ def demo_settings(settings: Settings, folder: Path) -> Settings:
         "witness": replace(settings.witness, key_dir=str(folder / "keys")),
         "insight_transfer": replace(transfer, transfer_protocols=protocols, token_budget=budget),
     }
-    if all(model.id != DEFAULT_MODEL.id for model in settings.models):
+    configured = {model.id for model in settings.models}
+    if model_id == DEFAULT_MODEL.id and model_id not in configured:
         changes["models"] = (*settings.models, DEFAULT_MODEL)
         if all(provider.id != DEFAULT_PROVIDER.id for provider in settings.providers):
             changes["providers"] = (*settings.providers, DEFAULT_PROVIDER)
