@@ -19,31 +19,40 @@ def hold_out(insights: Sequence[Insight]) -> list[Task]:
     is never asked.
     """
     examples = {i.id: i for i in insights if i.kind == InsightKind.EXAMPLE and _is_usable(i)}
-    tasks: dict[str, Task] = {}
+    tasks: list[Task] = []
+    taken: set[str] = set()
     for rule in insights:
-        linked = sorted({link for link in rule.links if link in examples} - tasks.keys())
+        linked = sorted({link for link in rule.links if link in examples} - taken)
         if rule.kind != InsightKind.RULE or len(linked) < HELD_OUT_OF:
             continue
-        for example in (examples[link] for link in linked[HELD_OUT_OF - 1 :: HELD_OUT_OF]):
-            tasks[example.id] = Task(
+        taken.update(linked)
+        tasks += [
+            Task(
                 id=example.id,
                 family=rule.scope or rule.id,
                 question=example.metadata["input"],
                 answer=example.metadata["output"],
                 rule=rule.content,
             )
-    return list(tasks.values())
+            for example in (examples[link] for link in linked[HELD_OUT_OF - 1 :: HELD_OUT_OF])
+        ]
+    return tasks
 
 
 def without(insights: Iterable[Insight], tasks: Sequence[Task]) -> list[Insight]:
-    """The insights that give none of the tasks away: not the example itself, and no copy of it."""
+    """The insights that give none of the tasks away.
+
+    Neither the example itself nor a copy of it, nor anything that says both question and answer, as
+    a whole table of examples does.
+    """
     held = {task.id for task in tasks}
-    asked = {_folded(task.question) for task in tasks}
-    return [
-        insight
-        for insight in insights
-        if insight.id not in held and _folded(str(insight.metadata.get("input", ""))) not in asked
-    ]
+    asked = [(_folded(task.question), _folded(task.answer)) for task in tasks]
+
+    def tells(insight: Insight) -> bool:
+        said = _folded(f"{insight.content} {insight.metadata.get('input', '')}")
+        return any(question in said and answer in said for question, answer in asked)
+
+    return [insight for insight in insights if insight.id not in held and not tells(insight)]
 
 
 def _is_usable(example: Insight) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
+
+from crossmodel.errors import InvalidInputError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,11 +61,28 @@ class Moment(sa.TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - the base class's signature
         """A moment as microseconds."""
-        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise InvalidInputError(f"the time {value} has no time zone: give it one, such as UTC")
+        return (value - EPOCH) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
         """Microseconds as a moment."""
         return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class Real(sa.TypeDecorator[float]):
+    """A number that is not NaN, which SQLite would keep as NULL without a word."""
+
+    impl = sa.Float
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: sa.Dialect) -> float | None:  # noqa: ARG002 - the base class's signature
+        """The number itself."""
+        if value is not None and math.isnan(value):
+            raise InvalidInputError("a figure to be kept is NaN; leave out what was not measured")
+        return value
 
 
 Sequence_ = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -81,11 +101,11 @@ selections = sa.Table(
     sa.Column("tenant", sa.Text, primary_key=True),
     sa.Column("request_id", sa.Text, primary_key=True),
     sa.Column("model_id", sa.Text, nullable=False),
-    sa.Column("suitability_score", sa.Float, nullable=False),
+    sa.Column("suitability_score", Real, nullable=False),
     sa.Column("alternatives", Json, nullable=False),
     sa.Column("requirement", Json, nullable=False),
     sa.Column("selected_at", Moment, nullable=False),
-    sa.Column("latency_ms", sa.Float, nullable=False),
+    sa.Column("latency_ms", Real, nullable=False),
 )
 
 outcomes = sa.Table(
@@ -96,9 +116,9 @@ outcomes = sa.Table(
     sa.Column("request_id", sa.Text, nullable=False),
     sa.Column("model_id", sa.Text, nullable=False),
     sa.Column("success", sa.Boolean, nullable=False),
-    sa.Column("score", sa.Float),
-    sa.Column("latency_ms", sa.Float),
-    sa.Column("cost_usd", sa.Float),
+    sa.Column("score", Real),
+    sa.Column("latency_ms", Real),
+    sa.Column("cost_usd", Real),
     sa.Column("recorded_at", Moment, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Index(None, "tenant", "request_id"),
@@ -127,7 +147,7 @@ insights = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("scope", ExactText, nullable=False),
     sa.Column("source_model", sa.Text, nullable=False),
-    sa.Column("confidence_score", sa.Float, nullable=False),
+    sa.Column("confidence_score", Real, nullable=False),
     sa.Column("validation_status", sa.Text, nullable=False),
     sa.Column("extraction_timestamp", Moment, nullable=False),
     sa.Column("metadata", Json, nullable=False),
@@ -162,7 +182,7 @@ transfers = sa.Table(
     sa.Column("protocol", sa.Text, nullable=False),
     sa.Column("success", sa.Boolean, nullable=False),
     sa.Column("insight_ids", Json, nullable=False),
-    sa.Column("quality_score", sa.Float, nullable=False),
+    sa.Column("quality_score", Real, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("context_digest", sa.Text, nullable=False),
     sa.Column("transferred_at", Moment, nullable=False),

@@ -16,7 +16,8 @@ MAX_WORDS: Final = 64
 MAX_QUERY: Final = 20_000
 """Characters of a query that are read."""
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[\w\u0300-\u036f]+")
+"""Letters keep the accents that stand beside them, as they do in the index."""
 
 
 class SearchIndex(Protocol):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from crossmodel.errors import StoreError
+from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
 from crossmodel.ports import Transaction
 from crossmodel.store.migration import migrate
 from crossmodel.store.search import Fts5Index
@@ -64,9 +64,9 @@ class SqliteStore:
         shared = path in {"", ":memory:"}
         if not shared and not Path(path).parent.is_dir():
             raise StoreError(f"cannot open {path}: its folder does not exist; create it first")
-        writer = _engine(url, "BEGIN IMMEDIATE", StaticPool)
-        reader = writer if shared else _engine(url, "BEGIN", QueuePool, query_only=True)
-        store = cls(writer, reader, shared=shared)
+        writer = _engine(path, StaticPool)
+        reader = writer if shared else _engine(path, QueuePool)
+        store = cls(writer, reader.execution_options(reading=True), shared=shared)
         try:
             await store._run(store._writing, store._prepare)
         except BaseException:
@@ -94,12 +94,16 @@ class SqliteStore:
         await asyncio.to_thread(stop)
 
     def _prepare(self) -> None:
-        with _explained(), self._writer.begin() as connection:
+        with _explained(self._writer), self._writer.begin() as connection:
             migrate(connection)
 
     def _within(self, engine: sa.Engine, work: Callable[[Transaction], Result]) -> Result:
-        with _explained(), engine.begin() as connection:
-            return work(SqlTransaction(connection, self._search))
+        with _explained(engine), engine.begin() as connection:
+            try:
+                return work(SqlTransaction(connection, self._search))
+            except StopIteration as error:
+                # a future cannot carry it (PEP 479): the caller would wait for ever
+                raise RuntimeError("the work raised StopIteration") from error
 
     @staticmethod
     async def _run(pool: ThreadPoolExecutor, call: Callable[[], Result]) -> Result:
@@ -110,8 +114,9 @@ class SqliteStore:
         return await asyncio.wrap_future(future)
 
 
-def _engine(url: str, begin: str, pool: type[sa.Pool], *, query_only: bool = False) -> sa.Engine:
+def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
     options: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
+    url = sa.URL.create("sqlite", database=path)  # a path may hold what a URL would misread
     # hide_parameters: errors must not show rows
     engine = sa.create_engine(url, poolclass=pool, connect_args=options, hide_parameters=True)
 
@@ -121,24 +126,38 @@ def _engine(url: str, begin: str, pool: type[sa.Pool], *, query_only: bool = Fal
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if query_only:
-            connection.execute("PRAGMA query_only = ON")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql(f"PRAGMA query_only = {reading:d}")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _refused(context: sa.ExceptionContext) -> None:
+        """Values that never reached the database: the caller's mistake, not the store's."""
+        error = context.original_exception
+        if isinstance(error, CrossModelError):
+            raise error
+        if isinstance(error, UnicodeEncodeError):
+            raise InvalidInputError(
+                "a name or id holds half of a surrogate pair, which is no character: remove it"
+            ) from None
+        if isinstance(error, OverflowError):
+            raise InvalidInputError("a whole number does not fit in 64 bits") from None
 
     return engine
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(engine: sa.Engine) -> Iterator[None]:
     """The database's errors as ours, with what to do and without what the rows held."""
     try:
         yield
     except exc.DBAPIError as error:
         message = str(error.orig)
         advice = next((a for piece, a in ADVICE.items() if piece in message), "")
-        raise StoreError(f"SQLite says: {message}" + (f"; {advice}" if advice else "")) from None
+        said = f"{engine.url.database}: SQLite says: {message}"
+        raise StoreError(f"{said}; {advice}" if advice else said) from None
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the store refused this: {type(error).__name__}") from error

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from crossmodel.domain import checks
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
@@ -34,11 +35,10 @@ class SqlTransaction:
 
     def put_models(self, models: Sequence[ModelSpec]) -> None:
         """Keep the rows, replacing those of the same id."""
-        if models:
-            ids = [model.id for model in models]
-            self._connection.execute(sa.delete(schema.models).where(schema.models.c.id.in_(ids)))
-            rows = [{"id": model.id, "spec": asdict(model)} for model in models]
-            self._connection.execute(sa.insert(schema.models), rows)
+        rows = {model.id: {"id": model.id, "spec": asdict(model)} for model in models}
+        for chunk in _chunks(list(rows)):
+            self._connection.execute(sa.delete(schema.models).where(schema.models.c.id.in_(chunk)))
+        self._insert(schema.models, rows.values())
 
     def add_selection(self, record: SelectionRecord) -> None:
         """Keep one selection."""
@@ -142,6 +142,8 @@ class SqlTransaction:
         self, tenant: str, *, limit: int = 50, offset: int = 0, insight_type: str | None = None
     ) -> list[Insight]:
         """Insights, newest first."""
+        checks.at_least("limit", limit, 0)
+        checks.at_least("offset", offset, 0)
         table = schema.insights
         query = sa.select(table).where(table.c.tenant == tenant)
         if insight_type is not None:
@@ -222,15 +224,15 @@ class SqlTransaction:
 
     def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
         """The leaves ``start <= index < stop``, in order, in bounded memory."""
-        table = schema.log_leaves
-        for first in range(start, stop, CHUNK):
-            query = (
-                sa.select(table)
-                .where(table.c.index >= first, table.c.index < min(first + CHUNK, stop))
-                .order_by(table.c.index)
-            )
-            for row in self._connection.execute(query).mappings():
-                yield LogLeaf(**row)
+        index = schema.log_leaves.c.index
+        in_order = sa.select(schema.log_leaves).order_by(index).limit(CHUNK)
+        while True:
+            query = in_order.where(index >= start, index < stop)
+            leaves = [LogLeaf(**row) for row in self._connection.execute(query).mappings()]
+            yield from leaves
+            if len(leaves) < CHUNK:
+                return
+            start = leaves[-1].index + 1
 
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""
@@ -276,8 +278,8 @@ class SqlTransaction:
 
     def put_commitments(self, commitments: Sequence[Commitment]) -> None:
         """Keep salts and values, by digest."""
-        digests = [commitment.digest for commitment in commitments]
-        fresh = {c.digest: c for c in commitments if c.digest not in self.get_commitments(digests)}
+        known = self.get_commitments([commitment.digest for commitment in commitments])
+        fresh = {c.digest: c for c in commitments if c.digest not in known}
         self._insert(schema.commitments, (asdict(commitment) for commitment in fresh.values()))
 
     def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:

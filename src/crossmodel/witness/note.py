@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -49,7 +50,7 @@ class Note:
         """
         _check_characters(note)
         text, separator, tail = note.rpartition("\n\n")
-        if not separator or not text or not tail.endswith("\n"):
+        if not separator or not tail.endswith("\n"):
             raise VerificationError("a note is a text, a blank line, and signature lines")
         lines = tail[:-1].split("\n")
         if len(lines) > MAX_SIGNATURES:
@@ -57,26 +58,33 @@ class Note:
         return cls(text + "\n", tuple(_parse_line(line) for line in lines))
 
     def is_signed_by(self, name: str, key: PublicKey) -> bool:
-        """Whether a line of that name and key verifies; several keys may share one hint."""
+        """Whether the note has lines of that name and key, and each of them verifies.
+
+        A key's hash is only a hint, so a line may be another key's that shares it; the format
+        asks to refuse such a note, and so does this.
+        """
         expected = key_hash(name, key)
         message = self.text.encode()
-        return any(
+        verdicts = [
             key.verifies(line.signature, message)
             for line in self.signatures
             if line.name == name and line.key_hash == expected
-        )
+        ]
+        return bool(verdicts) and all(verdicts)
 
 
 def sign_note(text: str, name: str, signers: Sequence[Signer]) -> str:
     """A note over ``text`` with a line for each signer.
 
     Raises:
-        WitnessError: if the text does not end in a newline, or the name cannot stand in a line.
+        WitnessError: if the text does not end in a newline or holds control characters, or the
+            name cannot stand in a line.
     """
+    _check_characters(text)
     if not text.endswith("\n"):
         raise WitnessError("a note's text must end in a newline")
     if not is_key_name(name):
-        raise WitnessError(f"a key name has no spaces and no plus sign: {name!r}")
+        raise WitnessError(f"a key name has no spaces, control characters or plus signs: {name!r}")
     lines = []
     for signer in signers:
         signature = signer.sign(text.encode())
@@ -93,7 +101,9 @@ def key_hash(name: str, key: PublicKey) -> bytes:
 
 def is_key_name(name: str) -> bool:
     """Whether ``name`` may name a key in a note."""
-    return bool(name) and "+" not in name and not any(c.isspace() for c in name)
+    return bool(name) and not any(
+        c == "+" or c.isspace() or unicodedata.category(c) in {"Cc", "Cs"} for c in name
+    )
 
 
 def _parse_line(line: str) -> NoteSignature:

@@ -80,6 +80,8 @@ def _check_depth(data: bytes) -> None:
                 raise VerificationError(f"nested deeper than {MAX_DEPTH}")
         elif token[0] in b"]}":
             depth -= 1
+        elif token[0] == b'"':  # going on would look for the end again from each later quote
+            raise VerificationError("not JSON: a string has no end")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
