@@ -14,6 +14,7 @@ from crossmodel import (
     NoAvailableModelsError,
     NotFoundError,
     ProviderResponseError,
+    WitnessError,
 )
 from crossmodel.providers import FakeProvider, ProviderKind, register_provider
 
@@ -259,3 +260,25 @@ def test_a_users_own_provider_can_be_registered():
     register_provider(
         ProviderKind(kind="mine", adapter="crossmodel.providers.fake:FakeProvider", doc="x")
     )
+
+
+async def test_an_edited_log_is_reported_and_never_signed_again(settings, tmp_path, caplog):
+    settings["cross_model_vif"] = {
+        "witness_generation": {"checkpoint_leaves": 1000, "checkpoint_interval_ms": 3_600_000}
+    }
+    async with CrossModel.open(settings) as cm:
+        await cm.complete("Hello", model="cheap")
+        assert (await cm.verify()).is_valid
+        await cm.complete("Hello again", model="cheap")
+        signed = await cm.engine.store.read(lambda tx: tx.latest_checkpoint())
+        with sqlite3.connect(f"{tmp_path}/state.db") as db:
+            db.execute("UPDATE log_nodes SET hash = zeroblob(32)")
+        db.close()
+        report = await cm.verify()
+        assert not report.is_valid
+        assert report.steps[-1].number == 13
+        with pytest.raises(WitnessError, match="does not extend"):
+            await cm.witness(0)
+    assert "crossmodel verify says what is wrong" in caplog.text
+    async with CrossModel.open(settings) as cm:
+        assert await cm.engine.store.read(lambda tx: tx.latest_checkpoint()) == signed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,10 +15,12 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, SignedCheckpoint, Statement
-from crossmodel.errors import NotFoundError
+from crossmodel.errors import NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.vif import CrossModelVIF
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,13 @@ class Ledger:
         outcome = await self.store.transact(work)
         await self.checkpoint()
         return outcome
+
+    async def close(self) -> None:
+        """Sign what is not signed yet, where it may be: a log that was edited stays unsigned."""
+        try:
+            await self.checkpoint(now=True)
+        except WitnessError:
+            _log.exception("the last records stay unsigned: crossmodel verify says what is wrong")
 
     async def checkpoint(self, *, now: bool = False) -> None:
         """Sign the head of the log if that is due, or ``now``.
