@@ -14,6 +14,8 @@ _BREAK: Final = re.compile(
       | [\r\n]++""",
     re.VERBOSE,
 )
+_ARROW_AHEAD: Final = re.compile(r"[ \t]*+(?:[-=]{1,2}>|[→⇒⟶➜➔➡⟹↦])")
+"""What a question is mapped to belongs to it: ``What is 6 x 7? → 42``."""
 _ABBREVIATIONS: Final = frozenset(
     {
         "al", "approx", "art", "ca", "cf", "ch", "co", "corp", "dept", "dr", "e.g", "ed", "eq",
@@ -53,6 +55,8 @@ def sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             if joined:
                 continue
             stop = at
+        elif _ARROW_AHEAD.match(text, after, end):
+            continue
         elif mark == "." and after < end and _is_no_stop(text, begin, at, after, end):
             continue
         else:

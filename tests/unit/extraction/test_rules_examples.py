@@ -2,6 +2,7 @@
 
 import pytest
 
+from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
 
@@ -194,3 +195,12 @@ def test_no_two_finds_of_one_kind_share_a_span():
     text = "Rule: codes must start with RF, e.g. a -> RF1.\n- `RF`: refunds\nQ: a?\nA: RF1\n" * 3
     spans = [(f.kind, f.start, f.end) for f in finds(text)]
     assert len(spans) == len(set(spans))
+
+
+@pytest.mark.parametrize("arrow", ["→", "->", "=>"])
+@pytest.mark.parametrize("mark", ["`", "", "**"])
+def test_a_question_and_what_an_arrow_maps_it_to_are_one_example(arrow, mark):
+    question, answer = "What is the ticket code for a lamp on floor 2?", "TK-lamp-2"
+    text = f"- {mark}{question}{mark} {arrow} {mark}{answer}{mark}\n"
+    (found,) = InsightExtractor().extract(text, "big").insights
+    assert (found.metadata["input"], found.metadata["output"]) == (question, answer)
