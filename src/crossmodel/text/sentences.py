@@ -55,9 +55,9 @@ def sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             if joined:
                 continue
             stop = at
-        elif _ARROW_AHEAD.match(text, after, end):
-            continue
-        elif mark == "." and after < end and _is_no_stop(text, begin, at, after, end):
+        elif _ARROW_AHEAD.match(text, after, end) or (
+            mark == "." and after < end and _is_no_stop(text, begin, at, after, end)
+        ):
             continue
         else:
             stop = after
