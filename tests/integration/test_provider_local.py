@@ -12,7 +12,9 @@ import pytest
 from crossmodel.domain.completion import CompletionRequest, Message
 from crossmodel.errors import (
     ConfigurationError,
+    InvalidInputError,
     MissingExtraError,
+    ProviderError,
     ProviderResponseError,
     ProviderTimeoutError,
 )
@@ -68,6 +70,63 @@ async def test_a_cancelled_call_stops_generating_and_frees_the_slot(local):
     started = time.monotonic()
     await local.complete(question("Hi", 1))
     assert time.monotonic() - started < 5  # 3000 tokens would take half a minute
+
+
+async def test_a_call_is_stopped_while_its_prompt_is_read(local):
+    long = asyncio.create_task(local.complete(question("word " * 3800)))
+    await asyncio.sleep(0.5)
+    long.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+    started = time.monotonic()
+    await local.complete(question("Hi", 1))
+    assert time.monotonic() - started < 8  # the whole prompt takes 20 s and more
+
+
+async def test_closing_ends_what_runs_and_what_waits():
+    provider = LocalProvider()
+    await provider.complete(question("Hi", 1))
+    address = provider._loaded().listening_address
+    calls = [
+        asyncio.create_task(provider.complete(question("Write a long story.", 3000)))
+        for _ in range(2)
+    ]
+    await asyncio.sleep(0.5)
+    started = time.monotonic()
+    await provider.close()
+    assert time.monotonic() - started < 5
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(result, ProviderError)
+        assert "closed" in str(result)
+    for use in (provider.complete(question("Hi")), asyncio.to_thread(provider.count_tokens, "x")):
+        with pytest.raises(ProviderError, match="closed"):
+            await use
+    with pytest.raises(urllib.error.URLError):  # its listener has gone with it
+        urllib.request.urlopen(f"{address}/health", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("extra", "error"),
+    [
+        ({"messages": "x"}, ProviderResponseError),
+        ({"tools": "x"}, ProviderResponseError),
+        ({"stop": [1]}, ProviderResponseError),
+        ({"x": object()}, InvalidInputError),
+        ({"x": "\ud800"}, InvalidInputError),
+    ],
+)
+async def test_odd_requests_have_their_error_and_leave_the_model_well(local, extra, error):
+    with pytest.raises(error):
+        await local.complete(CompletionRequest("m", (Message("user", "x"),), extra=extra))
+    assert (await local.complete(question("Hi", 1))).usage.output_tokens == 1
+
+
+async def test_a_file_that_is_no_model_is_named(tmp_path):
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF and then garbage" * 100)
+    provider = LocalProvider(model_path=str(tmp_path / "bad.gguf"))
+    with pytest.raises(ProviderError, match=r"cannot load .*bad\.gguf"):
+        await provider.complete(question("Hi"))
+    await provider.close()
 
 
 async def test_callers_queue_for_the_slot(local):

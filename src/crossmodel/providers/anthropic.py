@@ -33,8 +33,8 @@ class _Block(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
     cache_creation_input_tokens: int | None = 0
     cache_read_input_tokens: int | None = 0
 
@@ -76,7 +76,7 @@ class AnthropicProvider:
         return Completion(
             text="".join(block.text for block in answer.content if block.type == "text"),
             model=answer.model or request.model,
-            usage=Usage(usage.input_tokens + read, usage.output_tokens),
+            usage=Usage((usage.input_tokens or 0) + read, usage.output_tokens or 0),
             finish_reason=FINISH_REASONS.get(reason, reason),
             latency_ms=(time.perf_counter() - started) * 1000,
         )

@@ -10,16 +10,16 @@ from crossmodel.errors import ProviderResponseError
 from crossmodel.ports import TokenCounter
 
 Scripted = str | Completion | Exception
-Script = Sequence[Scripted] | Mapping[str, Scripted] | Callable[[CompletionRequest], Scripted]
+Script = str | Sequence[Scripted] | Mapping[str, Scripted] | Callable[[CompletionRequest], Scripted]
 
 
 class FakeProvider:
     """Answers from a script, and remembers what it was asked in ``requests``.
 
     Args:
-        script: answers in turn; or answers by a piece of the last message (the first that occurs in
-            it, ``""`` for any); or a function of the request. An exception is raised. Without a
-            script it repeats the last message.
+        script: one answer for everything; or answers in turn; or answers by a piece of the last
+            message (the first that occurs in it, ``""`` for any); or a function of the request. An
+            exception is raised. Without a script it repeats the last message.
         latency_ms: how long each answer takes, in milliseconds.
         provider_id: for error messages.
     """
@@ -35,9 +35,9 @@ class FakeProvider:
     async def complete(self, request: CompletionRequest) -> Completion:
         """The next scripted answer."""
         self.requests.append(request)
+        scripted = self._scripted(request)
         if self._latency_ms:
             await asyncio.sleep(self._latency_ms / 1000)
-        scripted = self._scripted(request)
         if isinstance(scripted, Exception):
             raise scripted
         if isinstance(scripted, Completion):
@@ -62,6 +62,8 @@ class FakeProvider:
         last = request.messages[-1].content
         if self._script is None:
             return last
+        if isinstance(self._script, str):
+            return self._script
         if callable(self._script):
             return self._script(request)
         if isinstance(self._script, Mapping):

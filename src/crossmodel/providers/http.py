@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import math
+import time
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict, TypeVar
 
@@ -13,7 +14,9 @@ import msgspec
 import stamina
 
 from crossmodel.errors import (
+    SERVER_ERROR,
     ConfigurationError,
+    InvalidInputError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
@@ -52,7 +55,7 @@ class HttpApi:
         attempts: how often a call is tried that may succeed later.
 
     Raises:
-        ConfigurationError: if the address cannot be used.
+        ConfigurationError: if the address or the key cannot be used.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class HttpApi:
         timeout_seconds: float,
         attempts: int = ATTEMPTS,
     ) -> None:
+        _check_key(secret, provider_id)
         self._provider_id = provider_id
         self._secret = secret
         self._timeout = timeout_seconds
@@ -83,19 +87,24 @@ class HttpApi:
         """Send ``body`` as JSON and read the answer as ``answer``.
 
         Raises:
+            InvalidInputError: if ``body`` cannot be written as JSON.
             ProviderError: of the kind that fits what went wrong.
         """
+        if self._client.is_closed:
+            raise ProviderError("it is closed", provider=self._provider_id, model=model)
+        sent = json_bytes(body)
+        deadline = time.monotonic() + self._timeout
         try:
             async with asyncio.timeout(self._timeout):
                 async for attempt in stamina.retry_context(
-                    on=_wait_before_retry,
+                    on=lambda error: _retry(error, deadline - time.monotonic()),
                     attempts=self._attempts,
                     timeout=self._timeout,
                     wait_initial=0.2,
                     wait_max=10.0,
                 ):
                     with attempt:
-                        return await self._post_once(path, body, answer, model)
+                        return await self._post_once(path, sent, answer, model)
         except TimeoutError as error:
             if isinstance(error, ProviderError):
                 raise
@@ -108,15 +117,13 @@ class HttpApi:
         """Close the connections; safe to call twice."""
         await self._client.aclose()
 
-    async def _post_once(
-        self, path: str, body: dict[str, Any], answer: type[Answer], model: str
-    ) -> Answer:
+    async def _post_once(self, path: str, body: bytes, answer: type[Answer], model: str) -> Answer:
         where: Where = {"provider": self._provider_id, "model": model}
         try:
             async with self._client.stream(
                 "POST",
                 path,
-                content=msgspec.json.encode(body),
+                content=body,
                 headers={"content-type": "application/json"},
             ) as response:
                 raw = await self._read(response, where)
@@ -131,7 +138,7 @@ class HttpApi:
             raise self._refusal(response, raw, where)
         try:
             return msgspec.json.decode(raw, type=answer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProviderResponseError(
                 self._scrubbed(f"the answer cannot be read: {error}"), status=200, **where
             ) from None
@@ -148,12 +155,16 @@ class HttpApi:
 
     def _refusal(self, response: httpx.Response, raw: bytes, where: Where) -> ProviderError:
         status = response.status_code
-        said = " ".join(raw.decode("utf-8", "replace").split())
-        message = self._scrubbed(f"HTTP {status}: {said[:EXCERPT]}")
+        # scrubbed before it is cut: half a key is too much
+        said = " ".join(self._scrubbed(raw.decode("utf-8", "replace")).split())
+        message = f"HTTP {status}: {said[:EXCERPT]}"
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             return ProviderAuthenticationError(message, **where)
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            wait = retry_after_seconds(response.headers.get("retry-after"))
+        if status == httpx.codes.REQUEST_TIMEOUT:
+            return ProviderTimeoutError(message, **where)
+        wait = retry_after_seconds(response.headers.get("retry-after"))
+        asks_to_wait = wait is not None and status >= SERVER_ERROR  # a 503, most often
+        if status == httpx.codes.TOO_MANY_REQUESTS or asks_to_wait:
             return ProviderRateLimitError(message, retry_after_seconds=wait, **where)
         return ProviderResponseError(message, status=status, **where)
 
@@ -161,12 +172,33 @@ class HttpApi:
         return text.replace(self._secret, "[key]") if self._secret else text
 
 
-def _wait_before_retry(error: Exception) -> bool | float:
-    """Whether to try again; a provider that names a time is given that time."""
+def _retry(error: Exception, seconds_left: float) -> bool | float:
+    """Whether to try again, or after how many seconds if the provider named a time.
+
+    A time past the limit is not waited for: the caller learns of it at once.
+    """
     if not isinstance(error, ProviderError) or not error.retryable:
         return False
-    wait = getattr(error, "retry_after_seconds", None)
-    return True if wait is None else float(wait)
+    wait: float | None = getattr(error, "retry_after_seconds", None)
+    if wait is None:
+        return True
+    return wait if wait < seconds_left else False
+
+
+def json_bytes(body: dict[str, Any]) -> bytes:
+    """The body of a request.
+
+    Raises:
+        InvalidInputError: if it holds what JSON has no form for.
+    """
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            "a message holds half of a surrogate pair, which cannot be sent: remove it"
+        ) from None
+    except (TypeError, RecursionError) as error:
+        raise InvalidInputError(f"the request cannot be written as JSON: {error}") from None
 
 
 def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -191,8 +223,19 @@ def _checked_url(base_url: str, provider_id: str) -> httpx.URL:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"base_url of provider {provider_id!r}: {error}") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+    plain = not (url.userinfo or url.query or url.fragment)
+    if url.scheme not in {"http", "https"} or not url.host or not plain:
         raise ConfigurationError(
-            f"base_url of provider {provider_id!r} must be http(s)://host/… without credentials"
+            f"base_url of provider {provider_id!r} must be http(s)://host/… without credentials "
+            "and without a query"
         )
     return url
+
+
+def _check_key(key: str, provider_id: str) -> None:
+    """Refuses what no header can carry; the HTTP library's own error would show the key."""
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigurationError(
+            f"the key of provider {provider_id!r} holds a space, a line end or another character "
+            "that a key cannot have: look at the variable that it comes from"
+        )

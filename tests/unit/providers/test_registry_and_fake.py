@@ -1,5 +1,8 @@
 """The registry of kinds, and the provider that answers from a script."""
 
+import asyncio
+import sys
+
 import pytest
 
 from crossmodel.domain.completion import Completion, CompletionRequest, Message
@@ -46,6 +49,58 @@ def test_two_adapters_cannot_share_a_name():
     with pytest.raises(ConfigurationError, match="another provider kind"):
         register_provider(ProviderKind(kind="twice", adapter="elsewhere:X"))
     assert isinstance(create_provider("twice", provider_id="p"), FakeProvider)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a package of somebody else's that brings a provider kind."""
+
+    def install(module, source):
+        (tmp_path / f"{module}.py").write_text(source)
+        info = tmp_path / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[crossmodel.providers]\n{module} = {module}:ROW\n")
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("crossmodel.providers.registry._KINDS", provider_kinds())
+    return install
+
+
+def test_an_installed_package_brings_its_own_kind(installed):
+    installed(
+        "parrots",
+        """
+from crossmodel.providers import FakeProvider, ProviderKind
+
+class Parrot(FakeProvider):
+    pass
+
+ROW = ProviderKind(kind="parrots", adapter="parrots:Parrot", doc="repeats")
+""",
+    )
+    provider = create_provider("parrots", provider_id="p", base_url="", threads=1)
+    assert type(provider).__name__ == "Parrot"
+    assert "parrots" in provider_kinds()
+    sys.modules.pop("parrots")
+
+
+def test_an_installed_package_without_a_row_is_named(installed):
+    installed("oddities", "ROW = 3")
+    with pytest.raises(ConfigurationError, match="must be a ProviderKind, not 3"):
+        create_provider("oddities", provider_id="p")
+    sys.modules.pop("oddities")
+
+
+async def test_one_text_answers_everything():
+    fake = FakeProvider("yes")
+    assert [(await fake.complete(request(text))).text for text in ("a", "b")] == ["yes", "yes"]
+
+
+async def test_callers_at_once_get_one_answer_each():
+    fake = FakeProvider(["a", "b", "c"], latency_ms=5)
+    answers = await asyncio.gather(*(fake.complete(request()) for _ in range(3)))
+    assert [answer.text for answer in answers] == ["a", "b", "c"]
 
 
 async def test_a_list_is_answered_in_turn_and_then_exhausted():
