@@ -1,6 +1,8 @@
 """What is SQLite's own: files, schema, and errors that say what to do."""
 
+import asyncio
 import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -31,11 +33,61 @@ async def test_it_writes_ahead_and_syncs_every_commit(tmp_path):
     await store.close()
 
 
-async def test_a_snapshot_cannot_write(tmp_path):
+async def test_a_snapshot_stays_as_it_was_while_others_write(tmp_path):
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
-    with pytest.raises(StoreError, match="readonly"):
-        await store.read(lambda tx: tx.write_nodes({(1, 0): b"x"}))
+    looked, written = threading.Event(), threading.Event()
+
+    def look_twice(tx):
+        first = tx.read_nodes([(1, 0)])
+        looked.set()
+        assert written.wait(10)
+        return first, tx.read_nodes([(1, 0)])
+
+    reading = asyncio.create_task(store.read(look_twice))
+    assert await asyncio.to_thread(looked.wait, 10)
+    await store.transact(lambda tx: tx.write_nodes({(1, 0): b"x"}))  # does not wait for the reader
+    written.set()
+    assert await reading == ({}, {})
+    assert await store.read(lambda tx: tx.read_nodes([(1, 0)])) == {(1, 0): b"x"}
     await store.close()
+
+
+async def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path):
+    path = tmp_path / "s.db"
+    store = await open_store(f"sqlite:///{path}")
+    await store.transact(lambda tx: tx.write_nodes({(1, 0): b"kept"}))
+
+    def fill(tx):
+        pages = tx._connection.exec_driver_sql("PRAGMA page_count").scalar()
+        tx._connection.exec_driver_sql(
+            f"PRAGMA max_page_count = {pages + 2}"
+        )  # as a full disk does
+        tx.write_nodes({(2, 0): b"x" * 100_000})
+
+    with pytest.raises(StoreError, match=r"s\.db: .*full; free some space") as caught:
+        await store.transact(fill)
+    assert "xxx" not in str(caught.value)
+    assert await store.read(lambda tx: tx.read_nodes([(1, 0), (2, 0)])) == {(1, 0): b"kept"}
+    await store.transact(lambda tx: tx.write_nodes({(3, 0): b"small"}))
+    await store.close()
+
+
+async def test_a_file_that_another_process_holds_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setattr("crossmodel.store.sqlite.BUSY_SECONDS", 0.1)
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked; another process holds it"):
+        await store.transact(lambda tx: tx.write_nodes({(1, 0): b"x"}))
+    other.execute("ROLLBACK")
+    other.close()
+    await store.transact(lambda tx: tx.write_nodes({(1, 0): b"x"}))
+    await store.close()
+
+
+async def test_a_path_is_taken_as_it_stands(tmp_path):
+    await (await open_store(f"sqlite:///{tmp_path}/a?mode=ro&b%20c #.db")).close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a?mode=ro&b%20c #.db"]
 
 
 async def test_the_migrated_schema_is_the_declared_one(tmp_path):

@@ -1,7 +1,9 @@
 """What every store must do; a further adapter joins by a line in ``opened``."""
 
 import asyncio
+import math
 import threading
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
-from crossmodel.errors import StoreError
+from crossmodel.errors import InvalidInputError, StoreError
 from crossmodel.store import open_store
 
 AWKWARD = "CRLF\r\n, NUL \0, e\u0301, \u202ertl, \U0001f9ea, lone \ud800 surrogate"
@@ -145,6 +147,7 @@ async def test_search_finds_codes_by_their_parts_and_ranks_better_matches_first(
     assert await find("refunds ZX-41") == texts[:2]
     assert await find("zx") == texts[:1]
     assert await find("cafe") == [texts[3]]
+    assert await find("cafe\u0301") == [texts[3]]  # the accent on its own
     assert await find("refunds", limit=1) == [texts[1]]
     assert await find("refunds", limit=0) == []
     hits = await store.read(lambda tx: tx.search_insights("t", "refunds ZX-41"))
@@ -189,6 +192,24 @@ async def test_the_log_takes_no_gap_and_no_duplicate(store, indexes):
     assert await store.read(lambda tx: tx.log_size()) == 0
 
 
+async def test_leaves_come_in_order_over_any_range(store):
+    log = [leaf(index, str(index).encode()) for index in range(1234)]
+    await store.transact(lambda tx: tx.append_leaves(log))
+    for start, stop in (
+        (0, 1234),
+        (3, 1003),
+        (500, 10**15),
+        (-5, 2),
+        (7, 7),
+        (9, 3),
+        (9999, 10**9),
+    ):
+        assert (
+            await store.read(lambda tx, a=start, b=stop: list(tx.leaves(a, b)))
+            == (log[max(start, 0) : stop])
+        )
+
+
 async def test_a_second_head_of_one_size_is_refused(store):
     await store.transact(lambda tx: tx.add_checkpoint(SignedCheckpoint(3, b"a" * 32, "n")))
     with pytest.raises(StoreError, match="forked"):
@@ -200,6 +221,71 @@ async def test_errors_say_what_the_database_said_but_not_what_rows_held(store):
     with pytest.raises(StoreError, match="UNIQUE") as caught:
         await store.transact(lambda tx: tx.add_selection(selection("r")))
     assert "complexity" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda tx: tx.add_insights("\ud800", [insight("x")]), "surrogate"),
+        (lambda tx: tx.add_selection(selection("\udfff")), "surrogate"),
+        (lambda tx: tx.add_source(SourceText("x", "m\ud83d", "t")), "surrogate"),
+        (lambda tx: tx.append_leaves([LogLeaf(1, "\ud800", b"", b"")]), "surrogate"),
+        (lambda tx: tx.add_outcome("t", Outcome("r", "m", True, score=math.nan)), "NaN"),
+        (
+            lambda tx: tx.add_insights(
+                "t", [Insight("x", evidence=(Evidence(0, 2**64, "0" * 64),))]
+            ),
+            "64 bits",
+        ),
+        (
+            lambda tx: tx.add_outcome(
+                "t",
+                Outcome("r", "m", True, recorded_at=datetime(2026, 1, 1)),  # noqa: DTZ001 - the point
+            ),
+            "time zone",
+        ),
+        (lambda tx: tx.list_insights("t", limit=-1), "limit"),
+        (lambda tx: tx.list_insights("t", offset=-1), "offset"),
+    ],
+)
+async def test_what_cannot_be_kept_exactly_is_refused_with_all_that_came_with_it(
+    store, work, message
+):
+    def both(tx):
+        tx.append_leaves([leaf(0)])
+        work(tx)
+
+    with pytest.raises(InvalidInputError, match=message):
+        await store.transact(both)
+    assert await store.read(lambda tx: (tx.log_size(), tx.count_insights("t"))) == (0, 0)
+    await store.transact(lambda tx: tx.append_leaves([leaf(0)]))
+
+
+async def test_a_snapshot_cannot_write(store):
+    with pytest.raises(StoreError, match="in transact, not in read"):
+        await store.read(lambda tx: tx.write_nodes({(1, 0): b"x"}))
+    assert await store.read(lambda tx: tx.read_nodes([(1, 0)])) == {}
+    await store.transact(lambda tx: tx.write_nodes({(1, 0): b"x"}))
+    assert await store.read(lambda tx: tx.read_nodes([(1, 0)])) == {(1, 0): b"x"}
+
+
+async def test_an_error_that_no_future_can_carry_does_not_hang_its_caller(store):
+    for run in (store.read, store.transact):
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await asyncio.wait_for(run(lambda _tx: next(iter(()))), 10)
+
+
+async def test_one_row_of_each_model_is_kept_though_it_comes_twice(store):
+    for _ in range(2):
+        await store.transact(lambda tx: tx.put_models([ModelSpec("m", "p"), ModelSpec("m", "q")]))
+
+
+async def test_thousands_of_commitments_at_once(store):
+    many = [Commitment(f"{n:064x}", bytes([n % 256]) * 32, b"v") for n in range(4000)]
+    await store.transact(lambda tx: tx.put_commitments(many[:2500]))
+    await store.transact(lambda tx: tx.put_commitments(many))
+    digests = [each.digest for each in many]
+    assert await store.read(lambda tx: tx.get_commitments(digests)) == {c.digest: c for c in many}
 
 
 async def test_many_tasks_at_once_lose_nothing(store):
