@@ -1,13 +1,20 @@
 """Witness: every selection, insight and transfer in a log that anyone can verify offline.
 
 Imports nothing but the standard library and ``cryptography``, so that an auditor needs no more.
+Names load when they are used: ``merkle`` alone needs no cryptography, and ``verify``, which is also
+run as a command, must not have been imported before that.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from crossmodel.witness import merkle
-from crossmodel.witness.keys import KeyPair, Trust, load_or_create_keys
-from crossmodel.witness.ledger import Ledger
-from crossmodel.witness.verify import verify_witness
-from crossmodel.witness.vif import CrossModelVIF
+
+if TYPE_CHECKING:
+    from crossmodel.witness.keys import KeyPair, Trust, load_or_create_keys
+    from crossmodel.witness.ledger import Ledger
+    from crossmodel.witness.verify import verify_witness
+    from crossmodel.witness.vif import CrossModelVIF
 
 __all__ = [
     "CrossModelVIF",
@@ -18,3 +25,18 @@ __all__ = [
     "merkle",
     "verify_witness",
 ]
+
+_MODULE_OF = {
+    "CrossModelVIF": "vif",
+    "KeyPair": "keys",
+    "Ledger": "ledger",
+    "Trust": "keys",
+    "load_or_create_keys": "keys",
+    "verify_witness": "verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

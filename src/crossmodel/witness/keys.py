@@ -152,8 +152,8 @@ class KeyPair:
 def load_or_create_keys(folder: Path, *, passphrase: str | None = None) -> KeyPair:
     """The keys kept in ``folder``; made there if it does not exist, whole or not at all.
 
-    The folder is made aside and moved into place, so a crash leaves no half-written key, and of
-    two processes that start at once the later one reads what the earlier one made.
+    The folder is made aside, forced to disk and moved into place, so a crash leaves no half-written
+    key, and of two processes that start at once the later one reads what the earlier one made.
 
     Raises:
         WitnessError: if they cannot be read (a wrong passphrase, a missing file) or written.
@@ -182,12 +182,23 @@ def _create(folder: Path, passphrase: str | None) -> None:
                 file.write(signer.pem(passphrase))
                 file.flush()
                 os.fsync(file.fileno())
+        _sync_folder(aside)
         aside.rename(folder)
+        _sync_folder(folder.parent)
     except OSError:
         if not folder.is_dir():  # else another process was faster: its keys are the keys
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk: a signed head must not outlive its keys."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _load(path: Path, algorithm: str, passphrase: str | None) -> FileSigner:
@@ -295,6 +306,6 @@ def _trusted(row: Any) -> TrustedKey:
         raise VerificationError("a trusted key is not what its algorithm and key_id say")
     first, last = row["from_size"], row["to_size"]
     sizes = [first] if last is None else [first, last]
-    if not all(type(size) is int and size >= 0 for size in sizes):
-        raise VerificationError("from_size and to_size must be sizes of trees")
+    if not all(type(size) is int and size >= 0 for size in sizes) or sizes != sorted(sizes):
+        raise VerificationError("from_size and to_size must be sizes of trees, in this order")
     return TrustedKey(key, first, last)

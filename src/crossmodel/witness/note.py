@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -102,8 +101,12 @@ def key_hash(name: str, key: PublicKey) -> bytes:
 def is_key_name(name: str) -> bool:
     """Whether ``name`` may name a key in a note."""
     return bool(name) and not any(
-        c == "+" or c.isspace() or unicodedata.category(c) in {"Cc", "Cs"} for c in name
+        c == "+" or c < " " or c.isspace() or _is_surrogate(c) for c in name
     )
+
+
+def _is_surrogate(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
 
 
 def _parse_line(line: str) -> NoteSignature:

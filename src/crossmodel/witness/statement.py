@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from crossmodel.domain.insight import Insight
+from crossmodel.domain.period import as_utc
 from crossmodel.domain.records import SelectionRecord, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, Statement
@@ -20,53 +22,102 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_BASE: Final = "https://crossmodel.dev/predicate/"
 SALT_BYTES: Final = 32
+MAX_STATEMENT_BYTES: Final = 1024 * 1024
+"""Largest statement that is made, so that its evidence stays below what a verifier reads."""
 
-_TEXT, _NUMBER, _INTEGER = (str,), (int, float), (int,)
-_OPTIONAL_NUMBER, _OPTIONAL_TEXT = (int, float, type(None)), (str, type(None))
+_RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+_INTEGER_LIMIT = 2**63
 
-SCHEMAS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+Check = Callable[[Any], bool]
+"""Whether a value may stand in a field."""
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _time(value: Any) -> bool:
+    return isinstance(value, str) and _RFC3339_UTC.fullmatch(value) is not None
+
+
+def _truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _integer(value: Any) -> bool:
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and -_INTEGER_LIMIT <= value < _INTEGER_LIMIT
+    )
+
+
+def _number(value: Any) -> bool:
+    return _integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _optional(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _list_of(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(check(each) for each in value)
+
+
+def _table_of(check: Check) -> Check:
+    return lambda value: (
+        isinstance(value, dict) and all(_text(k) and check(v) for k, v in value.items())
+    )
+
+
+def _term(value: Any) -> bool:
+    return _number(value) or _text(value) or _truth(value) or _list_of(_text)(value)
+
+
+SCHEMAS: Final[dict[str, dict[str, Check]]] = {
     "selection": {
-        "time": _TEXT,
-        "request_id": _TEXT,
-        "model": _TEXT,
-        "score": _NUMBER,
-        "alternatives": (list,),
-        "rejected": (dict,),
-        "requirement": (dict,),
+        "time": _time,
+        "request_id": _text,
+        "model": _text,
+        "score": _number,
+        "alternatives": _list_of(_text),
+        "rejected": _table_of(_text),
+        "requirement": _table_of(_term),
     },
     "transfer": {
-        "time": _TEXT,
-        "request_id": _TEXT,
-        "target_model": _TEXT,
-        "protocol": _TEXT,
-        "insights": (list,),
-        "quality_score": _NUMBER,
-        "tokens": _INTEGER,
-        "success": (bool,),
+        "time": _time,
+        "request_id": _text,
+        "target_model": _text,
+        "protocol": _text,
+        "insights": _list_of(_text),
+        "quality_score": _number,
+        "tokens": _integer,
+        "success": _truth,
     },
     "outcome": {
-        "time": _TEXT,
-        "request_id": _TEXT,
-        "model": _TEXT,
-        "success": (bool,),
-        "score": _OPTIONAL_NUMBER,
-        "latency_ms": _OPTIONAL_NUMBER,
-        "cost_usd": _OPTIONAL_NUMBER,
-        "source": _TEXT,
+        "time": _time,
+        "request_id": _text,
+        "model": _text,
+        "success": _truth,
+        "score": _optional(_number),
+        "latency_ms": _optional(_number),
+        "cost_usd": _optional(_number),
+        "source": _text,
     },
     "insight": {
-        "time": _TEXT,
-        "insight_id": _TEXT,
-        "type": _TEXT,
-        "kind": _TEXT,
-        "source_model": _TEXT,
-        "confidence": _NUMBER,
-        "validation_status": _TEXT,
-        "evidence": (list,),
-        "links": (list,),
+        "time": _time,
+        "insight_id": _text,
+        "type": _text,
+        "kind": _text,
+        "source_model": _text,
+        "confidence": _number,
+        "validation_status": _text,
+        "evidence": _list_of(_table_of(_integer)),
+        "links": _list_of(_text),
     },
 }
-"""Each kind's predicate: exactly these fields, of these types."""
+"""Each kind's predicate: exactly these fields, of these types. Numbers are finite, integers fit
+64 bits, and nothing nests deeper than it says here."""
 
 VERSION: Final = "v1"
 
@@ -161,9 +212,11 @@ def build(kind: str, subjects: Mapping[str, Commitment], predicate: Mapping[str,
     """A statement of a kind, serialised once.
 
     Raises:
-        WitnessError: if the predicate is not exactly what the kind's schema says, or holds what
-            JSON cannot (a number that is not finite, a lone surrogate).
+        WitnessError: if there is no subject, the predicate is not exactly what the kind's schema
+            says, a string holds a lone surrogate, or the whole is larger than 1 MiB.
     """
+    if not subjects:
+        raise WitnessError(f"{kind} statement: it needs a subject")
     _check(kind, predicate)
     document = {
         "_type": STATEMENT_TYPE,
@@ -174,12 +227,13 @@ def build(kind: str, subjects: Mapping[str, Commitment], predicate: Mapping[str,
         "predicateType": predicate_type(kind),
         "predicate": dict(predicate),
     }
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     try:
-        body = json.dumps(
-            document, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-        ).encode()
-    except (TypeError, ValueError) as error:
-        raise WitnessError(f"a {kind} statement cannot hold this: {error}") from None
+        body = text.encode()
+    except UnicodeEncodeError:
+        raise WitnessError(f"{kind} statement: a string holds a lone surrogate") from None
+    if len(body) > MAX_STATEMENT_BYTES:
+        raise WitnessError(f"{kind} statement: {len(body):,} bytes are too many")
     return Statement(PAYLOAD_TYPE, body, tuple(subjects.values()))
 
 
@@ -194,15 +248,12 @@ def _check(kind: str, predicate: Mapping[str, Any]) -> None:
         raise WitnessError(f"there is no statement {kind!r}; known are {', '.join(SCHEMAS)}")
     if set(predicate) != set(schema):
         wrong = sorted(set(predicate) ^ set(schema))
-        raise WitnessError(f"a {kind} statement has other fields: {', '.join(wrong)}")
-    for name, allowed in schema.items():
-        value = predicate[name]
-        is_bool = isinstance(value, bool)
-        if is_bool != (bool in allowed) or not isinstance(value, allowed):
-            raise WitnessError(f"{name} of a {kind} statement is a {type(value).__name__}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise WitnessError(f"{name} of a {kind} statement is not finite")
+        raise WitnessError(f"{kind} statement: missing or unknown fields: {', '.join(wrong)}")
+    for name, may_stand in schema.items():
+        if not may_stand(predicate[name]):
+            found = type(predicate[name]).__name__  # the value itself may be anybody's secret
+            raise WitnessError(f"{kind} statement: {name} cannot be this {found}")
 
 
 def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+    return as_utc(moment).isoformat().replace("+00:00", "Z")

@@ -18,13 +18,14 @@ An evidence file passes these steps, in this order:
 
 A whole log passes these:
 
-11. there is at least one record, and a checkpoint;
+10. the pinned checkpoint, where there is one, is a signed note of the trusted log;
+11. there is at least one record, and a checkpoint over some of them;
 12. each record's bytes give its leaf hash, in order and without a gap;
 13. each stored node is the hash of its children;
 14. the latest checkpoint is a signed note of the trusted log;
 15. every trusted key that is valid for its size has signed it;
 16. its root is the root over the records;
-17. the log extends the pinned checkpoint, where there is a pin.
+17. the log extends the pinned checkpoint, where there is one.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +51,7 @@ from crossmodel.witness.log import TreeBuilder, leaf_hash
 from crossmodel.witness.note import Note
 from crossmodel.witness.statement import (
     PAYLOAD_TYPE,
+    SALT_BYTES,
     SCHEMAS,
     STATEMENT_TYPE,
     predicate_type,
@@ -65,6 +68,8 @@ USAGE_EXIT: Final = 2
 
 NODES_AT_ONCE: Final = 512
 """Stored nodes that are compared per look-up."""
+
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 Progress = Callable[[int, int], None]
 
@@ -189,9 +194,9 @@ def verify_log(
     against: str | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
-    """Check a whole log by the steps 11 to 17 of this module, in bounded memory.
+    """Check a whole log by the steps 10 to 17 of this module, in bounded memory.
 
-    Records after the latest checkpoint are counted and reported as not yet signed.
+    Records after the latest checkpoint are checked and reported as not yet signed.
     """
     steps = _Steps()
     size = tx.log_size()
@@ -211,23 +216,22 @@ def _log_steps(
     progress: Progress | None,
 ) -> Mapping[str, Any]:
     size = tx.log_size()
+    pinned = None
+    if against is not None:
+        with steps.step(10, "the pinned checkpoint is of the trusted log"):
+            pinned = _pinned(against, trust)
     with steps.step(11, "there is something to check") as detail:
         signed = tx.latest_checkpoint()
-        if size == 0 or signed is None:
-            raise VerificationError("no records" if size == 0 else "no checkpoint")
+        if size == 0:
+            raise VerificationError("no records")
+        # a database that somebody has edited may hold anything in any column
+        if signed is None or not isinstance(signed.size, int) or signed.size < 1:
+            raise VerificationError("no checkpoint covers any record")
         if signed.size > size:
             raise VerificationError(
                 f"a head of {signed.size} records was signed, but there are {size}: the tail is cut"
             )
         detail.append(f"{size} records")
-    pinned = None
-    if against is not None:
-        with steps.step(17, "the pinned checkpoint is of the trusted log"):
-            pinned = _pinned(against, trust)
-            if pinned.size > size:
-                raise VerificationError(
-                    f"the pin has {pinned.size} records, the log {size}: the tail is cut"
-                )
     wanted = {signed.size, pinned.size if pinned else signed.size}
     roots = _replay(steps, tx, size, wanted, progress)
     with steps.step(14, "the checkpoint is a signed note of the trusted log"):
@@ -244,6 +248,10 @@ def _log_steps(
         detail.append(f"{size - checkpoint.size} records after it")
     if pinned is not None:
         with steps.step(17, "the log extends the pinned checkpoint") as detail:
+            if pinned.size > size:
+                raise VerificationError(
+                    f"the pin has {pinned.size} records, the log {size}: the tail is cut"
+                )
             if roots[pinned.size] != pinned.root:
                 raise VerificationError("the log's beginning is not what was pinned: a fork")
             detail.append(f"pinned at {pinned.size}")
@@ -293,7 +301,6 @@ def _nodes_step(steps: _Steps) -> Iterator[Callable[[LogTransaction, dict[NodeAt
 
 
 def _checked_leaf(leaf: LogLeaf, expected: int) -> bytes:
-    # a database that somebody has edited may hold anything in any column
     if not (isinstance(leaf.statement, bytes) and isinstance(leaf.payload_type, str)):
         raise VerificationError(f"record {leaf.index} is not what was hashed: it is no bytes")
     if leaf.index != expected:
@@ -322,7 +329,9 @@ def parse_statement(body: bytes) -> Mapping[str, Any]:
         digests = subject_digests(document)
     except (KeyError, TypeError):
         raise VerificationError("each subject has a SHA-256 digest") from None
-    if not digests or not all(isinstance(digest, str) for digest in digests):
+    if not digests or not all(
+        isinstance(digest, str) and _SHA256_HEX.fullmatch(digest) for digest in digests
+    ):
         raise VerificationError("each subject has a SHA-256 digest")
     return document
 
@@ -347,6 +356,8 @@ def _check_signatures(checkpoint: Checkpoint, note: Note, trust: Trust) -> list[
 def _check_disclosed(evidence: Evidence, document: Mapping[str, Any]) -> None:
     committed = set(subject_digests(document))
     for digest, salt, value in evidence.disclosed:
+        if len(salt) != SALT_BYTES:  # else bytes could pass from the value into the salt
+            raise VerificationError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
         if hashlib.sha256(salt + value).hexdigest() != digest:
             raise VerificationError(f"the value disclosed for {digest[:16]}… is another")
         if digest not in committed:
@@ -380,6 +391,12 @@ def _disclosure(row: Any) -> tuple[str, bytes, bytes]:
     return row["digest"], load_base64(row["salt"]), load_base64(row["value"])
 
 
+def _read(path: Path) -> bytes:
+    """A file's bytes, or just enough of them to be refused for their number."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check an evidence file from the command line: 0 valid, 1 refused, 2 not checked at all."""
     parser = argparse.ArgumentParser(
@@ -391,11 +408,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
-        if options.file.stat().st_size > MAX_BYTES:
-            raise VerificationError(f"the file is larger than {MAX_BYTES:,} bytes")  # noqa: TRY301 - one way out
-        trust = Trust.from_json(options.trust.read_bytes())
-        against = options.against.read_bytes().decode("utf-8") if options.against else None
-        report = verify_witness(options.file.read_bytes(), trust, against=against)
+        trust = Trust.from_json(_read(options.trust))
+        against = _read(options.against).decode("utf-8") if options.against else None
+        report = verify_witness(_read(options.file), trust, against=against)
     except (OSError, UnicodeDecodeError, VerificationError) as error:
         sys.stderr.write(f"not checked: {error}\n")
         return USAGE_EXIT

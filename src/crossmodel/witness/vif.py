@@ -11,24 +11,39 @@ from crossmodel.domain.config import CrossModelVIFConfig
 from crossmodel.domain.witness import SignedCheckpoint, Statement, VerificationReport
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import LogTransaction
-from crossmodel.witness import log, merkle
+from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.keys import KeyPair, Trust
+from crossmodel.witness.log import (
+    MemoryLog,
+    append,
+    consistency_proof,
+    inclusion_proof,
+    root_at,
+)
 from crossmodel.witness.note import Note, is_key_name, sign_note
 from crossmodel.witness.statement import subject_digests
+from crossmodel.witness.strict import MAX_BYTES
 from crossmodel.witness.verify import parse_statement, verify_log, verify_witness
 
 
 class CrossModelVIF:
     """Verifiable intelligence: whatever was selected, learned or transferred can be proved later.
 
-    Used alone it makes its keys and keeps its log in memory; inside CrossModel, each call gets the
-    store's transaction.
+    Used alone it makes its keys and keeps its log in memory::
+
+        vif = CrossModelVIF()
+        vif.append([outcome_statement(outcome)])
+        vif.log.add_checkpoint(vif.sign_checkpoint())
+        evidence = vif.generate_witness(0)
+
+    Inside CrossModel each call gets the store's transaction.
 
     Args:
         config: which algorithm signs, and how often.
         keys: the log's keys; new ones if left out.
-        origin: the log's name, which every checkpoint carries; no spaces, no plus sign.
+        origin: the log's name, which every checkpoint carries; without spaces, control characters
+            and plus signs.
         log: where records go when a call names no transaction; memory if left out.
 
     Raises:
@@ -44,12 +59,14 @@ class CrossModelVIF:
         log: LogTransaction | None = None,
     ) -> None:
         if not is_key_name(origin):
-            raise WitnessError(f"origin must have no spaces and no plus sign, not {origin!r}")
+            raise WitnessError(
+                f"origin must have no spaces, control characters or plus signs, not {origin!r}"
+            )
         self.config = config or CrossModelVIFConfig()
         self.origin = origin
         pair = keys or KeyPair.generate()
         self._signers = pair.signers(self.config.witness_generation.cryptographic_algorithm)
-        self._log: LogTransaction = log or _memory()
+        self.log: LogTransaction = log or MemoryLog()
         self._signed_at = time.monotonic()
 
     @property
@@ -65,11 +82,11 @@ class CrossModelVIF:
         self, statements: Sequence[Statement], tx: LogTransaction | None = None
     ) -> list[int]:
         """Add statements to the log; returns their leaves' indexes."""
-        return log.append(tx or self._log, statements)
+        return append(tx or self.log, statements)
 
     def checkpoint_due(self, tx: LogTransaction | None = None) -> bool:
         """Whether enough records or time have passed since the last checkpoint."""
-        at = tx or self._log
+        at = tx or self.log
         latest = at.latest_checkpoint()
         unsigned = at.log_size() - (latest.size if latest else 0)
         generation = self.config.witness_generation
@@ -83,14 +100,16 @@ class CrossModelVIF:
         """Sign the log's head as it is now. Call it on records that are durable; then keep it.
 
         Raises:
-            WitnessError: if the log is not an extension of the last checkpoint; then something has
-                changed records that were signed, and nothing more is signed.
+            WitnessError: if the log does not extend its last checkpoint, or that one is not by
+                these keys; then something has changed what was signed, and nothing more is signed.
         """
-        at = tx or self._log
+        at = tx or self.log
         size = at.log_size()
-        root = log.root_at(at, size)
+        root = root_at(at, size)
         latest = at.latest_checkpoint()
-        if latest is not None and not _extends(at, latest, size, root):
+        if latest is not None and not self._extends(
+            at, latest, Checkpoint(self.origin, size, root)
+        ):
             raise WitnessError(
                 f"the log of {size} records does not extend its checkpoint of {latest.size}: "
                 "records that were signed have changed; restore them before going on"
@@ -111,23 +130,30 @@ class CrossModelVIF:
         ``disclose`` names the digests whose values the holder chooses to reveal.
 
         Raises:
-            WitnessError: if no checkpoint covers the record yet, or a value to disclose is not the
-                record's, or has been erased.
+            WitnessError: if no checkpoint covers the record yet, a value to disclose is not the
+                record's or has been erased, or the file would be larger than verifiers read.
         """
-        at = tx or self._log
+        at = tx or self.log
         latest = at.latest_checkpoint()
         if latest is None or not 0 <= index < latest.size:
             covered = latest.size if latest else 0
             raise WitnessError(f"no checkpoint covers record {index}: {covered} are covered")
-        leaf = next(iter(at.leaves(index, index + 1)))
-        path = log.inclusion_proof(at, index, latest.size)
+        leaf = next(iter(at.leaves(index, index + 1)), None)
+        if leaf is None:
+            raise WitnessError(f"the log lacks its record {index}: restore it from a backup")
+        path = inclusion_proof(at, index, latest.size)
         evidence = {
             "payloadType": leaf.payload_type,
             "statement": base64.b64encode(leaf.statement).decode(),
             "proof": TlogProof(index, tuple(path), latest.note).to_text(),
             "disclosed": _disclosures(at, leaf.statement, disclose),
         }
-        return json.dumps(evidence, indent=1).encode() + b"\n"
+        data = json.dumps(evidence, indent=1).encode() + b"\n"
+        if len(data) > MAX_BYTES:
+            raise WitnessError(
+                f"the evidence has {len(data):,} bytes, verifiers read {MAX_BYTES:,}: disclose less"
+            )
+        return data
 
     def verify_witness(
         self, data: bytes, trust: Trust | None = None, *, against: str | None = None
@@ -145,22 +171,22 @@ class CrossModelVIF:
     ) -> VerificationReport:
         """Check the whole log, by its own keys unless others are given."""
         believed = trust or self.trust
-        return verify_log(tx or self._log, believed, against=against, progress=progress)
+        return verify_log(tx or self.log, believed, against=against, progress=progress)
 
-
-def _memory() -> LogTransaction:
-    return log.MemoryLog()
-
-
-def _extends(at: LogTransaction, latest: SignedCheckpoint, size: int, root: bytes) -> bool:
-    if latest.size > size:
-        return False
-    try:
-        signed = Checkpoint.parse(Note.parse(latest.note).text)
-    except VerificationError:
-        return False
-    proof = log.consistency_proof(at, signed.size, size)
-    return merkle.verify_consistency(signed.size, size, signed.root, root, proof)
+    def _extends(self, at: LogTransaction, latest: SignedCheckpoint, head: Checkpoint) -> bool:
+        """Whether a head extends what the latest note says; its other columns prove nothing."""
+        try:
+            note = Note.parse(latest.note)
+            signed = Checkpoint.parse(note.text)
+        except VerificationError:
+            return False
+        # one of the keys is enough: the configured algorithm may have changed since
+        if not any(note.is_signed_by(self.origin, signer.public) for signer in self._signers):
+            return False
+        if signed.origin != head.origin or signed.size > head.size:
+            return False
+        proof = consistency_proof(at, signed.size, head.size)
+        return merkle.verify_consistency(signed.size, head.size, signed.root, head.root, proof)
 
 
 def _disclosures(

@@ -5,22 +5,28 @@ import dataclasses
 import json
 import subprocess
 import sys
+import sysconfig
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossmodel import witness
 from crossmodel.domain.config import CrossModelVIFConfig, WitnessGenerationConfig
 from crossmodel.domain.selection import Outcome
-from crossmodel.domain.witness import LogLeaf
+from crossmodel.domain.witness import LogLeaf, SignedCheckpoint, Statement
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust, load_or_create_keys, merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.keys import PublicKey, TrustedKey
 from crossmodel.witness.log import MemoryLog, leaf_hash
-from crossmodel.witness.note import Note, sign_note
+from crossmodel.witness.note import Note, key_hash, sign_note
 from crossmodel.witness.statement import PAYLOAD_TYPE, SCHEMAS, build, commit, outcome_statement
 from crossmodel.witness.strict import load_base64, load_json
 
@@ -213,6 +219,109 @@ def test_disclosed_values_must_be_those_committed_to():
         vif.generate_witness(3, disclose=[foreign.digest])
 
 
+def test_bytes_of_a_disclosed_value_cannot_pass_into_its_salt():
+    vif, log = filled()
+    digest = answer_digest(vif, 3)
+    salt, value = log._commitments[digest].salt, log._commitments[digest].value
+    for cut in (-1, 1):  # the concatenation, and so its hash, is the same
+        joined = salt + value
+        row = {
+            "digest": digest,
+            "salt": base64.b64encode(joined[: 32 + cut]).decode(),
+            "value": base64.b64encode(joined[32 + cut :]).decode(),
+        }
+        forged = edited(vif.generate_witness(3), disclosed=[row])
+        assert refused_at(vif.verify_witness(forged)) == 8
+
+
+def answer_digest(vif, index):
+    statement = json.loads(base64.b64decode(json.loads(vif.generate_witness(index))["statement"]))
+    return next(s["digest"]["sha256"] for s in statement["subject"] if s["name"] == "answer")
+
+
+def test_an_erased_value_cannot_be_disclosed_and_its_proof_stays_valid():
+    vif, log = filled()
+    digest = answer_digest(vif, 3)
+    del log._commitments[digest]
+    with pytest.raises(WitnessError, match="erased"):
+        vif.generate_witness(3, disclose=[digest])
+    assert vif.verify_witness(vif.generate_witness(3)).is_valid
+
+
+def test_evidence_that_no_verifier_would_read_is_not_made():
+    log = MemoryLog()
+    vif = CrossModelVIF(keys=PAIR, log=log)
+    large = commit(b"x" * 4 * 1024 * 1024)
+    vif.append([outcome_statement(Outcome("r", "m", success=True), answer=large)])
+    log.add_checkpoint(vif.sign_checkpoint())
+    assert vif.verify_witness(vif.generate_witness(0)).is_valid
+    with pytest.raises(WitnessError, match="disclose less"):
+        vif.generate_witness(0, disclose=[large.digest])
+
+
+def logged(body):
+    """Evidence of a log whose owner signed any bytes as a statement."""
+    log = MemoryLog()
+    vif = CrossModelVIF(keys=PAIR, log=log)
+    vif.append([Statement(PAYLOAD_TYPE, body)])
+    evidence = {
+        "payloadType": PAYLOAD_TYPE,
+        "statement": base64.b64encode(body).decode(),
+        "proof": TlogProof(0, (), vif.sign_checkpoint().note).to_text(),
+        "disclosed": [],
+    }
+    return vif, json.dumps(evidence).encode()
+
+
+def test_an_unknown_predicate_verifies_as_bytes_and_is_said_to_be_unknown():
+    made = outcome_statement(Outcome("r", "m", success=True)).body
+    vif, evidence = logged(made.replace(b"/outcome/v1", b"/outcome/v2"))
+    report = vif.verify_witness(evidence)
+    assert report.is_valid
+    assert report.details["understood"] is False
+    assert "not understood" in report.steps[2].detail
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"_type": "https://in-toto.io/Statement/v0.1"},
+        {"subject": []},
+        {"subject": {}},
+        {"subject": [{"name": "x"}]},
+        {"subject": [{"name": "x", "digest": {"sha256": 7}}]},
+        {"subject": [{"name": "x", "digest": {"sha256": "AB" * 32}}]},
+        {"subject": [{"name": "x", "digest": {"sha256": "../" + "a" * 61}}]},
+        {"predicateType": None},
+        {"predicate": []},
+        {"extra": 1},
+    ],
+)
+def test_statements_of_another_form_are_refused_even_if_logged(change):
+    made = json.loads(outcome_statement(Outcome("r", "m", success=True)).body)
+    vif, evidence = logged(json.dumps(made | change).encode())
+    assert refused_at(vif.verify_witness(evidence)) == 3
+
+
+def test_a_line_under_a_trusted_keys_hint_must_be_that_keys():
+    vif, _ = filled()
+    evidence = vif.generate_witness(3)
+    proof = TlogProof.parse(json.loads(evidence)["proof"])
+    text = Note.parse(proof.note).text
+    # four bytes are no identity: a line may carry the hint of a key that never signed it
+    hint = key_hash(vif.origin, PAIR.ed25519.public)
+    collision = base64.b64encode(hint + OTHER.ed25519.sign(text.encode())).decode()
+    line = f"\N{EM DASH} {vif.origin} {collision}\n"
+    rsa_only = sign_note(text, vif.origin, [PAIR.rsa])
+    for note in (rsa_only + line, proof.note + line):
+        forged = dataclasses.replace(proof, note=note).to_text()
+        assert refused_at(vif.verify_witness(edited(evidence, proof=forged))) == 6
+    # lines of keys that nobody trusts, under a hint or a name of their own, mean nothing
+    stranger = sign_note(text, "stranger", [PAIR.ed25519]).rpartition("\n\n")[2]
+    cosigned = dataclasses.replace(proof, note=proof.note + stranger).to_text()
+    assert vif.verify_witness(edited(evidence, proof=cosigned)).is_valid
+
+
 def test_evidence_older_than_the_pin_and_forked_heads_are_refused():
     vif, log = filled()
     old = vif.generate_witness(3)
@@ -270,6 +379,26 @@ def test_any_text_is_no_note_or_one_that_nobody_signed(text):
 
 
 @pytest.mark.parametrize(
+    "hostile",
+    [b'"' + b'\\"' * 2_000_000, b'"' * 4_000_000, b"[" * 4_000_000, b"[],[" * 1_000_000,
+     b"{" + b'"a":' * 900_000, b"1" * 4_000_000, b'"' + b"\\u0061" * 600_000],
+)  # fmt: skip
+def test_large_hostile_documents_are_refused_in_linear_time(hostile):
+    started = time.process_time()
+    with pytest.raises(VerificationError):
+        load_json(hostile)
+    assert time.process_time() - started < 2  # quadratic time would be minutes
+
+
+def test_nesting_is_bounded_but_brackets_in_strings_are_not_nesting():
+    assert load_json(b"[" * 64 + b"]" * 64)
+    assert load_json(b'["' + b"[" * 1000 + b'"]') == ["[" * 1000]
+    assert load_json(b'["\\"' + b"[" * 1000 + b'"]')
+    with pytest.raises(VerificationError, match="nested deeper"):
+        load_json(b"[" * 65 + b"]" * 65)
+
+
+@pytest.mark.parametrize(
     "text", ["aGVs!bG8=", "aGVsbG8", "aGVsbG9=", " aGVsbG8=", "aGVsbG8=\n", "aGVsbG8=="]
 )
 def test_lenient_base64_is_refused(text):
@@ -312,6 +441,12 @@ def forge_note(log, note):
     log._checkpoints[signed.size] = dataclasses.replace(signed, note=note)
 
 
+def resize(log, size):
+    signed = log.latest_checkpoint()
+    log._checkpoints.clear()
+    log._checkpoints[signed.size] = dataclasses.replace(signed, size=size)
+
+
 ATTACKS = {
     "edited body": (lambda log: change_leaf(log, 4, statement=b"{}"), 12),
     "edited type": (lambda log: change_leaf(log, 4, payload_type="text/plain"), 12),
@@ -330,6 +465,9 @@ ATTACKS = {
     "oldest removed": (lambda log: log._leaves.__delitem__(slice(0, 3)), 11),
     "no records": (lambda log: log._leaves.clear(), 11),
     "no checkpoint": (lambda log: log._checkpoints.clear(), 11),
+    "a head of nothing": (lambda log: resize(log, 0), 11),
+    "a head of no number": (lambda log: resize(log, "10"), 11),
+    "a head moved forward": (lambda log: resize(log, 9), 16),
 }
 
 
@@ -373,6 +511,58 @@ def test_a_rolled_back_log_is_found_by_its_pin():
     assert refused_at(rolled_back.verify_log(against=pin)) == 17
     fork, _ = filled(records=12)
     assert refused_at(fork.verify_log(against=pin)) == 17
+    foreign, foreign_log = filled(keys=OTHER)
+    assert refused_at(fork.verify_log(against=foreign_log.latest_checkpoint().note)) == 10
+    assert refused_at(fork.verify_log(against="nonsense")) == 10
+    assert foreign.verify_log().is_valid
+
+
+def test_a_log_keeps_one_head_of_each_size():
+    _vif, log = filled()
+    _fork, fork_log = filled()
+    log.add_checkpoint(log.latest_checkpoint())
+    with pytest.raises(WitnessError, match="another checkpoint of size 10"):
+        log.add_checkpoint(fork_log.latest_checkpoint())
+
+
+def test_a_head_that_somebody_else_wrote_is_not_extended():
+    """Records, nodes and the kept head are all replaced: only the signature can tell."""
+    vif, log = filled()
+    for records, note in forged_heads():
+        forged_vif, forged_log = rebuilt(records)
+        head = Checkpoint(vif.origin, len(records), log_root(forged_log))
+        forged_log.add_checkpoint(SignedCheckpoint(head.size, head.root, note(head)))
+        with pytest.raises(WitnessError, match="does not extend"):
+            forged_vif.sign_checkpoint()
+    assert log.log_size() == 10
+
+
+def log_root(log):
+    return merkle.root([leaf.leaf_hash for leaf in log.leaves(0, log.log_size())])
+
+
+def forged_heads():
+    """Records of a forger, with a head over them that is signed by nobody, or by another key."""
+    records = [outcome_statement(Outcome("forged", "m", success=True))]
+    name = "crossmodel.local/log"
+    yield records, lambda head: sign_note(head.to_text(), name, [OTHER.rsa, OTHER.ed25519])
+    yield records, lambda head: head.to_text() + "\n\N{EM DASH} nobody AAAAAAAA\n"
+    yield records, lambda head: "nonsense"
+    # a true signature, but of another log of the same keys
+    yield (
+        records,
+        lambda head: sign_note(
+            dataclasses.replace(head, origin="elsewhere").to_text(), name, [PAIR.ed25519]
+        ),
+    )
+
+
+def test_a_changed_algorithm_goes_on_from_the_same_log():
+    _vif, log = filled()
+    signed = CrossModelVIF(ED25519, keys=PAIR, log=log).sign_checkpoint()
+    assert signed.size == 10
+    log._checkpoints[10] = signed
+    assert CrossModelVIF(keys=PAIR, log=log).sign_checkpoint().root == signed.root
 
 
 def test_a_checkpoint_by_foreign_keys_is_refused():
@@ -388,18 +578,35 @@ def test_a_checkpoint_by_foreign_keys_is_refused():
 
 @pytest.mark.parametrize(
     "change",
-    [{"extra": 1}, {"time": None}, {"success": 1}, {"success": "yes"}, {"score": float("nan")},
-     {"score": float("inf")}, {"score": True}, {"model": "lone \ud800"}, {"model": 7}],
+    [{"extra": 1}, {"time": None}, {"time": "2026-01-01T00:00:00+02:00"}, {"success": 1},
+     {"success": "yes"}, {"score": float("nan")}, {"score": float("inf")}, {"score": True},
+     {"score": 2**63}, {"model": "lone \ud800"}, {"model": 7}, {"model": "m" * 1024 * 1024}],
 )  # fmt: skip
 def test_statements_outside_of_their_schema_are_not_made(change):
     predicate = {"time": "2026-01-01T00:00:00Z", "request_id": "r", "model": "m", "success": True,
                  "score": 0.5, "latency_ms": None, "cost_usd": None, "source": "engine"}  # fmt: skip
-    assert build("outcome", {}, predicate)
-    with pytest.raises(WitnessError):
-        build("outcome", {}, predicate | change)
+    subjects = {"request": commit("q")}
+    assert build("outcome", subjects, predicate)
+    with pytest.raises(WitnessError, match="outcome statement"):
+        build("outcome", subjects, predicate | change)
     with pytest.raises(WitnessError, match="known are"):
-        build("gossip", {}, predicate)
+        build("gossip", subjects, predicate)
+    with pytest.raises(WitnessError, match="subject"):
+        build("outcome", {}, predicate)
     assert set(SCHEMAS) == {"selection", "transfer", "outcome", "insight"}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 1, 1, 12),  # noqa: DTZ001 - a naive time is what it is about
+        datetime(2026, 1, 1, 12, tzinfo=UTC),
+        datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_times_are_written_in_utc(moment):
+    body = outcome_statement(Outcome("r", "m", success=True, recorded_at=moment)).body
+    assert json.loads(body)["predicate"]["time"] == "2026-01-01T12:00:00Z"
 
 
 def test_large_integers_stay_exact():
@@ -442,11 +649,11 @@ def test_processes_that_start_at_once_end_with_one_key(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
 
 
-@pytest.mark.parametrize(("bits", "exponent"), [(1024, 65537), (2048, 3)])
-def test_weak_keys_are_refused(bits, exponent):
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    weak = rsa.generate_private_key(exponent, bits).public_key()
+@pytest.mark.parametrize(
+    ("bits", "exponent"), [(512, 65537), (1024, 65537), (2047, 65537), (4097, 65537), (2048, 3)]
+)
+def test_keys_outside_of_the_policy_are_refused(bits, exponent):
+    weak = rsa.RSAPublicNumbers(exponent, (1 << bits) - 1).public_key()
     with pytest.raises(VerificationError, match="RSA keys must"):
         PublicKey.load(weak.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
@@ -463,6 +670,8 @@ def test_the_trust_file_comes_back_and_takes_no_lies():
         {"keys": [honest["keys"][0] | {"key_id": "0" * 64}]},
         {"keys": [honest["keys"][0] | {"algorithm": "Ed25519"}]},
         {"keys": [honest["keys"][0] | {"from_size": -1}]},
+        {"keys": [honest["keys"][0] | {"from_size": True}]},
+        {"keys": [honest["keys"][0] | {"from_size": 5, "to_size": 4}]},
         {"keys": [honest["keys"][0] | {"spki": "AAAA"}]},
     ):
         with pytest.raises(VerificationError):
@@ -470,7 +679,15 @@ def test_the_trust_file_comes_back_and_takes_no_lies():
 
 
 def test_a_name_that_cannot_stand_in_a_note_is_refused():
-    for origin in ("", "has space", "has+plus", "new\nline"):
+    for origin in (
+        "",
+        "has space",
+        "has+plus",
+        "new\nline",
+        "nul\0",
+        "lone \ud800",
+        "no\u00a0break",
+    ):
         with pytest.raises(WitnessError, match="origin"):
             CrossModelVIF(keys=PAIR, origin=origin)
 
@@ -500,29 +717,66 @@ def test_checkpoints_are_due_by_count_and_by_time():
     assert vif.checkpoint_due()
 
 
+def test_it_works_alone():
+    vif = CrossModelVIF()
+    vif.append([outcome_statement(Outcome("r", "m", success=True), answer=commit("an answer"))])
+    vif.log.add_checkpoint(vif.sign_checkpoint())
+    assert vif.verify_witness(vif.generate_witness(0)).is_valid
+    assert vif.verify_log().is_valid
+
+
+def test_every_listed_name_is_there():
+    for name in witness.__all__:
+        assert getattr(witness, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = witness.nothing
+
+
 def test_the_verifier_needs_cryptography_alone(tmp_path):
-    vif, _ = filled()
+    vif, log = filled()
     (tmp_path / "evidence.json").write_bytes(vif.generate_witness(3))
     (tmp_path / "trust.json").write_bytes(vif.trust_file())
-    # modules that the verifier may not import are made to fail
-    blocker = (
-        "import sys\n"
-        "for name in ('msgspec','sqlalchemy','pydantic','httpx','rich','typer','structlog','stamina',"
-        "'markdown_it','rapidfuzz','alembic'): sys.modules[name] = None\n"
-        "from crossmodel.witness.verify import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
+    (tmp_path / "pin.txt").write_text(log.latest_checkpoint().note, "utf-8")
+    (tmp_path / "latin.txt").write_bytes(b"\xe9")
+    # an environment in which nothing is installed but cryptography and what that needs
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "crossmodel").symlink_to(Path(merkle.__file__).parents[1])
+    for installed in Path(sysconfig.get_path("platlib")).iterdir():
+        if installed.name.startswith(("cryptography", "cffi", "_cffi_backend", "pycparser")):
+            (packages / installed.name).symlink_to(installed)
 
     def run(*arguments):
-        command = [sys.executable, "-c", blocker, "evidence.json", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        # -S: no site-packages; -W error: running the module must not import it twice
+        module = ["-S", "-W", "error", "-m", "crossmodel.witness.verify"]
+        return subprocess.run(
+            [sys.executable, *module, *arguments],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(packages)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
-    done = run("--trust", "trust.json", "--json")
+    done = run("evidence.json", "--trust", "trust.json", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdict"] == "valid, completeness not checked"
-    assert run("--trust", "evidence.json").returncode == 2
-    (tmp_path / "evidence.json").write_bytes(b"{}")
-    assert run("--trust", "trust.json").returncode == 1
+    pinned = run("evidence.json", "--trust", "trust.json", "--against", "pin.txt")
+    assert pinned.stdout.splitlines()[-1] == "valid"
+    for arguments in (
+        ("evidence.json",),
+        ("missing.json", "--trust", "trust.json"),
+        ("evidence.json", "--trust", "missing.json"),
+        ("evidence.json", "--trust", "evidence.json"),
+        ("evidence.json", "--trust", "trust.json", "--against", "latin.txt"),
+    ):
+        assert run(*arguments).returncode == 2
+    for bytes_ in (b"{}", b" " * (4 * 1024 * 1024 + 1)):
+        (tmp_path / "evidence.json").write_bytes(bytes_)
+        refused = run("evidence.json", "--trust", "trust.json")
+        assert (refused.returncode, refused.stdout.splitlines()[-1]) == (1, "invalid")
+        assert refused.stdout.startswith("  1 REFUSED")
+    assert run("/dev/zero", "--trust", "trust.json").returncode == 1
 
 
 def test_a_leaf_is_its_records_hash():
