@@ -45,7 +45,7 @@ def demo(tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", "crossmodel", "demo", *arguments],
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280,
-            env=os.environ | {"COLUMNS": "160", "PYTHONWARNINGS": "error"},
+            env=os.environ | {"COLUMNS": "80", "PYTHONWARNINGS": "error"},
         )  # fmt: skip
         page = tmp_path / "demo-report.html"
         return done, page.read_text("utf-8") if page.exists() else ""
@@ -57,7 +57,7 @@ def check_whole(done, page, folder):
     assert done.returncode == 0, done.stderr
     for arm in ("none", "padding", "rule", "rule+examples"):
         assert arm in done.stdout
-    for part in ("95 % interval", "Insights that helped", "valid: ", "made to fit"):
+    for part in ("95 % CI", "Insights that helped", "valid: ", "made to fit"):
         assert part in done.stdout
     assert done.stdout.count("invalid") == 4
     assert page.startswith("<!")

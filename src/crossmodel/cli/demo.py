@@ -143,8 +143,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def examples_folder() -> Path:
-    """The examples of a checkout in the working folder, or those that came with the package."""
-    for folder in (Path("examples"), Path(__file__).parents[1] / "_examples"):
+    """The examples of the working folder, of the package, or of the checkout that it runs from."""
+    here = Path(__file__)
+    for folder in (Path("examples"), here.parents[1] / "_examples", here.parents[3] / "examples"):
         if (folder / "answers").is_dir():
             return folder
     raise NotFoundError("there is no folder examples here: name your own answers with --from")
@@ -243,15 +244,15 @@ def _show_evaluation(evaluation: Evaluation, learned: Sequence[Learned]) -> None
                 arm,
                 f"{score.correct}/{score.n}",
                 f"{score.accuracy:.0%}",
-                f"{low:.0%} to {high:.0%}",
+                f"{100 * low:.0f}-{high:.0%}",
                 "" if arm == Arm.PADDING else f"{against:.2g}",
                 f"{score.mean_input_tokens:.0f}",
                 f"{score.mean_latency_ms:.0f}",
-                f"{score.mean_cost_usd:.6f}",
+                f"{score.mean_cost_usd:.2g}",
             )
         )
-    columns = ("with", "right", "accuracy", "95 % interval", "p against padding",
-               "tokens read", "ms", "USD")  # fmt: skip
+    columns = ("with", "right", "share", "95 % CI", "p vs padding",
+               "tokens in", "ms", "USD")  # fmt: skip
     print_table(f"{evaluation.model_id} on questions that it cannot know", columns, rows)
     print_table(
         "Right answers by family",
