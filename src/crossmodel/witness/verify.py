@@ -31,13 +31,10 @@ A whole log passes these:
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,18 +43,12 @@ from crossmodel.errors import VerificationError
 from crossmodel.ports import LogTransaction, NodeAt
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.keys import Trust
 from crossmodel.witness.log import TreeBuilder, leaf_hash
 from crossmodel.witness.note import Note
-from crossmodel.witness.statement import (
-    PAYLOAD_TYPE,
-    SALT_BYTES,
-    SCHEMAS,
-    STATEMENT_TYPE,
-    predicate_type,
-    subject_digests,
-)
-from crossmodel.witness.strict import MAX_BYTES, load_base64, load_json
+from crossmodel.witness.statement import PAYLOAD_TYPE, SCHEMAS, predicate_type
+from crossmodel.witness.strict import MAX_BYTES
 
 VALID: Final = "valid"
 UNPINNED: Final = "valid, completeness not checked"
@@ -68,8 +59,6 @@ USAGE_EXIT: Final = 2
 
 NODES_AT_ONCE: Final = 512
 """Stored nodes that are compared per look-up."""
-
-_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 Progress = Callable[[int, int], None]
 
@@ -94,35 +83,6 @@ class _Steps:
 class _Refused(Exception):  # noqa: N818 - the end of a verification, not an error of ours
     def __init__(self, step: VerificationStep) -> None:
         self.step = step
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """An evidence file taken apart; nothing in it is believed yet."""
-
-    payload_type: str
-    body: bytes
-    proof: str
-    disclosed: tuple[tuple[str, bytes, bytes], ...]
-
-    @classmethod
-    def parse(cls, data: bytes) -> Evidence:
-        """Read the file's outer form.
-
-        Raises:
-            VerificationError: if it is not exactly of the form.
-        """
-        value = load_json(data)
-        names = {"payloadType", "statement", "proof", "disclosed"}
-        if not isinstance(value, dict) or set(value) != names:
-            raise VerificationError(f"evidence has exactly the fields {', '.join(sorted(names))}")
-        texts = [value["payloadType"], value["statement"], value["proof"]]
-        if not all(isinstance(text, str) for text in texts):
-            raise VerificationError("payloadType, statement and proof are strings")
-        if not isinstance(value["disclosed"], list):
-            raise VerificationError("disclosed is a list")
-        disclosed = tuple(_disclosure(row) for row in value["disclosed"])
-        return cls(texts[0], load_base64(texts[1]), texts[2], disclosed)
 
 
 def verify_witness(data: bytes, trust: Trust, *, against: str | None = None) -> VerificationReport:
@@ -169,7 +129,7 @@ def _witness_steps(
             raise VerificationError(f"the path does not lead from leaf {proof.index} to the root")
         detail.append(f"leaf {proof.index} of {checkpoint.size}")
     with steps.step(8, "disclosed values are those committed to") as detail:
-        _check_disclosed(evidence, document)
+        evidence.check_disclosed(document)
         detail.append(f"{len(evidence.disclosed)} disclosed")
     pinned = None
     if against is not None:
@@ -311,31 +271,6 @@ def _checked_leaf(leaf: LogLeaf, expected: int) -> bytes:
     return digest
 
 
-def parse_statement(body: bytes) -> Mapping[str, Any]:
-    """A statement's bytes as a document.
-
-    Raises:
-        VerificationError: if it is no in-toto Statement v1 with SHA-256 subjects.
-    """
-    document = load_json(body)
-    names = {"_type", "subject", "predicateType", "predicate"}
-    if not isinstance(document, dict) or set(document) != names:
-        raise VerificationError(f"a statement has exactly the fields {', '.join(sorted(names))}")
-    if document["_type"] != STATEMENT_TYPE or not isinstance(document["predicateType"], str):
-        raise VerificationError(f"a statement is a {STATEMENT_TYPE} with a predicate type")
-    if not isinstance(document["predicate"], dict) or not isinstance(document["subject"], list):
-        raise VerificationError("a statement has a predicate and a list of subjects")
-    try:
-        digests = subject_digests(document)
-    except (KeyError, TypeError):
-        raise VerificationError("each subject has a SHA-256 digest") from None
-    if not digests or not all(
-        isinstance(digest, str) and _SHA256_HEX.fullmatch(digest) for digest in digests
-    ):
-        raise VerificationError("each subject has a SHA-256 digest")
-    return document
-
-
 def _check_origin(checkpoint: Checkpoint, trust: Trust) -> None:
     if checkpoint.origin != trust.origin:
         raise VerificationError(
@@ -351,17 +286,6 @@ def _check_signatures(checkpoint: Checkpoint, note: Note, trust: Trust) -> list[
         if not note.is_signed_by(checkpoint.origin, key):
             raise VerificationError(f"no valid signature by {key.algorithm} {key.key_id[:16]}…")
     return [f"{key.algorithm} {key.key_id[:16]}…" for key in believed]
-
-
-def _check_disclosed(evidence: Evidence, document: Mapping[str, Any]) -> None:
-    committed = set(subject_digests(document))
-    for digest, salt, value in evidence.disclosed:
-        if len(salt) != SALT_BYTES:  # else bytes could pass from the value into the salt
-            raise VerificationError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
-        if hashlib.sha256(salt + value).hexdigest() != digest:
-            raise VerificationError(f"the value disclosed for {digest[:16]}… is another")
-        if digest not in committed:
-            raise VerificationError(f"the statement does not commit to {digest[:16]}…")
 
 
 def _pinned(against: str, trust: Trust) -> Checkpoint:
@@ -380,15 +304,6 @@ def _check_not_older(checkpoint: Checkpoint, pinned: Checkpoint) -> None:
         )
     if checkpoint.size == pinned.size and checkpoint.root != pinned.root:
         raise VerificationError("two heads of one size: the log has forked")
-
-
-def _disclosure(row: Any) -> tuple[str, bytes, bytes]:
-    names = {"digest", "salt", "value"}
-    if not isinstance(row, dict) or set(row) != names:
-        raise VerificationError(f"a disclosure has exactly the fields {', '.join(sorted(names))}")
-    if not all(isinstance(row[name], str) for name in names):
-        raise VerificationError("a disclosure's fields are strings")
-    return row["digest"], load_base64(row["salt"]), load_base64(row["value"])
 
 
 def _read(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import LogTransaction
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.keys import KeyPair, Trust
 from crossmodel.witness.log import (
     MemoryLog,
@@ -24,7 +25,7 @@ from crossmodel.witness.log import (
 from crossmodel.witness.note import Note, is_key_name, sign_note
 from crossmodel.witness.statement import subject_digests
 from crossmodel.witness.strict import MAX_BYTES
-from crossmodel.witness.verify import parse_statement, verify_log, verify_witness
+from crossmodel.witness.verify import verify_log, verify_witness
 
 
 class CrossModelVIF:
