@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel.domain.config import InsightExtractorConfig
@@ -47,7 +47,6 @@ def check(text, result):
 
 
 @given(answers)
-@settings(deadline=None)
 def test_every_insight_is_exact(text):
     if not text:
         return
@@ -59,7 +58,6 @@ def test_every_insight_is_exact(text):
 
 
 @given(answers, answers, answers)
-@settings(deadline=None)
 def test_nothing_comes_out_of_injected_text(before, body, after):
     text = f"{before}\n{mark(body)}\n{after}"
     spans = injected_spans(text)

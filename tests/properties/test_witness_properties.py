@@ -1,7 +1,7 @@
 """The stored log agrees with the tree that the leaves define, at each size and in few reads."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel.domain.selection import Outcome
@@ -125,7 +125,6 @@ names = st.text(min_size=1, max_size=20).filter(is_key_name)
 hashes = st.binary(min_size=32, max_size=32)
 
 
-@settings(deadline=None)  # a first RSA signature takes longer than the rest
 @given(names, st.integers(0, 2**63 - 1), hashes)
 def test_checkpoints_come_back_signed_by_both_keys_and_no_other(origin, size, root):
     checkpoint = Checkpoint(origin, size, root)
