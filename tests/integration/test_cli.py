@@ -168,6 +168,25 @@ def test_an_empty_log_is_not_valid(cli):
     assert "crossmodel extract" in cli("insights", "list").stdout
 
 
+def test_rows_may_replace_their_own_file(cli, tmp_path):
+    row = {"id": "a", "source_model": "big", "output": ANSWER}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    assert cli("extract", "--jsonl", "rows.jsonl", "--out", "rows.jsonl").returncode == 0
+    assert json.loads((tmp_path / "rows.jsonl").read_text())["insights"]
+    piped = cli("extract", "--jsonl", "rows.jsonl", "--out", "/dev/stdout")
+    assert piped.returncode == 1  # what was written holds no answers, and that is said
+    assert "skipped rows.jsonl:1" in piped.stderr
+
+
+def test_what_cannot_be_read_costs_nothing_that_was_written(cli, tmp_path):
+    (tmp_path / "out.jsonl").write_text("precious")
+    done = cli("extract", "--jsonl", "nowhere.jsonl", "--out", "out.jsonl")
+    assert done.returncode == 2
+    assert "no file or folder nowhere.jsonl" in done.stderr
+    assert (tmp_path / "out.jsonl").read_text() == "precious"
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -179,6 +198,7 @@ def test_an_empty_log_is_not_valid(cli):
         (("extract",), 2, "name files or folders"),
         (("extract", "nowhere"), 2, "no file or folder nowhere"),
         (("extract", "--jsonl", "x"), 2, "belong together"),
+        (("extract", "--jsonl", "x", "--out", "none/y.jsonl"), 2, "cannot write none/y.jsonl"),
         (("insights", "show", "ins_none"), 2, "there is no insight"),
         (("verify", "evidence.json"), 2, "--trust is needed"),
         (("verify", "none.json", "--trust", "none.json"), 2, "cannot read none.json"),

@@ -28,6 +28,7 @@ from crossmodel.cli.output import (
     out,
     plain,
     print_table,
+    replacing,
     run_async,
 )
 from crossmodel.domain.insight import InsightKind
@@ -90,6 +91,8 @@ async def _run(choices: Choices) -> None:
     from crossmodel.settings import load_settings
 
     started = time.monotonic()
+    if not choices.report.resolve().parent.is_dir():
+        raise InvalidInputError(f"cannot write {choices.report}: its folder does not exist")
     configured = load_settings(config_source(choices.config))
     _make_folder(choices.folder)
     settings = steps.demo_settings(configured, choices.folder, choices.model)
@@ -119,7 +122,8 @@ async def _run(choices: Choices) -> None:
         origin=_origin(choices),
         elapsed_seconds=time.monotonic() - started,
     )
-    choices.report.write_text(page, encoding="utf-8")
+    with replacing(choices.report) as file:
+        file.write(page.encode())
     out.print(plain(f"\nThe report is {choices.report}"), style="bold")
 
 
@@ -153,10 +157,12 @@ def examples_folder() -> Path:
 
 async def _answers(cm: CrossModel, choices: Choices) -> list[LoggedAnswer]:
     from crossmodel.assembly import LoggedAnswer, read_path
-    from crossmodel.evaluation.demo import read_prompts, teach
+    from crossmodel.evaluation.demo import teach
+    from crossmodel.evaluation.rows import read_rows
+    from crossmodel.evaluation.tasks import Prompt
 
     if choices.teacher is not None:
-        prompts = read_prompts(choices.source or examples_folder() / "prompts.jsonl")
+        prompts = read_rows(choices.source or examples_folder() / "prompts.jsonl", Prompt)
         with _bar(f"{choices.teacher} writes") as progress:
             return await teach(cm, choices.teacher, prompts, progress)
     source = choices.source or examples_folder() / "answers"
@@ -174,12 +180,13 @@ def _tasks(choices: Choices, learned: Sequence[Learned]) -> list[Task]:
     """The questions of a file, or worked examples that are held out; so many of each family."""
     from crossmodel.evaluation.demo import insights_of
     from crossmodel.evaluation.held_out import hold_out
-    from crossmodel.evaluation.tasks import read_tasks
+    from crossmodel.evaluation.rows import read_rows
+    from crossmodel.evaluation.tasks import Task
 
     if choices.questions is not None:
-        tasks = read_tasks(choices.questions)
+        tasks = read_rows(choices.questions, Task)
     elif choices.source is None:
-        tasks = read_tasks(examples_folder() / "questions.jsonl")
+        tasks = read_rows(examples_folder() / "questions.jsonl", Task)
     else:
         tasks = hold_out(insights_of(learned))
         out.print(f"{len(tasks)} worked examples are held out and asked")

@@ -22,6 +22,7 @@ from crossmodel.cli.output import (
     plain,
     print_json,
     print_table,
+    replacing,
     run_async,
 )
 from crossmodel.domain.insight import ExtractionResult
@@ -108,7 +109,7 @@ def _write_rows(
 
     extractor = build_extractor(load_settings(config_source(config)))
     unreadable = []
-    with Progress(console=err, transient=True) as progress, to.open("wb") as file:
+    with Progress(console=err, transient=True) as progress, replacing(to) as file:
         for row in progress.track(read_path(source, source_model=source_model)):
             if not isinstance(row, LoggedAnswer):
                 unreadable.append(row)

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, BinaryIO, Final, TypeVar
 
 import msgspec
 import typer
@@ -70,6 +71,33 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
     sys.stdout.write(text.decode() + "\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its name when it is whole.
+
+    Until then, and when writing fails, what stood under the name stays as it was. What is no plain
+    file, such as a pipe, is written to directly.
+
+    Raises:
+        InvalidInputError: if it cannot be written.
+    """
+    is_plain = path.is_file() or not path.exists()
+    target = path.resolve() if is_plain else path  # the file that a link points to, not the link
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part") if is_plain else target
+    try:
+        file = aside.open("wb")
+    except OSError as error:
+        raise InvalidInputError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+        if is_plain:
+            aside.replace(target)
+    finally:
+        if is_plain:
+            aside.unlink(missing_ok=True)
 
 
 def plain(text: object) -> Text:
