@@ -87,7 +87,10 @@ def test_the_main_job_runs_with_the_real_model(demo, tmp_path):
 
 
 def test_ones_own_answers_hold_out_some_of_their_examples(demo, tmp_path):
-    (tmp_path / "crossmodel.toml").write_text(SETTINGS)
+    unwitnessed = "[cross_model_vif.witness_generation]\nenable_witness_generation = false\n"
+    (tmp_path / "crossmodel.toml").write_text(
+        SETTINGS + unwitnessed
+    )  # the demo proves all the same
     (tmp_path / "own.md").write_text(OWN)
     done, page = demo("--from", "own.md", "--model", "student")
     check_whole(done, page, tmp_path)
@@ -115,6 +118,8 @@ def test_what_cannot_work_is_said_before_anything_is_made(demo, tmp_path):
         (("--model", "gone"), "model not found: 'gone'"),
         (("--teacher", "gone"), "model not found: 'gone'"),
         (("--questions", "nowhere.jsonl"), "nowhere.jsonl"),
+        (("--teacher", "teacher", "--from", "nowhere.jsonl"), "cannot read nowhere.jsonl"),
+        (("--report", "nowhere/page.html"), "cannot write nowhere/page.html"),
     ):
         done, _ = demo("--model", "student", "--folder", "other", *arguments)
         assert done.returncode == 2, done.stderr

@@ -7,22 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from crossmodel.assembly import CrossModel, LoggedAnswer, verify_evidence
 from crossmodel.domain.answer import Answer
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.witness import VerificationReport
-from crossmodel.errors import InvalidInputError, ModelNotFoundError, WitnessError
+from crossmodel.errors import ModelNotFoundError, WitnessError
 from crossmodel.evaluation.arms import Arm, Subject, run_arms
 from crossmodel.evaluation.charts import Box
 from crossmodel.evaluation.held_out import without
 from crossmodel.evaluation.proof import Tampering, tamper_with_evidence, tamper_with_log
 from crossmodel.evaluation.report import DemoReport, render
 from crossmodel.evaluation.results import Evaluation
-from crossmodel.evaluation.tasks import Task
+from crossmodel.evaluation.tasks import Prompt, Task
 from crossmodel.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, Settings, StoreSettings
 
 SHOWN: Final = 2
@@ -62,15 +60,20 @@ class Proof:
 def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
     """The user's settings with the demo's own state; the built-in model joins if it is asked.
 
+    Witnessing is on, whatever they say: there would be nothing to prove.
+
     Insights are written as worked examples, in the form in which small models can use them.
     """
-    transfer = settings.insight_transfer
+    transfer, vif = settings.insight_transfer, settings.cross_model_vif
     protocols = replace(transfer.transfer_protocols, default_protocol="exemplar")
     budget = min(transfer.token_budget, TOKEN_BUDGET)
     changes: dict[str, object] = {
         "store": StoreSettings(f"sqlite:///{folder / DATABASE}"),
         "witness": replace(settings.witness, key_dir=str(folder / "keys")),
         "insight_transfer": replace(transfer, transfer_protocols=protocols, token_budget=budget),
+        "cross_model_vif": replace(
+            vif, witness_generation=replace(vif.witness_generation, enable_witness_generation=True)
+        ),
     }
     configured = {model.id for model in settings.models}
     if model_id == DEFAULT_MODEL.id and model_id not in configured:
@@ -80,31 +83,14 @@ def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
     return settings.model_copy(update=changes)
 
 
-def read_prompts(path: Path) -> list[tuple[str, str]]:
-    """Ids and prompts of a JSONL file.
-
-    Raises:
-        InvalidInputError: naming the line that is none.
-    """
-    prompts = []
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
-        if line.strip():
-            try:
-                row = msgspec.json.decode(line, type=dict[str, str])
-                prompts.append((row["id"], row["prompt"]))
-            except (msgspec.MsgspecError, KeyError):
-                raise InvalidInputError(f"{path}:{number}: not an id and a prompt") from None
-    return prompts
-
-
 async def teach(
-    cm: CrossModel, teacher: str, prompts: Sequence[tuple[str, str]], progress: Progress
+    cm: CrossModel, teacher: str, prompts: Sequence[Prompt], progress: Progress
 ) -> list[LoggedAnswer]:
     """Have a configured model write the answers now."""
     answers = []
-    for done, (name, prompt) in enumerate(prompts, 1):
-        answer = await cm.complete(prompt, model=teacher)
-        answers.append(LoggedAnswer(name, teacher, answer.text, prompt, origin=answer.id))
+    for done, row in enumerate(prompts, 1):
+        answer = await cm.complete(row.prompt, model=teacher)
+        answers.append(LoggedAnswer(row.id, teacher, answer.text, row.prompt, origin=answer.id))
         progress(done, len(prompts))
     return answers
 

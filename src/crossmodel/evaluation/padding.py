@@ -20,9 +20,6 @@ PROSE: Final = (
 )
 """Our own words about nothing in particular: no rule, no code, no question, no number."""
 
-TOLERANCE: Final = 0.02
-"""Padding may be this share longer or shorter than what it stands in for."""
-
 PIECE: Final = 500
 """Words of one piece: more would be too long for an insight."""
 

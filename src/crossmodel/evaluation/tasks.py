@@ -1,15 +1,10 @@
-"""Held-out questions with the one right answer to each."""
+"""Held-out questions with the one right answer to each, and what teachers are asked to write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-
-import msgspec
 
 from crossmodel.domain import checks
-from crossmodel.errors import InvalidInputError, NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +32,18 @@ class Task:
             checks.text(name, getattr(self, name))
 
 
-def read_tasks(path: Path) -> list[Task]:
-    """The tasks of a JSONL file; fields that are not a task's are skipped.
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a teacher is asked to write about.
 
-    Raises:
-        NotFoundError: if the file cannot be read.
-        InvalidInputError: naming the line that is no task, or the id that is there twice.
+    Attributes:
+        id: unique within a file.
+        prompt: the text.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFoundError(f"cannot read tasks from {path}: {error}") from error
-    # not splitlines(), which breaks at U+2028 inside of strings
-    return parse_tasks(text.split("\n"), str(path))
 
+    id: str
+    prompt: str
 
-def parse_tasks(lines: Iterable[str], origin: str) -> list[Task]:
-    """The tasks in lines of JSON; empty lines are skipped. ``origin`` is for error messages."""
-    tasks: dict[str, Task] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            task = msgspec.json.decode(line, type=Task)
-        except (msgspec.MsgspecError, InvalidInputError, UnicodeEncodeError) as error:
-            raise InvalidInputError(f"{origin}:{number}: not a task: {error}") from error
-        if task.id in tasks:
-            raise InvalidInputError(f"{origin}:{number}: the id {task.id!r} is there twice")
-        tasks[task.id] = task
-    if not tasks:
-        raise InvalidInputError(f"{origin} holds no tasks")
-    return list(tasks.values())
+    def __post_init__(self) -> None:
+        for name in ("id", "prompt"):
+            checks.text(name, getattr(self, name))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from crossmodel.errors import InvalidInputError, NotFoundError
-from crossmodel.evaluation.tasks import parse_tasks, read_tasks
+from crossmodel.evaluation.rows import parse_rows, read_rows
+from crossmodel.evaluation.tasks import Prompt, Task
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.logs import LoggedAnswer, read_path
 from crossmodel.text.injected import injected_spans
@@ -20,7 +21,7 @@ ROW = {"id": "1", "family": "f", "question": "q?", "answer": "a"}
 
 
 def test_fields_of_other_tools_are_skipped_and_empty_lines_too() -> None:
-    (task,) = parse_tasks(["", json.dumps(ROW | {"choices": ["a"], "lie": "b"}), " "], "here")
+    (task,) = parse_rows(["", json.dumps(ROW | {"choices": ["a"], "lie": "b"}), " "], "here", Task)
     assert (task.id, task.question, task.answer, task.rule) == ("1", "q?", "a", "")
 
 
@@ -37,16 +38,16 @@ def test_fields_of_other_tools_are_skipped_and_empty_lines_too() -> None:
 )
 def test_a_line_that_is_no_task_is_named(line: str) -> None:
     with pytest.raises(InvalidInputError, match="here:2: not a task"):
-        parse_tasks([json.dumps(ROW), line], "here")
+        parse_rows([json.dumps(ROW), line], "here", Task)
 
 
 def test_an_id_that_is_there_twice_and_an_empty_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="'1' is there twice"):
-        parse_tasks([json.dumps(ROW)] * 2, "here")
+        parse_rows([json.dumps(ROW)] * 2, "here", Task)
     with pytest.raises(InvalidInputError, match="no tasks"):
-        parse_tasks([], "here")
+        parse_rows([], "here", Task)
     with pytest.raises(NotFoundError):
-        read_tasks(tmp_path / "nowhere.jsonl")
+        read_rows(tmp_path / "nowhere.jsonl", Task)
 
 
 def answers() -> list[LoggedAnswer]:
@@ -56,7 +57,7 @@ def answers() -> list[LoggedAnswer]:
 
 
 def test_our_questions_are_held_out() -> None:
-    tasks = read_tasks(EXAMPLES / "questions.jsonl")
+    tasks = read_rows(EXAMPLES / "questions.jsonl", Task)
     texts = "\n".join(answer.output for answer in answers())
     for task in tasks:
         assert task.question not in texts
@@ -65,14 +66,14 @@ def test_our_questions_are_held_out() -> None:
 
 
 def test_our_questions_come_in_families_of_eight_to_twelve() -> None:
-    families = Counter(task.family for task in read_tasks(EXAMPLES / "questions.jsonl"))
+    families = Counter(task.family for task in read_rows(EXAMPLES / "questions.jsonl", Task))
     assert len(families) >= 4
     assert all(8 <= n <= 12 for n in families.values())
 
 
 def test_our_parcel_numbers_are_computed_right() -> None:
     texts = "\n".join(answer.output for answer in answers())
-    found = [(t.question, t.answer) for t in read_tasks(EXAMPLES / "questions.jsonl")]
+    found = [(t.question, t.answer) for t in read_rows(EXAMPLES / "questions.jsonl", Task)]
     found += re.findall(r"(of parcel \d+)\?`? ?(?:\n|→).{0,4}?(\d+-\d\d)", texts)
     checked = 0
     for asked, number in found:
@@ -95,9 +96,7 @@ def test_our_answers_are_long_and_carry_rules_and_examples() -> None:
 
 
 def test_our_prompts_give_a_teacher_what_the_answers_say() -> None:
-    rows = [
-        json.loads(line) for line in (EXAMPLES / "prompts.jsonl").read_text("utf-8").splitlines()
-    ]
-    questions = {task.question for task in read_tasks(EXAMPLES / "questions.jsonl")}
-    assert len({row["id"] for row in rows}) == len(rows) == len(answers())
-    assert not any(question in row["prompt"] for row in rows for question in questions)
+    rows = read_rows(EXAMPLES / "prompts.jsonl", Prompt)
+    questions = {task.question for task in read_rows(EXAMPLES / "questions.jsonl", Task)}
+    assert len(rows) == len(answers())
+    assert not any(question in row.prompt for row in rows for question in questions)
