@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -24,7 +22,7 @@ from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, NotFoundError
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
-from crossmodel.ports import Provider, Store, Transaction
+from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider
 from crossmodel.selection import ModelSelector
 from crossmodel.settings import ProviderSettings, Settings, load_settings
@@ -313,17 +311,14 @@ def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> 
     )
 
 
-def _spent_usd(since: datetime, tx: Transaction) -> float:
-    return tx.spent_usd(since)
-
-
 async def _restore_budgets(selector: ModelSelector, store: Store) -> None:
     """Budgets go on where they stood when the process ended."""
     now = utc_now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    for budget, since in (("daily_budget", today), ("monthly_budget", today.replace(day=1))):
-        spent = await store.read(partial(_spent_usd, since))
-        selector.cost_optimizer.restore(budget, spent)
+    starts = {"daily_budget": today, "monthly_budget": today.replace(day=1)}
+    spent = await store.read(lambda tx: {name: tx.spent_usd(at) for name, at in starts.items()})
+    for budget, usd in spent.items():
+        selector.cost_optimizer.restore(budget, usd)
 
 
 def _messages(conversation: Conversation) -> tuple[Message, ...]:

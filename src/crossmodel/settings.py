@@ -7,7 +7,6 @@ double underscores. Secrets never stand in settings: a key names the variable th
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import tomllib
 import types
@@ -344,9 +343,8 @@ def _dotted(location: Iterable[int | str]) -> str:
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = difflib.get_close_matches(key.lower(), names, n=1, cutoff=0.0)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    close = checks.nearest(key, sorted(known))
+    return f"; did you mean {close!r}?" if close else ""
 
 
 def _known_keys(root: Any, location: tuple[int | str, ...]) -> tuple[str, ...]:

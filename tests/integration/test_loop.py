@@ -257,9 +257,7 @@ async def test_the_store_holds_no_conversation_outside_the_commitments(settings,
 
 
 def test_a_users_own_provider_can_be_registered():
-    register_provider(
-        ProviderKind(kind="mine", adapter="crossmodel.providers.fake:FakeProvider", doc="x")
-    )
+    register_provider(ProviderKind(kind="mine", adapter="crossmodel.providers.fake:FakeProvider"))
 
 
 async def test_an_edited_log_is_reported_and_never_signed_again(settings, tmp_path, caplog):

@@ -68,12 +68,17 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
+def nearest(key: str, known: Iterable[str]) -> str:
+    """The known word that is most like ``key``; empty if none is known."""
+    return next(iter(difflib.get_close_matches(key.lower(), list(known), n=1, cutoff=0.0)), "")
+
+
 def known_key(path: str, key: str, known: Iterable[str]) -> str:
     """A key of a table whose keys are fixed; the error names the nearest of them."""
     names = sorted(str(name) for name in known)
     if key not in names:
-        nearest = difflib.get_close_matches(key.lower(), names, n=1, cutoff=0.0)[0]
         raise InvalidInputError(
-            f"{path}.{key} is unknown; did you mean {nearest!r}? (known: {', '.join(names)})"
+            f"{path}.{key} is unknown; did you mean {nearest(key, names)!r}? "
+            f"(known: {', '.join(names)})"
         )
     return key

@@ -6,13 +6,13 @@ Other packages add kinds by an entry point in the group ``crossmodel.providers``
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import os
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crossmodel.domain import checks
 from crossmodel.errors import ConfigurationError
 from crossmodel.ports import Provider
 
@@ -30,7 +30,6 @@ class ProviderKind:
         takes: which of the settings' arguments the adapter wants.
         base_url: where it is, when the settings do not say.
         api_key_env: the variable that holds its key, when the settings name none.
-        doc: one line for people.
     """
 
     kind: str
@@ -38,7 +37,6 @@ class ProviderKind:
     takes: tuple[str, ...] = ()
     base_url: str = ""
     api_key_env: str = ""
-    doc: str = ""
 
 
 _HTTP = ("base_url", "api_key", "timeout_seconds")
@@ -52,7 +50,6 @@ _KINDS: Final[dict[str, ProviderKind]] = {
             takes=_HTTP,
             base_url="https://api.openai.com/v1",
             api_key_env="OPENAI_API_KEY",
-            doc="OpenAI, and every server that speaks its chat completions",
         ),
         ProviderKind(
             kind="anthropic",
@@ -60,18 +57,15 @@ _KINDS: Final[dict[str, ProviderKind]] = {
             takes=_HTTP,
             base_url="https://api.anthropic.com",
             api_key_env="ANTHROPIC_API_KEY",
-            doc="Anthropic, and every server that speaks its messages",
         ),
         ProviderKind(
             kind="local",
             adapter="crossmodel.providers.local:LocalProvider",
             takes=("model_path", "threads", "timeout_seconds"),
-            doc="a GGUF file on this machine, run by llama.cpp",
         ),
         ProviderKind(
             kind="fake",
             adapter="crossmodel.providers.fake:FakeProvider",
-            doc="scripted answers, for tests",
         ),
     )
 }
@@ -111,10 +105,10 @@ def create_provider(kind: str, *, provider_id: str, **arguments: Any) -> Provide
     """
     row = _KINDS.get(kind) or provider_kinds().get(kind)
     if row is None:
-        nearest = difflib.get_close_matches(kind, _KINDS, n=1, cutoff=0.0)[0]
-        known = ", ".join(sorted(_KINDS))
+        known = sorted(_KINDS)
         raise ConfigurationError(
-            f"unknown provider kind {kind!r}; did you mean {nearest!r}? (known: {known})"
+            f"unknown provider kind {kind!r}; did you mean {checks.nearest(kind, known)!r}? "
+            f"(known: {', '.join(known)})"
         )
     wanted = {name: arguments[name] for name in row.takes if name in arguments}
     if "base_url" in row.takes:

@@ -18,7 +18,7 @@ from crossmodel.ports import Clock
 PERIOD_OF_BUDGET: Final[dict[str, str]] = {"daily_budget": "%Y-%m-%d", "monthly_budget": "%Y-%m"}
 """How each budget names the period that a moment falls into; periods are UTC days and months."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class CostOptimizer:
 
 
 def _log_alert(alert: BudgetAlert) -> None:
-    _log.warning(
+    logger.warning(
         "%s of %g USD: %g USD committed in %s",
         alert.budget,
         alert.limit,

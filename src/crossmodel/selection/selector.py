@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from crossmodel.domain import checks
 from crossmodel.domain.config import ModelSelectorConfig
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile
 from crossmodel.domain.period import TimePeriod
@@ -18,7 +19,7 @@ from crossmodel.domain.selection import (
     SelectionExplanation,
     TaskRequirement,
 )
-from crossmodel.errors import InvalidInputError, ModelNotFoundError, NoAvailableModelsError
+from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError
 from crossmodel.selection import filters, scoring
 from crossmodel.selection.cost import CostOptimizer
 from crossmodel.selection.performance import PerformanceTracker
@@ -154,8 +155,8 @@ class ModelSelector:
             InvalidInputError: if its score lies outside of 0..1.
         """
         self._require(outcome.model_id)
-        if outcome.score is not None and not 0.0 <= outcome.score <= 1.0:
-            raise InvalidInputError(f"score must lie within 0..1, not {outcome.score}")
+        if outcome.score is not None:
+            checks.unit_interval("score", outcome.score)
         if self.config.enable_performance_tracking:
             self.performance_tracker.record_outcome(outcome)
 

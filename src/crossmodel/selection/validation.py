@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crossmodel.domain import checks
-from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, coerce_capability
+from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile
 from crossmodel.domain.selection import TaskRequirement
 from crossmodel.errors import InvalidInputError, InvalidTaskRequirementError, ModelRegistrationError
 
@@ -20,11 +20,7 @@ def capability_scores(scores: object) -> dict[ModelCapability, float]:
         raise InvalidInputError("capabilities must map at least one capability to a score")
     checked = {}
     for capability, score in scores.items():
-        member = coerce_capability(capability)
-        if not isinstance(member, ModelCapability):
-            raise InvalidInputError(
-                f"unknown capability {capability!r}; known are {', '.join(ModelCapability)}"
-            )
+        member = ModelCapability.parse(capability)
         checked[member] = checks.unit_interval(f"capabilities.{member}", score)
     return checked
 

@@ -231,6 +231,3 @@ def _words(text: str) -> set[str]:
         if word not in _EMPTY_WORDS:
             words.add(word)
     return words
-
-
-__all__ = ["choose", "search"]

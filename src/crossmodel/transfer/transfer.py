@@ -206,6 +206,3 @@ def _nothing_because(rejected: Iterable[RejectedInsight]) -> str:
         return "no insights were given"
     reason, times = reasons.most_common(1)[0]
     return f"none of {reasons.total()} insights could be handed over; {times} because {reason}"
-
-
-__all__ = ["InsightTransfer"]

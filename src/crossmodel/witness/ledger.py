@@ -20,7 +20,7 @@ from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.vif import CrossModelVIF
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Ledger:
         try:
             await self.checkpoint(now=True)
         except WitnessError:
-            _log.exception("the last records stay unsigned: crossmodel verify says what is wrong")
+            logger.exception("the last records stay unsigned: crossmodel verify says what is wrong")
 
     async def checkpoint(self, *, now: bool = False) -> None:
         """Sign the head of the log if that is due, or ``now``.

@@ -23,7 +23,7 @@ def request(text="hi"):
 def test_our_kinds_are_rows_like_everybodys():
     kinds = provider_kinds()
     assert {"openai", "anthropic", "local", "fake"} <= set(kinds)
-    assert all(row.doc and ":" in row.adapter for row in kinds.values())
+    assert all(":" in row.adapter for row in kinds.values())
 
 
 def test_an_unknown_kind_names_the_nearest():
@@ -76,7 +76,7 @@ from crossmodel.providers import FakeProvider, ProviderKind
 class Parrot(FakeProvider):
     pass
 
-ROW = ProviderKind(kind="parrots", adapter="parrots:Parrot", doc="repeats")
+ROW = ProviderKind(kind="parrots", adapter="parrots:Parrot")
 """,
     )
     provider = create_provider("parrots", provider_id="p", base_url="", threads=1)
