@@ -176,7 +176,7 @@ class CrossModel:
         ``against`` is a checkpoint note that was kept elsewhere; only with one can truncation be
         noticed. ``progress`` is told how many records of how many are done.
         """
-        await self.engine.ledger.close()
+        await self.engine.ledger.seal()
         vif = self.engine.ledger.vif
         return await self.engine.store.read(
             lambda tx: vif.verify_log(tx, against=against, progress=progress)
@@ -263,7 +263,7 @@ async def _build(settings: Settings, opening: AsyncExitStack, *, with_models: bo
     keys = load_or_create_keys(Path(settings.witness.key_dir), passphrase=passphrase)
     vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
     ledger = Ledger(vif, store)
-    opening.push_async_callback(ledger.close)
+    opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector)
     await _restore_budgets(selector, store)

@@ -79,6 +79,22 @@ async def test_what_the_strong_model_said_helps_the_cheap_one(settings, script):
         assert set(taught.leaves).isdisjoint(answer.leaves)
 
 
+async def test_an_insight_is_witnessed_once_however_it_comes_again(settings):
+    async with CrossModel.open(settings) as cm:
+        first = await cm.complete("How are ticket codes made?", model="strong")
+        again = await cm.complete("How are ticket codes made?", model="strong")
+        assert first.extraction is not None
+        assert len(first.leaves) == len(first.extraction.insights) + 2  # selection, outcome
+        repeated = {i.id for i in first.extraction.insights}
+        assert again.extraction is not None
+        new = [i for i in again.extraction.insights if i.id not in repeated]
+        assert len(again.leaves) == len(new) + 2 + (again.transfer is not None)
+        await cm.extract(HANDBOOK, source_model="strong")
+        report = await cm.verify()
+        assert report.is_valid
+        assert report.records == len(first.leaves) + len(again.leaves)
+
+
 async def test_what_was_injected_is_not_learned_again(settings, script):
     async with CrossModel.open(settings) as cm:
         await cm.extract(HANDBOOK, source_model="elsewhere")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crossmodel.domain import checks
@@ -53,19 +53,17 @@ class Ledger:
             statements.append(statement.transfer_statement(request, context, transferred))
         answer = statement.commit(turn.completion.text) if turn.completion else None
         statements.append(statement.outcome_statement(outcome, request=request, answer=answer))
-        source = None
-        if turn.extraction is not None and turn.completion is not None:
-            source = SourceText(turn.completion.text, turn.model.id, turn.ask.tenant, turn.id)
-            statements += _insight_statements(source, turn.extraction)
 
         def work(tx: Transaction) -> list[int]:
             tx.add_selection(chosen)
             if transferred is not None:
                 tx.add_transfer(transferred)
             tx.add_outcome(turn.ask.tenant, outcome)
-            if source is not None and turn.extraction is not None:
-                _keep_insights(tx, source, turn.extraction)
-            return self._witness(tx, statements)
+            learned = []
+            if turn.completion is not None and turn.extraction is not None:
+                source = SourceText(turn.completion.text, turn.model.id, turn.ask.tenant, turn.id)
+                learned = _learn(tx, source, turn.extraction)
+            return self._witness(tx, [*statements, *learned])
 
         leaves = await self.store.transact(work)
         await self.checkpoint()
@@ -73,13 +71,7 @@ class Ledger:
 
     async def record_insights(self, source: SourceText, result: ExtractionResult) -> None:
         """Keep the insights of one source. Those that are there already are not witnessed again."""
-
-        def work(tx: Transaction) -> None:
-            new = set(_keep_insights(tx, source, result))
-            fresh = [insight for insight in result.insights if insight.id in new]
-            self._witness(tx, _insight_statements(source, replace(result, insights=fresh)))
-
-        await self.store.transact(work)
+        await self.store.transact(lambda tx: self._witness(tx, _learn(tx, source, result)))
         await self.checkpoint()
 
     async def record_feedback(self, tenant: str, request_id: str, score: float) -> Outcome:
@@ -111,7 +103,7 @@ class Ledger:
         await self.checkpoint()
         return outcome
 
-    async def close(self) -> None:
+    async def seal(self) -> None:
         """Sign what is not signed yet, where it may be: a log that was edited stays unsigned."""
         try:
             await self.checkpoint(now=True)
@@ -125,9 +117,7 @@ class Ledger:
         """
 
         def sign(tx: LogTransaction) -> SignedCheckpoint | None:
-            latest = tx.latest_checkpoint()
-            unsigned = tx.log_size() - (latest.size if latest else 0)
-            due = unsigned > 0 if now else self.vif.checkpoint_due(tx)
+            due = self.vif.unsigned(tx) > 0 if now else self.vif.checkpoint_due(tx)
             return self.vif.sign_checkpoint(tx) if due else None
 
         signed = await self.store.read(sign)
@@ -180,15 +170,15 @@ def _selection_record(turn: Turn) -> SelectionRecord:
     )
 
 
-def _insight_statements(source: SourceText, result: ExtractionResult) -> list[Statement]:
-    if not result.insights:
-        return []
-    committed = statement.commit(source.sha256)
-    return [statement.insight_statement(insight, committed) for insight in result.insights]
-
-
-def _keep_insights(tx: Transaction, source: SourceText, result: ExtractionResult) -> list[str]:
+def _learn(tx: Transaction, source: SourceText, result: ExtractionResult) -> list[Statement]:
+    """Keep the insights of a source; the statements of those that were not known before."""
     if not result.insights:
         return []
     tx.add_source(source)
-    return tx.add_insights(source.tenant, result.insights)
+    new = set(tx.add_insights(source.tenant, result.insights))
+    committed = statement.commit(source.sha256)
+    return [
+        statement.insight_statement(insight, committed)
+        for insight in result.insights
+        if insight.id in new
+    ]

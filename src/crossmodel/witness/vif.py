@@ -85,11 +85,15 @@ class CrossModelVIF:
         """Add statements to the log; returns their leaves' indexes."""
         return append(tx or self.log, statements)
 
-    def checkpoint_due(self, tx: LogTransaction | None = None) -> bool:
-        """Whether enough records or time have passed since the last checkpoint."""
+    def unsigned(self, tx: LogTransaction | None = None) -> int:
+        """How many records no checkpoint covers yet."""
         at = tx or self.log
         latest = at.latest_checkpoint()
-        unsigned = at.log_size() - (latest.size if latest else 0)
+        return at.log_size() - (latest.size if latest else 0)
+
+    def checkpoint_due(self, tx: LogTransaction | None = None) -> bool:
+        """Whether enough records or time have passed since the last checkpoint."""
+        unsigned = self.unsigned(tx)
         generation = self.config.witness_generation
         elapsed_ms = (time.monotonic() - self._signed_at) * 1000
         return unsigned > 0 and (
