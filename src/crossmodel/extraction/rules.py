@@ -9,7 +9,6 @@ output. An example belongs to the rules that stand before it in its section; eac
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
@@ -22,6 +21,7 @@ from crossmodel.extraction.normative import goes_on, subject_of_rule
 from crossmodel.extraction.reading import Reading, Statement
 from crossmodel.extraction.tables import finds_in_table
 from crossmodel.text.segments import Segment, SegmentKind
+from crossmodel.text.spans import Spans
 
 _EXAMPLE_WORDS: Final = frozenset({"g", "example", "instance", "so"})
 _INLINE_EXAMPLE: Final = re.compile(
@@ -41,7 +41,7 @@ def rules_and_examples(reading: Reading) -> list[Find]:
     """Every rule and worked example of a text, linked, in order."""
     across = list(pairs_across(reading))
     found = [(_example(pair, segment, reading), segment) for pair, segment in across]
-    taken = [(pair.start, pair.end) for pair, _ in across]
+    taken = Spans((pair.start, pair.end) for pair, _ in across)
     found += _in_blocks(reading, taken)
     found += _in_statements(reading, taken)
     found.sort(key=lambda each: each[0].start)
@@ -49,22 +49,20 @@ def rules_and_examples(reading: Reading) -> list[Find]:
     return [find for find, _ in found]
 
 
-def _in_blocks(reading: Reading, taken: list[tuple[int, int]]) -> Iterator[tuple[Find, Segment]]:
+def _in_blocks(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segment]]:
     for segment in reading.segments:
         if segment.kind is SegmentKind.TABLE:
             for find in finds_in_table(segment, reading):
                 yield find, segment
-        elif segment.kind is SegmentKind.CODE and not _is_within(segment.start, taken):
+        elif segment.kind is SegmentKind.CODE and not taken.meet(segment.start, segment.start + 1):
             for pair in pairs_in_code(reading, segment):
                 yield _example(pair, segment, reading, InsightType.CODING), segment
 
 
-def _in_statements(
-    reading: Reading, taken: list[tuple[int, int]]
-) -> Iterator[tuple[Find, Segment]]:
+def _in_statements(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segment]]:
     last: tuple[Find, Statement] | None = None
     for statement in _split(reading.statements):
-        if _is_within(statement.start, taken):
+        if taken.meet(statement.start, statement.start + 1):
             continue
         pairs = pairs_in(statement)
         for pair in pairs:
@@ -78,12 +76,6 @@ def _in_statements(
         if rule is not None:
             last = rule, statement
             yield rule, statement.segment
-
-
-def _is_within(position: int, spans: list[tuple[int, int]]) -> bool:
-    """Whether one of the spans, which are in order and do not overlap, holds ``position``."""
-    before = bisect_right(spans, position, key=lambda span: span[0]) - 1
-    return before >= 0 and position < spans[before][1]
 
 
 def _split(statements: list[Statement]) -> Iterator[Statement]:

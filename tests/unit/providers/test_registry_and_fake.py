@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from crossmodel.providers import (
     provider_kinds,
     register_provider,
 )
+from crossmodel.providers.weights import PACKAGED
 
 
 def request(text="hi"):
@@ -134,3 +136,8 @@ async def test_a_function_sees_the_request_and_usage_counts_words():
 async def test_without_a_script_it_repeats_and_takes_its_time():
     answer = await FakeProvider(latency_ms=5).complete(request("echo"))
     assert (answer.text, answer.latency_ms) == ("echo", 5)
+
+
+def test_packaged_weights_are_pinned_alike_everywhere():
+    pins = (Path(__file__).parents[3] / "constraints.txt").read_text().splitlines()
+    assert all(package.requirement in pins for package in PACKAGED.values())

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from typing import ClassVar, Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
@@ -16,6 +15,7 @@ from crossmodel.extraction.patterns.base import FinderPattern
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
 from crossmodel.text.segments import SegmentKind
+from crossmodel.text.spans import Spans
 
 _RELATION: Final = re.compile(r"(?<![<>=!:])=(?![=>])|[≈≤≥≠∝]|\\(?:leq?|geq?|neq|approx|equiv)\b")
 _LAYOUT: Final = re.compile(
@@ -48,18 +48,16 @@ def equations(reading: Reading) -> list[Find]:
         if _is_formula(reading.text[segment.start : segment.end]):
             scope = scope_of(segment, reading)
             found.append(_equation(segment.start, segment.end, scope))
-    taken = sorted(
+    taken = Spans(
         (find.start, find.end)
         for finder in (rules_and_examples, final_answer, claims)
         for find in reading.once(finder)
     )
-    starts = [start for start, _ in taken]
     for statement in reading.statements:
         said = statement.text
         if "=" not in said or "`" in said or statement.is_question or statement.is_junk:
             continue
-        before = bisect_right(starts, statement.end - 1) - 1
-        if before >= 0 and taken[before][1] > statement.start:
+        if taken.meet(statement.start, statement.end):
             continue
         if _is_formula(said):
             scope = scope_of(statement.segment, reading)

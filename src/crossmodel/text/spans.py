@@ -1,0 +1,22 @@
+"""Which parts of a text are spoken for."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+
+
+class Spans:
+    """Spans ``(start, end)``, which may overlap, for looking up what meets any of them."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        ordered = sorted(spans)
+        self._starts = [start for start, _ in ordered]
+        # up to each start, how far the spans reach: a long one may go on past later ones
+        self._reach = list(accumulate((end for _, end in ordered), max))
+
+    def meet(self, start: int, end: int) -> bool:
+        """Whether one of them shares a character with ``start:end``; O(log n)."""
+        before = bisect_left(self._starts, end) - 1
+        return before >= 0 and self._reach[before] > start
