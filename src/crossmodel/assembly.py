@@ -201,12 +201,17 @@ class CrossModel:
         return list(self.engine.models.values())
 
     async def insights(
-        self, *, limit: int = 50, offset: int = 0, tenant: str | None = None
+        self,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        insight_type: str | None = None,
+        tenant: str | None = None,
     ) -> list[Insight]:
-        """Insights, newest first."""
+        """Insights, newest first; of one type, if one is named."""
         of = tenant or self.settings.loop.tenant
         return await self.engine.store.read(
-            lambda tx: tx.list_insights(of, limit=limit, offset=offset)
+            lambda tx: tx.list_insights(of, limit=limit, offset=offset, insight_type=insight_type)
         )
 
     async def search_insights(

@@ -79,6 +79,9 @@ def test_extract_learns_from_files_and_from_standard_input(cli, tmp_path):
 
     listed = document(cli("insights", "list", "--json", "--limit", "100"))
     assert {i["source_model"] for i in listed} == {"big", "unknown"}
+    kind = listed[0]["type"]
+    of_one_type = document(cli("insights", "list", "--json", "--limit", "100", "--type", kind))
+    assert [i["id"] for i in of_one_type] == [i["id"] for i in listed if i["type"] == kind]
     found = document(cli("insights", "search", "release tag", "--json"))
     assert "release tag" in found[0]["content"]
     shown = document(cli("insights", "show", found[0]["id"], "--json"))

@@ -30,6 +30,9 @@ app = typer.Typer(help="List, show and search what has been learned.", no_args_i
 def list_(
     limit: Annotated[int, typer.Option(min=1)] = 20,
     offset: Annotated[int, typer.Option(min=0)] = 0,
+    insight_type: Annotated[
+        str | None, typer.Option("--type", help="Only these, such as coding or language.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -38,7 +41,7 @@ def list_(
 
     async def work() -> list[Insight]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
-            return await cm.insights(limit=limit, offset=offset)
+            return await cm.insights(limit=limit, offset=offset, insight_type=insight_type)
 
     _print([(insight, None) for insight in run_async(work())], json)
 

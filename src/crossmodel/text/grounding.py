@@ -19,14 +19,11 @@ from itertools import islice
 from typing import Final
 
 from crossmodel.domain.insight import Span
-from crossmodel.text.normalise import tokens, unify
+from crossmodel.text.normalise import NEGATIONS, tokens, unify
 
 _SEPARATOR: Final = "\x1f"  # white space to Python, so never part of a token
 _MAX_EXACT_TRIES: Final = 64
 """Occurrences looked at before tokens are compared: ``1`` may occur in every long number."""
-_NEGATIONS: Final = frozenset(
-    {"cannot", "hardly", "neither", "never", "no", "non", "nor", "not", "without"}
-)
 _LAST_WORD: Final = re.compile(
     r"([^\W\d_]+(?:'[^\W\d_]+)?)[^\S\r\n]*(?:\r?\n)?[^\S\r\n]*[*_\"'(\[]*$"
 )
@@ -154,4 +151,4 @@ def _is_taken_back(source: str, start: int) -> bool:
     if word is None:
         return False
     folded = word.group(1).casefold()
-    return folded in _NEGATIONS or folded.endswith("n't")
+    return folded in NEGATIONS or folded.endswith("n't")

@@ -28,6 +28,8 @@ _SHORT_WORDS: Final = frozenset(
     "a all an and any are as at be but by can do for has he how if in is it its let may no nor not"
     " of on one or our out see she so the to two use via was we who why yes yet you".split()
 )
+NEGATIONS: Final = frozenset("cannot hardly neither never no non none nor not without".split())
+"""Words that turn what is said into its opposite; so does the ending ``n't``."""
 _TOKEN: Final = re.compile(r"[\w\u0300-\u036f\u3099\u309a]+|\.+|…|[^\w\s]")
 
 

@@ -13,16 +13,13 @@ from typing import Final
 
 from rapidfuzz import fuzz
 
-from crossmodel.text.normalise import unify
+from crossmodel.text.normalise import NEGATIONS, unify
 
 _GUARDED: Final = re.compile(
     r"`[^`\n]+`"  # what its author set as code
     r"|\w+(?:[.,:/\\'-]\w+)*+\(?"
     r"|!(?=[\w=(])|[<>=≤≥≠≈±¬∧∨⇒→←↔∈∉∪∩⊂⊆×÷*/+^%$€£¥°]+"
     r"|(?<!\w)-(?=\d|\s|$)"
-)
-_NEGATIONS: Final = frozenset(
-    {"cannot", "neither", "never", "no", "non", "none", "nor", "not", "without"}
 )
 _WORD: Final = re.compile(r"\w+")
 _MOST_EXCHANGED: Final = 2
@@ -72,7 +69,7 @@ def _guarded(token: str) -> str:
     """``token`` in the form that must agree, or nothing for an ordinary word."""
     if token.isalpha():
         folded = token.lower()
-        if folded in _NEGATIONS:
+        if folded in NEGATIONS:
             return "not"
         is_name = len(token) > 1 and not (token.islower() or token.istitle())
         return token if is_name else ""
