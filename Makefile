@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint types layers unit docs constraints clean
+.PHONY: demo test lint types layers unit bench constraints clean
 
 demo: .venv/local
 	$(BIN)/crossmodel demo
@@ -37,6 +37,10 @@ unit: .venv/dev
 .venv/dev: pyproject.toml constraints.txt | .venv/local
 	$(PIP) install -c constraints.txt -e '.[local,dev]'
 	touch $@
+
+# Writes the tables under benchmarks/.
+bench: .venv/dev
+	$(BIN)/python benchmarks/foundations.py
 
 # Pins everything that the environment holds now: run it after an upgrade that you have tested.
 constraints: .venv/dev

@@ -27,7 +27,7 @@ SHOWN: Final = 2
 """Insights that the page shows in their sources."""
 
 TOKEN_BUDGET: Final = 256
-"""Most tokens of insights in a prompt: a small model reads 240 of them in a second."""
+"""Most tokens of insights in a prompt: the model that is asked may be small and slow to read."""
 
 EVIDENCE_FILE: Final = "evidence.json"
 TRUST_FILE: Final = "trusted-keys.json"

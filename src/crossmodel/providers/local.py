@@ -29,7 +29,7 @@ from crossmodel.providers.weights import find_weights
 
 CONTEXT_TOKENS: Final = 4096
 BATCH_TOKENS: Final = 256
-"""Prompt tokens between two chances to stop: about a second, and no slower than the default."""
+"""Prompt tokens that are read between two chances to stop."""
 
 STREAMED: Final = {
     "stream": True,

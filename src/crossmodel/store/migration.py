@@ -28,7 +28,7 @@ def migrate(connection: sa.Connection) -> None:
         raise StoreError(
             f"the store has schema {current}, newer than {HEAD} of this version: upgrade crossmodel"
         )
-    from alembic import command  # noqa: PLC0415 - 0.35 s that most starts need not pay
+    from alembic import command  # noqa: PLC0415 - slow to import, and most starts need none of it
     from alembic.config import Config  # noqa: PLC0415 - likewise
 
     config = Config()

@@ -14,7 +14,7 @@ async def open_store(url: str) -> Store:
         StoreError: if the store cannot be opened; the message says why and what to do.
     """
     if url.startswith("sqlite:///"):
-        from crossmodel.store.sqlite import SqliteStore  # noqa: PLC0415 - 0.2 s of ORM, when used
+        from crossmodel.store.sqlite import SqliteStore  # noqa: PLC0415 - an ORM is slow to import
 
         return await SqliteStore.open(url)
     raise ConfigurationError(

@@ -2,8 +2,8 @@
 
 Offsets are exact: ``text[segment.start:segment.end]`` is the segment as its author wrote it. A
 line scanner of our own finds them rather than markdown-it-py, whose line maps refer to a text in
-which it has already replaced line ends and NULs, which knows no LaTeX blocks, and which is slower:
-on half a megabyte of models' answers its block parser ran at 7 MB/s and this scanner at 34 MB/s.
+which it has already replaced line ends and NULs, which knows no LaTeX blocks, and which is several
+times slower (``benchmarks/foundations.md``).
 """
 
 # ruff: noqa: RUF001 - the look-alike characters are what the patterns match

@@ -30,7 +30,7 @@ MAX_FOUND: Final = 500
 """Insights that one search brings, links included."""
 
 NEAREST_EXAMPLES: Final = 3
-"""Worked examples that a question is given; more cost tokens and helped no further."""
+"""Worked examples that a question is given."""
 
 LEAST_SHARED_WORDS: Final = 2
 """One word in common is chance."""
