@@ -16,7 +16,6 @@ from typing import Any, Final
 from crossmodel.domain import checks
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import (
-    Evidence,
     ExtractionResult,
     ExtractionStatistics,
     Insight,
@@ -26,6 +25,7 @@ from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import InvalidExtractionPatternError, InvalidInputError
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.deduplication import merge_duplicates
+from crossmodel.extraction.evidence import INJECTED, Standing
 from crossmodel.extraction.linking import relinked, resolved
 from crossmodel.extraction.patterns import (
     AnalysisExtractionPattern,
@@ -40,12 +40,7 @@ from crossmodel.extraction.patterns import (
 )
 from crossmodel.extraction.reading import READING, Reading, read
 from crossmodel.extraction.validation import InsightValidator
-from crossmodel.text.grounding import Grounder
 
-INJECTED: Final = "injected"
-"""Key of the context under which callers name the texts that they handed to the model."""
-
-NOT_GROUNDED: Final = "not grounded"
 LOW_CONFIDENCE: Final = "low confidence"
 DUPLICATE: Final = "duplicate"
 OVER_LIMIT: Final = "over the limit"
@@ -312,12 +307,12 @@ class InsightExtractor:
             return []
         now = utc_now()
         plain_context = _plain({k: v for k, v in context.items() if k not in (READING, INJECTED)})
-        handed = _handed_texts(context)
+        standing = Standing(reading, context, required=self.config.require_grounding)
         whole_context = dict(context)
         renamed: dict[str, str] = {}
         kept = []
         for insight in insights:
-            reason = self._ground(insight, reading, handed)
+            reason = standing.problem(insight)
             if reason:
                 self._reject(reason)
                 continue
@@ -347,25 +342,6 @@ class InsightExtractor:
             kept.append(insight)
         return relinked(kept, renamed) if renamed else kept
 
-    def _ground(self, insight: Insight, reading: Reading, handed: list[Grounder]) -> str:
-        """Check or find the evidence; returns why the insight is refused, or nothing."""
-        if not insight.content.strip():
-            return NOT_GROUNDED
-        if not _is_said(insight, reading):
-            span = reading.once(_grounder).ground(insight.content)
-            insight.evidence = (
-                (Evidence(span.start, span.end, reading.source_sha256),) if span else ()
-            )
-            if span is None and self.config.require_grounding:
-                said_there = reading.injected and Grounder(reading.source).ground(insight.content)
-                return INJECTED if said_there else NOT_GROUNDED
-        for span in reading.injected:
-            if any(each.start < span.end and span.start < each.end for each in insight.evidence):
-                return INJECTED
-        if any(text.ground(insight.content) for text in handed):
-            return INJECTED
-        return ""
-
     def _finish(self, insights: list[Insight]) -> list[Insight]:
         insights = resolved(self._post_process_insights(insights))
         limit = self.config.max_history_size
@@ -378,32 +354,6 @@ def _check(model_output: object, source_model: object) -> None:
     for name, value in (("model_output", model_output), ("source_model", source_model)):
         if not isinstance(value, str) or not value:
             raise InvalidInputError(f"{name} is required: a string that is not empty")
-
-
-def _grounder(reading: Reading) -> Grounder:
-    return Grounder(reading.text)
-
-
-def _handed_texts(context: Mapping[str, Any]) -> list[Grounder]:
-    texts = context.get(INJECTED) or ()
-    if isinstance(texts, str):
-        texts = (texts,)
-    return [Grounder(text) for text in texts if isinstance(text, str)]
-
-
-def _is_said(insight: Insight, reading: Reading) -> bool:
-    """Whether its evidence lies in this source and reads as its content does."""
-    if not insight.evidence:
-        return False
-    if any(
-        each.source_sha256 != reading.source_sha256 or each.end > len(reading.source)
-        for each in insight.evidence
-    ):
-        return False
-    said = " ".join(insight.content.split())
-    return any(
-        " ".join(reading.source[each.start : each.end].split()) == said for each in insight.evidence
-    )
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -1,0 +1,73 @@
+"""What an insight stands on: its source says it, and did not merely repeat what it was handed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from crossmodel.domain.insight import Evidence, Insight
+from crossmodel.extraction.reading import Reading
+from crossmodel.text.grounding import Grounder
+
+INJECTED: Final = "injected"
+"""Key of the context under which callers name the texts that they handed to the model."""
+
+NOT_GROUNDED: Final = "not grounded"
+
+
+class Standing:
+    """Checks or finds the evidence of insights in one reading.
+
+    ``context["injected"]`` may hold texts that were handed to the model. What the source does not
+    say is a problem only where evidence is ``required``.
+    """
+
+    def __init__(self, reading: Reading, context: Mapping[str, Any], *, required: bool) -> None:
+        texts = context.get(INJECTED) or ()
+        if isinstance(texts, str):
+            texts = (texts,)
+        self._reading = reading
+        self._handed = [Grounder(text) for text in texts if isinstance(text, str)]
+        self._required = required
+
+    def problem(self, insight: Insight) -> str:
+        """Why the insight must be refused, or nothing; gives it evidence that it lacks."""
+        if not insight.content.strip():
+            return NOT_GROUNDED
+        if not _is_said(insight, self._reading):
+            reading = self._reading
+            span = reading.once(_grounder).ground(insight.content)
+            insight.evidence = (
+                (Evidence(span.start, span.end, reading.source_sha256),) if span else ()
+            )
+            if span is None and self._required:
+                said_there = reading.injected and Grounder(reading.source).ground(insight.content)
+                return INJECTED if said_there else NOT_GROUNDED
+        return INJECTED if self._is_repeated(insight) else ""
+
+    def _is_repeated(self, insight: Insight) -> bool:
+        """Whether it stands in a marked block, or in a text that was handed over."""
+        return any(
+            each.start < span.end and span.start < each.end
+            for span in self._reading.injected
+            for each in insight.evidence
+        ) or any(text.ground(insight.content) for text in self._handed)
+
+
+def _grounder(reading: Reading) -> Grounder:
+    return Grounder(reading.text)
+
+
+def _is_said(insight: Insight, reading: Reading) -> bool:
+    """Whether its evidence lies in this source and reads as its content does."""
+    if not insight.evidence:
+        return False
+    if any(
+        each.source_sha256 != reading.source_sha256 or each.end > len(reading.source)
+        for each in insight.evidence
+    ):
+        return False
+    said = " ".join(insight.content.split())
+    return any(
+        " ".join(reading.source[each.start : each.end].split()) == said for each in insight.evidence
+    )
