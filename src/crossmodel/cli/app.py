@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from crossmodel import __version__
-from crossmodel.cli import ask, demo, extract, insights, models, select, verify
+from crossmodel.cli import ask, demo, extract, insights, models, select, train_router, verify
 from crossmodel.cli.output import configure_logs, err, report
 from crossmodel.errors import CrossModelError
 
@@ -25,6 +25,7 @@ app.command("demo")(demo.demo)
 app.command("ask")(ask.ask)
 app.command("select")(select.select)
 app.command("extract")(extract.extract)
+app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
 app.add_typer(insights.app, name="insights")
 app.add_typer(models.app, name="models")

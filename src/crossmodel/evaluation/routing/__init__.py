@@ -1,0 +1,1 @@
+"""How good routers are: the figures of ``crossmodel eval selection``."""

@@ -1,0 +1,21 @@
+"""Quality and cost per prompt, learned from outcomes."""
+
+from crossmodel.selection.learned.dial import Dial, DialSetting, Traffic, calibrate
+from crossmodel.selection.learned.files import dump_router, load_router
+from crossmodel.selection.learned.outcomes import OutcomeTable, Trial
+from crossmodel.selection.learned.router import Estimate, LearnedRouter
+from crossmodel.selection.learned.training import train_router
+
+__all__ = [
+    "Dial",
+    "DialSetting",
+    "Estimate",
+    "LearnedRouter",
+    "OutcomeTable",
+    "Traffic",
+    "Trial",
+    "calibrate",
+    "dump_router",
+    "load_router",
+    "train_router",
+]

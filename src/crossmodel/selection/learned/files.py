@@ -1,0 +1,154 @@
+"""A router as one small file: a NumPy archive of plain arrays and one JSON header, no pickles."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from crossmodel.errors import CrossModelError, InvalidInputError
+from crossmodel.selection.learned.calibration import Calibration
+from crossmodel.selection.learned.cells import Cells
+from crossmodel.selection.learned.dial import Traffic
+from crossmodel.selection.learned.features import SHAPE_FEATURES
+from crossmodel.selection.learned.router import LearnedRouter
+from crossmodel.selection.learned.topics import Topics
+from crossmodel.text.embedding import Embedder, open_embedder
+
+FORMAT: Final = "crossmodel-router/1"
+LARGEST: Final = 512 * 2**20
+"""Bytes that a file may hold when unpacked."""
+
+TRAFFIC: Final = ("expected_quality", "expected_cost", "quality", "cost_usd")
+
+
+class Header(msgspec.Struct, forbid_unknown_fields=True):
+    """What a router's file says in words."""
+
+    format: str
+    embedder: str
+    models: list[str]
+    topics: list[str]
+    background: float
+    report: dict[str, Any]
+
+
+def dump_router(router: LearnedRouter) -> bytes:
+    """The bytes of a router's file. No prompt is in them."""
+    topics, cells = router.topics, router.cells
+    header = Header(
+        format=FORMAT,
+        embedder=router.embedder.name,
+        models=list(cells.models),
+        topics=list(topics.names),
+        background=topics.background,
+        report=router.report,
+    )
+    arrays: dict[str, Any] = {
+        "header": np.frombuffer(msgspec.json.encode(header), dtype=np.uint8),
+        "shape_center": router.shape_center,
+        "shape_spread": router.shape_spread,
+        "sizes": topics.sizes,
+        "whitening": topics.whitening,
+        "centroids": topics.centroids,
+        "radii": topics.radii,
+        "counts": cells.counts,
+        "sums": cells.sums,
+        "initial": cells.initial,
+        "usd_per_character": cells.usd_per_character,
+        "usd_per_answer": cells.usd_per_answer,
+        "calibration": np.stack([router.calibration.estimates, router.calibration.probabilities]),
+    }
+    arrays |= {f"traffic_{name}": getattr(router.traffic, name) for name in TRAFFIC}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def load_router(
+    data: bytes, *, embedders: Callable[[str], Embedder] = open_embedder
+) -> LearnedRouter:
+    """The router of a file's bytes.
+
+    Raises:
+        InvalidInputError: if they are no such file, or its parts do not fit each other.
+        MissingExtraError: if its embedder is not installed.
+    """
+    try:
+        header, arrays = _read(data)
+        return _build(header, arrays, embedders(header.embedder))
+    except CrossModelError:
+        raise
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, msgspec.MsgspecError) as e:
+        raise InvalidInputError(f"this is no router file: {e}") from e
+
+
+def _read(data: bytes) -> tuple[Header, dict[str, Any]]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > LARGEST:
+        raise InvalidInputError(f"this router file unpacks to {unpacked} bytes; {LARGEST} at most")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    header = msgspec.json.decode(arrays.pop("header").tobytes(), type=Header)
+    if header.format != FORMAT:
+        raise InvalidInputError(f"this router file is {header.format!r}; {FORMAT!r} is read here")
+    return header, arrays
+
+
+def _build(header: Header, arrays: dict[str, Any], embedder: Embedder) -> LearnedRouter:
+    k, m, d = len(header.topics), len(header.models), embedder.dimensions + SHAPE_FEATURES
+    knots = arrays["calibration"].shape[-1]
+    n = len(arrays["traffic_quality"])
+    shapes = {
+        "shape_center": (SHAPE_FEATURES,),
+        "shape_spread": (SHAPE_FEATURES,),
+        "sizes": (k,),
+        "whitening": (d, d),
+        "centroids": (k, d),
+        "radii": (k,),
+        "counts": (k, m),
+        "sums": (k, m),
+        "initial": (m,),
+        "usd_per_character": (m,),
+        "usd_per_answer": (k + 1, m),
+        "calibration": (2, knots),
+        **{f"traffic_{name}": (n, m) for name in TRAFFIC},
+    }
+    for name, expected in shapes.items():
+        found = arrays[name]
+        if found.shape != expected or found.dtype.kind != "f":
+            raise InvalidInputError(
+                f"{name} of this router file is {found.dtype}{found.shape}, not floats "
+                f"of {expected}"
+            )
+        if not name.startswith("traffic_") and not np.isfinite(found).all():
+            raise InvalidInputError(f"{name} of this router file holds NaN or infinity")
+    return LearnedRouter(
+        embedder=embedder,
+        shape_center=arrays["shape_center"],
+        shape_spread=arrays["shape_spread"],
+        topics=Topics(
+            names=tuple(header.topics),
+            sizes=arrays["sizes"],
+            whitening=arrays["whitening"],
+            centroids=arrays["centroids"],
+            radii=arrays["radii"],
+            background=header.background,
+        ),
+        cells=Cells(
+            models=tuple(header.models),
+            counts=arrays["counts"],
+            sums=arrays["sums"],
+            initial=arrays["initial"],
+            usd_per_character=arrays["usd_per_character"],
+            usd_per_answer=arrays["usd_per_answer"],
+        ),
+        calibration=Calibration(*arrays["calibration"]),
+        traffic=Traffic(tuple(header.models), *(arrays[f"traffic_{name}"] for name in TRAFFIC)),
+        report=header.report,
+    )

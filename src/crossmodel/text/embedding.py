@@ -1,0 +1,142 @@
+"""Texts as vectors: static word embeddings, and plain hashing where nothing is installed.
+
+Both run in microseconds. A text is read at its head and its tail only, so that a whole book costs
+no more than a page.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmodel.domain import checks
+from crossmodel.errors import MissingExtraError
+
+Vector = npt.NDArray[np.float32]
+
+HEAD_CHARACTERS: Final = 1000
+TAIL_CHARACTERS: Final = 500
+HASHED_DIMENSIONS: Final = 256
+
+WORD = re.compile(r"\w+")
+
+
+class Embedder(Protocol):
+    """Turns a text into a vector of unit length; a text without words becomes zeros."""
+
+    @property
+    def name(self) -> str:
+        """What files refer to it by."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of its vectors."""
+        ...
+
+    def embed(self, text: str) -> Vector:
+        """The vector of ``text``, shape (dimensions,)."""
+        ...
+
+
+def excerpt(text: str) -> str:
+    """The head and the tail of a long text; a short one as it is."""
+    if len(text) <= HEAD_CHARACTERS + TAIL_CHARACTERS:
+        return text
+    return f"{text[:HEAD_CHARACTERS]}\n{text[-TAIL_CHARACTERS:]}"
+
+
+class StaticEmbedder:
+    """Mean of static token embeddings: the weights that the ``wordllama`` wheel carries.
+
+    The weights are read directly, since importing the package changes the root logger and its
+    loader may try the network.
+
+    Raises:
+        MissingExtraError: if the wheel is not installed.
+    """
+
+    name: Final = "static"
+
+    def __init__(self) -> None:
+        spec = importlib.util.find_spec("wordllama")
+        if spec is None or spec.origin is None:
+            raise MissingExtraError("the static embedding", "embeddings")
+        from safetensors.numpy import load_file  # noqa: PLC0415 - parts of the extra
+        from tokenizers import Tokenizer  # noqa: PLC0415
+
+        package = Path(spec.origin).parent
+        (weights,) = load_file(package / "weights" / "l2_supercat_256.safetensors").values()
+        self._matrix = np.ascontiguousarray(weights, dtype=np.float32)
+        self._tokenizer = Tokenizer.from_file(
+            str(package / "tokenizers" / "l2_supercat_tokenizer_config.json")
+        )
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    @property
+    def dimensions(self) -> int:
+        """Length of its vectors."""
+        return int(self._matrix.shape[1])
+
+    def embed(self, text: str) -> Vector:
+        """The vector of ``text``, shape (256,)."""
+        ids = self._tokenizer.encode(_encodable(excerpt(text)), add_special_tokens=False).ids
+        if not ids:
+            return np.zeros(self.dimensions, dtype=np.float32)
+        return _unit(np.add.reduce(self._matrix[ids], axis=0))
+
+
+class HashedEmbedder:
+    """Counts of hashed words with random signs (Weinberger et al., 2009): needs NumPy alone."""
+
+    name: Final = "hashed"
+    dimensions: Final = HASHED_DIMENSIONS
+
+    def embed(self, text: str) -> Vector:
+        """The vector of ``text``, shape (256,)."""
+        vector = np.zeros(self.dimensions, dtype=np.float32)
+        for word in WORD.findall(excerpt(text).lower()):
+            code = zlib.crc32(_encodable(word).encode())
+            vector[code % self.dimensions] += 1.0 if code & 0x80000000 else -1.0
+        return _unit(vector)
+
+
+_EMBEDDERS: Final[dict[str, Callable[[], Embedder]]] = {
+    "static": StaticEmbedder,
+    "hashed": HashedEmbedder,
+}
+
+
+@functools.cache
+def open_embedder(name: str) -> Embedder:
+    """The embedder of that name, loaded once per process.
+
+    Raises:
+        InvalidInputError: if there is none of that name.
+        MissingExtraError: if it is not installed.
+    """
+    return _EMBEDDERS[checks.one_of("embedder", name, _EMBEDDERS)]()
+
+
+def best_embedder() -> Embedder:
+    """The static one where it is installed, else the hashed one."""
+    return open_embedder("static" if importlib.util.find_spec("wordllama") else "hashed")
+
+
+def _unit(vector: Vector) -> Vector:
+    length = float(np.sqrt(vector @ vector))
+    return vector / np.float32(length) if length > 0 else vector
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, replaced."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
