@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,11 @@ def train_router(
     trained = train(table, embedder)
     with replacing(router) as file:
         size = save(trained, file)
-    report = {"router": str(router), "bytes": size, "embedder": trained.embedder.name}
+    report: dict[str, Any] = {
+        "router": str(router),
+        "bytes": size,
+        "embedder": trained.embedder.name,
+    }
     report |= trained.report
     if json:
         print_json(report)

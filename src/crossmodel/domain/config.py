@@ -13,6 +13,7 @@ from typing import Any
 from crossmodel.domain import checks
 from crossmodel.domain.models import ModelCapability
 from crossmodel.domain.period import utc_now
+from crossmodel.errors import InvalidInputError
 
 DEFAULT_QUALITY_THRESHOLDS: Mapping[str, float] = {
     "reasoning": 0.7,
@@ -25,6 +26,7 @@ DEFAULT_QUALITY_THRESHOLDS: Mapping[str, float] = {
 """The reference's bare defaults. They are shown, not enforced: see ``enforced_thresholds``."""
 
 BUDGETS = ("daily_budget", "monthly_budget")
+STRATEGIES = ("weighted", "learned")
 SIGNATURE_ALGORITHMS = ("RSA-2048", "Ed25519")
 
 
@@ -32,6 +34,12 @@ def _check_thresholds(name: str, thresholds: Mapping[str, float]) -> None:
     for capability, threshold in thresholds.items():
         checks.known_key(name, capability, ModelCapability)
         checks.unit_interval(f"{name}.{capability}", threshold)
+
+
+def _check_budgets(name: str, budgets: Mapping[str, float]) -> None:
+    for budget, usd in budgets.items():
+        checks.known_key(name, budget, BUDGETS)
+        checks.not_negative(f"{name}.{budget}", usd)
 
 
 @dataclass(slots=True)
@@ -53,20 +61,99 @@ class SelectionWeights:
 class CostOptimizationConfig:
     """Budgets in USD: ``budget_constraints`` knows ``daily_budget`` and ``monthly_budget``.
 
-    ``cost_alert_threshold`` is the share of a budget, 0..1, at which the alert is raised.
+    ``tenant_budgets`` and ``key_budgets`` hold the same two for single tenants and client keys, by
+    name; ``"*"`` stands for each of those that are not named. ``cost_alert_threshold`` is the share
+    of a budget, 0..1, at which the alert is raised.
     """
 
     enable_cost_optimization: bool = True
     cost_weight_factor: float = 1.0
     budget_constraints: dict[str, float] = field(default_factory=dict)
     cost_alert_threshold: float = 0.9
+    tenant_budgets: dict[str, dict[str, float]] = field(default_factory=dict)
+    key_budgets: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks.not_negative("cost_weight_factor", self.cost_weight_factor)
         checks.unit_interval("cost_alert_threshold", self.cost_alert_threshold)
-        for name, budget in self.budget_constraints.items():
-            checks.known_key("budget_constraints", name, BUDGETS)
-            checks.not_negative(f"budget_constraints.{name}", budget)
+        _check_budgets("budget_constraints", self.budget_constraints)
+        for field_name in ("tenant_budgets", "key_budgets"):
+            for owner, budgets in getattr(self, field_name).items():
+                _check_budgets(f"{field_name}.{owner}", budgets)
+
+
+@dataclass(slots=True)
+class DialConfig:
+    """What a learned choice is to do; at most one of the three, best quality if none.
+
+    Attributes:
+        least_quality_share: at least this share, 0..1, of the best single model's quality.
+        most_usd_per_1000: at most this many USD per 1,000 requests.
+        cost_quality_tradeoff: 0 for the best quality, 1 for the least cost.
+    """
+
+    least_quality_share: float | None = None
+    most_usd_per_1000: float | None = None
+    cost_quality_tradeoff: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in self.__slots__ if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InvalidInputError(f"give one of {' and '.join(given)}, not both")
+        if self.most_usd_per_1000 is not None:
+            checks.not_negative("most_usd_per_1000", self.most_usd_per_1000)
+        elif given:
+            checks.unit_interval(given[0], getattr(self, given[0]))
+
+    def __str__(self) -> str:
+        if self.least_quality_share is not None:
+            return f"at least {self.least_quality_share:.0%} of the best model's quality"
+        if self.most_usd_per_1000 is not None:
+            return f"at most ${self.most_usd_per_1000:g} per 1,000 requests"
+        if self.cost_quality_tradeoff is not None:
+            return f"cost_quality_tradeoff {self.cost_quality_tradeoff:g}"
+        return "the best quality"
+
+
+@dataclass(slots=True)
+class ExplorationConfig:
+    """How a learned choice tries models that it knows too little of.
+
+    Attributes:
+        rate: share of choices, 0..1, that are drawn by Thompson sampling.
+        most_cost_share: exploring may cost at most this share, 0..1, of what all choices are
+            expected to cost, on top.
+    """
+
+    rate: float = 0.0
+    most_cost_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        checks.unit_interval("rate", self.rate)
+        checks.unit_interval("most_cost_share", self.most_cost_share)
+
+
+@dataclass(slots=True)
+class ConversationConfig:
+    """When a conversation stays with its model.
+
+    Attributes:
+        margin: gain in the compared score below which it stays.
+        cached_share: share of a prompt's cost, 0..1, that the provider's prompt cache saves.
+        idle_seconds: after this pause its cache is taken to be gone, and it is chosen for anew.
+        max_conversations: how many are remembered; the longest unused are forgotten.
+    """
+
+    margin: float = 0.05
+    cached_share: float = 0.5
+    idle_seconds: float = 300.0
+    max_conversations: int = 10_000
+
+    def __post_init__(self) -> None:
+        checks.not_negative("margin", self.margin)
+        checks.unit_interval("cached_share", self.cached_share)
+        checks.limit("idle_seconds", self.idle_seconds)
+        checks.at_least("max_conversations", self.max_conversations, 0)
 
 
 @dataclass(slots=True)
@@ -74,7 +161,13 @@ class ModelSelectorConfig:
     """Configuration of selection.
 
     ``minimum_availability_threshold`` is 0..1. Histories keep ``performance_history_size`` entries
-    (per model, and for the list of selections).
+    (per model, and for the list of selections). Within ``cache_ttl_seconds`` an equal requirement
+    gets the same selection again, unless anything that it depends on has changed; 0 for never.
+
+    ``strategy`` is ``weighted``, the reference's score, or ``learned``: then ``router`` is the file
+    that ``crossmodel train-router`` wrote, and ``dial`` what to ask of it.
+    ``learning_prior`` is how many scored outcomes the registered quality and capabilities of a
+    model are worth when outcomes move them; infinity keeps them as registered.
     """
 
     weights: SelectionWeights = field(default_factory=SelectionWeights)
@@ -90,6 +183,13 @@ class ModelSelectorConfig:
     performance_history_size: int = 1000
     version: str = "1.0.0"
     created_at: datetime = field(default_factory=utc_now)
+    cache_ttl_seconds: float = 0.0
+    strategy: str = "weighted"
+    router: str = ""
+    dial: DialConfig = field(default_factory=DialConfig)
+    exploration: ExplorationConfig = field(default_factory=ExplorationConfig)
+    conversation: ConversationConfig = field(default_factory=ConversationConfig)
+    learning_prior: float = 50.0
 
     def __post_init__(self) -> None:
         _check_thresholds("default_quality_thresholds", self.default_quality_thresholds)
@@ -99,6 +199,9 @@ class ModelSelectorConfig:
         checks.unit_interval("minimum_availability_threshold", self.minimum_availability_threshold)
         checks.at_least("max_alternatives", self.max_alternatives, 0)
         checks.at_least("performance_history_size", self.performance_history_size, 1)
+        checks.not_negative("cache_ttl_seconds", self.cache_ttl_seconds)
+        checks.one_of("strategy", self.strategy, STRATEGIES)
+        checks.limit("learning_prior", self.learning_prior)
 
     def enforced_thresholds(self) -> dict[str, float]:
         """The thresholds per capability that somebody wrote.

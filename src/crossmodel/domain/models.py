@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from crossmodel.domain import checks
+from crossmodel.domain.watched import Notify, Watched, WatchedDict
 from crossmodel.errors import InvalidInputError
 
 INPUT_SHARE = 0.75
@@ -46,6 +48,29 @@ class ModelCapability(StrEnum):
             raise InvalidInputError(f"unknown capability {value!r}; known are {known}") from None
 
 
+class Feature(StrEnum):
+    """What a request may need besides text: a model without it cannot answer at all."""
+
+    TOOLS = "tools"
+    VISION = "vision"
+    JSON_SCHEMA = "json_schema"
+    STREAMING = "streaming"
+
+    @classmethod
+    def parse(cls, value: str) -> Feature:
+        """The feature of that name.
+
+        Raises:
+            InvalidInputError: if there is none; the message lists those there are.
+        """
+        try:
+            return cls(value)
+        except ValueError:
+            raise InvalidInputError(
+                f"unknown feature {value!r}; known are {', '.join(cls)}"
+            ) from None
+
+
 def coerce_capability(value: Any) -> Any:
     """An enum member where ``value`` names one, else ``value`` itself for the caller to refuse."""
     try:
@@ -55,8 +80,10 @@ def coerce_capability(value: Any) -> Any:
 
 
 @dataclass(slots=True)
-class ModelCapabilityProfile:
+class ModelCapabilityProfile(Watched):
     """One model as selection sees it. Checked when it is registered, not when it is made.
+
+    Change it whenever you like: who selects among profiles notices.
 
     Attributes:
         model_id: what callers ask for.
@@ -66,6 +93,8 @@ class ModelCapabilityProfile:
         quality_score: overall quality, 0..1.
         availability: share of time in which it answers, 0..1.
         metadata: whatever the caller wants kept with it.
+        context_window: tokens that prompt and answer may have together; ``None`` for no limit.
+        features: what it can do besides text.
     """
 
     model_id: str
@@ -75,10 +104,26 @@ class ModelCapabilityProfile:
     quality_score: float = 0.5
     availability: float = 1.0
     metadata: dict[str, Any] = field(default_factory=dict)
+    context_window: int | None = None
+    features: frozenset[str] = frozenset(Feature)
 
     def __post_init__(self) -> None:
         if isinstance(self.capabilities, Mapping):
             self.capabilities = {coerce_capability(k): v for k, v in self.capabilities.items()}
+
+    def watch(self, notify: Notify) -> None:
+        """Call ``notify`` after every change of a field, and of a score, from here on."""
+        self.capabilities = WatchedDict(self.capabilities, self._changed)
+        Watched.watch(self, notify)
+
+    def _changed(self) -> None:
+        for notify in self._watchers:
+            notify()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles hold the fields; nobody watches them."""
+        values = (getattr(self, each.name) for each in fields(self))
+        return type(self), tuple(dict(v) if isinstance(v, WatchedDict) else v for v in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +142,9 @@ class ModelSpec:
         context_window: tokens that prompt and answer may have together.
         max_output_tokens: tokens that one answer may have, where the model has such a limit.
         modalities: what it reads besides text; ``"text"`` is always among them.
+        tools: whether it can call tools.
+        json_schema: whether its answers can be bound to a JSON schema.
+        streaming: whether it can answer piece by piece.
         follows_system_prompt: small models often do not; insights then go into the user's turn.
         availability: share of time in which it answers, 0..1.
 
@@ -117,6 +165,9 @@ class ModelSpec:
     modalities: tuple[str, ...] = ("text",)
     follows_system_prompt: bool = True
     availability: float = 1.0
+    tools: bool = True
+    json_schema: bool = True
+    streaming: bool = True
 
     def __post_init__(self) -> None:
         checks.text("id", self.id)
@@ -144,6 +195,23 @@ class ModelSpec:
         blended = INPUT_SHARE * self.input_price + (1 - INPUT_SHARE) * self.output_price
         return blended / TOKENS_PER_PRICE
 
+    @property
+    def price_version(self) -> str:
+        """Names the prices that a call was reckoned with: they change, and calls do not."""
+        prices = f"{self.input_price!r}/{self.output_price!r}"
+        return hashlib.sha256(prices.encode()).hexdigest()[:12]
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What it can do besides text."""
+        able = {
+            Feature.TOOLS: self.tools,
+            Feature.VISION: "image" in self.modalities,
+            Feature.JSON_SCHEMA: self.json_schema,
+            Feature.STREAMING: self.streaming,
+        }
+        return frozenset(feature for feature, yes in able.items() if yes)
+
     def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
         """What a call with these token counts costs, in USD."""
         total = input_tokens * self.input_price + output_tokens * self.output_price
@@ -159,4 +227,6 @@ class ModelSpec:
             latency_ms=self.latency_ms,
             quality_score=self.quality,
             availability=self.availability,
+            context_window=self.context_window,
+            features=self.features,
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from crossmodel.domain.models import ModelCapability, coerce_capability
+from crossmodel.domain import checks
+from crossmodel.domain.models import Feature, ModelCapability, coerce_capability
 from crossmodel.domain.period import TimePeriod, utc_now
+from crossmodel.errors import InvalidInputError
 
 
 @dataclass(slots=True)
@@ -38,10 +40,56 @@ class TaskRequirement:
             # one of each, in the order given: a name twice must not weigh twice
             self.required_capabilities = list(dict.fromkeys(coerce_capability(c) for c in wanted))
 
+    def snapshot(self) -> TaskRequirement:
+        """A copy of it as it is; its owner may go on to change it."""
+        copy = object.__new__(TaskRequirement)
+        copy.required_capabilities = list(self.required_capabilities)
+        copy.complexity = self.complexity
+        copy.quality_threshold = self.quality_threshold
+        copy.cost_constraint = self.cost_constraint
+        copy.latency_constraint = self.latency_constraint
+        return copy
+
     @property
     def capabilities(self) -> list[ModelCapability]:
         """The required capabilities of a requirement that has been checked."""
         return cast("list[ModelCapability]", self.required_capabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The request that a model is selected for, as far as selection looks at it.
+
+    Attributes:
+        prompt: what a learned router reads; nobody keeps it.
+        input_tokens: how many tokens the model will read, at most.
+        output_tokens: how many it may write.
+        features: what it must be able to do besides text.
+        conversation_id: whose turn this is; a conversation stays with its model.
+        in_tool_loop: whether the model waits for the result of a tool that it called.
+
+    Raises:
+        InvalidInputError: naming the field that is wrong.
+    """
+
+    prompt: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    features: frozenset[str] = frozenset()
+    conversation_id: str | None = None
+    in_tool_loop: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prompt, str):
+            raise InvalidInputError(f"prompt must be a string, not {type(self.prompt).__name__}")
+        checks.at_least("input_tokens", self.input_tokens, 0)
+        checks.at_least("output_tokens", self.output_tokens, 0)
+        wanted = [self.features] if isinstance(self.features, str) else self.features
+        object.__setattr__(self, "features", frozenset(Feature.parse(each) for each in wanted))
+
+
+NO_CONTEXT = RequestContext()
+"""A request of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +105,67 @@ class ScoreTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedTerms:
+    """What a learned router expects of one model.
+
+    Attributes:
+        expected_quality: 0..1.
+        prior: what it would be without knowing the prompt, 0..1.
+        uncertainty: standard error of the expected quality.
+        expected_cost_usd: of one answer.
+        evidence: answers to prompts like this one that it rests on.
+        worth: expected quality minus its price times expected cost: what is compared.
+    """
+
+    expected_quality: float
+    prior: float
+    uncertainty: float
+    expected_cost_usd: float
+    evidence: float
+    worth: float
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedExplanation:
+    """What a learned choice rests on.
+
+    Attributes:
+        familiarity: 0..1: how far the estimate may move away from the prior. Near 0 the prompt is
+            out of distribution and the static prior decides.
+        topics: the likeliest topics and their shares.
+        price: quality that one USD must buy to be spent.
+        dial: what was asked for, in words.
+        models: the terms of every model that passed the filters.
+    """
+
+    familiarity: float
+    topics: Mapping[str, float]
+    price: float
+    dial: str
+    models: Mapping[str, LearnedTerms]
+
+
+@dataclass(frozen=True, slots=True)
 class SelectionExplanation:
-    """Why a model was chosen: every score, every rejection."""
+    """Why a model was chosen: every score, every rejection.
+
+    Attributes:
+        model_id: what was chosen.
+        weights: of the terms in the total.
+        scores: the terms of every model that passed the filters, best first.
+        rejected: the reason of every model that did not.
+        relaxation: the smallest change of what was asked that would admit one of those.
+        learned: what a learned choice rests on.
+        reason: why this model, where it was not the greatest score.
+    """
 
     model_id: str
     weights: Mapping[str, float]
     scores: Mapping[str, ScoreTerms]
     rejected: Mapping[str, str]
+    relaxation: str | None = None
+    learned: LearnedExplanation | None = None
+    reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -75,6 +177,9 @@ class SelectionExplanation:
                 for model, terms in self.scores.items()
             },
             "rejected": dict(self.rejected),
+            "relaxation": self.relaxation,
+            "learned": asdict(self.learned) if self.learned else None,
+            "reason": self.reason,
         }
 
 
@@ -92,12 +197,17 @@ class ModelSelection:
     selection_timestamp: datetime = field(default_factory=utc_now)
     selection_metadata: dict[str, Any] = field(default_factory=dict)
     selection_latency_ms: float = 0.0
-    explanation: SelectionExplanation | None = field(default=None, repr=False, compare=False)
+    explainer: Callable[[], SelectionExplanation] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     def explain(self) -> SelectionExplanation:
-        """Every term of every score, and every rejected model with its reason."""
-        if self.explanation is not None:
-            return self.explanation
+        """Every term of every score, and every rejected model with its reason.
+
+        It is worked out when asked for, from the profiles as they were.
+        """
+        if self.explainer is not None:
+            return self.explainer()
         return SelectionExplanation(self.model_id, {}, {}, {})
 
 
@@ -114,6 +224,7 @@ class Outcome:
         cost_usd: what it cost.
         recorded_at: when this was recorded.
         source: who says so: ``"engine"`` or ``"feedback"``.
+        capabilities: what the task required: the scores that learn of this outcome.
     """
 
     request_id: str
@@ -124,6 +235,7 @@ class Outcome:
     cost_usd: float | None = None
     recorded_at: datetime = field(default_factory=utc_now)
     source: str = "engine"
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,25 @@ from crossmodel.ports import Clock
 PERIOD_OF_BUDGET: Final[dict[str, str]] = {"daily_budget": "%Y-%m-%d", "monthly_budget": "%Y-%m"}
 """How each budget names the period that a moment falls into; periods are UTC days and months."""
 
+EVERYONE: Final = ""
+"""The owner of the budgets that all calls share."""
+
+ANY_OTHER: Final = "*"
+"""Stands in a configuration for every tenant, or key, that is not named."""
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose budget it is: everyone's, a tenant's or a key's; and which."""
+
+    scope: str
+    owner: str
+    budget: str
+
+    def __str__(self) -> str:
+        return f"{self.budget} of {self.scope} {self.owner!r}" if self.scope else self.budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +54,16 @@ class Reservation:
     """Money set aside for one call, in USD. ``periods`` holds what it was charged to."""
 
     amount: float
-    periods: dict[str, str]
+    periods: dict[Account, str]
     open: bool = True
 
 
 class CostOptimizer:
-    """Keeps spending within ``config.budget_constraints``; thread-safe.
+    """Keeps spending within the budgets of ``config``; thread-safe.
 
-    ``on_alert`` is called once for each time that a budget's spending crosses
-    ``cost_alert_threshold``; without one, the alert goes to the log.
+    There are budgets for all calls together, for each tenant and for each client key; a call is
+    charged to all that concern it, or to none. ``on_alert`` is called once for each time that a
+    budget's spending crosses ``cost_alert_threshold``; without one, the alert goes to the log.
     """
 
     def __init__(
@@ -58,7 +77,7 @@ class CostOptimizer:
         self._clock = clock
         self._on_alert = on_alert or _log_alert
         self._lock = threading.Lock()
-        self._committed: dict[tuple[str, str], float] = {}
+        self._committed: dict[Account, tuple[str, float]] = {}
 
     @property
     def weight_factor(self) -> float:
@@ -66,18 +85,24 @@ class CostOptimizer:
         enabled = self.config.enable_cost_optimization
         return self.config.cost_weight_factor if enabled else 1.0
 
-    def committed(self, budget: str) -> float:
+    def committed(self, budget: str, *, tenant: str | None = None, key: str | None = None) -> float:
         """USD spent or reserved in the budget's current period."""
+        account = _account(budget, tenant, key)
         with self._lock:
-            return self._committed.get((budget, self._period(budget, self._clock())), 0.0)
+            return self._in_period(account, self._clock())
 
-    def restore(self, budget: str, spent_usd: float) -> None:
+    def restore(
+        self, budget: str, spent_usd: float, *, tenant: str | None = None, key: str | None = None
+    ) -> None:
         """Start the current period with what was spent before, as after a restart."""
         checks.not_negative("spent_usd", spent_usd)
+        account = _account(budget, tenant, key)
         with self._lock:
-            self._committed[budget, self._period(budget, self._clock())] = spent_usd
+            self._committed[account] = _period(budget, self._clock()), spent_usd
 
-    def reserve(self, amount_usd: float) -> Reservation:
+    def reserve(
+        self, amount_usd: float, *, tenant: str | None = None, key: str | None = None
+    ) -> Reservation:
         """Set money aside for a call that will cost at most ``amount_usd``.
 
         Raises:
@@ -88,21 +113,24 @@ class CostOptimizer:
         alerts = []
         with self._lock:
             now = self._clock()
-            budgets = self.config.budget_constraints if self.config.enable_cost_optimization else {}
-            periods = {budget: self._period(budget, now) for budget in budgets}
-            for budget, period in periods.items():
-                left = budgets[budget] - self._committed.get((budget, period), 0.0)
+            limits = dict(self._limits(tenant, key))
+            for account, limit in limits.items():
+                left = limit - self._in_period(account, now)
                 if amount_usd > left:
                     raise BudgetExceededError(
-                        f"{budget} of {budgets[budget]:g} USD has {max(left, 0.0):g} USD left in "
-                        f"{period}; this call may cost {amount_usd:g} USD"
+                        f"{account} of {limit:g} USD has {max(left, 0.0):g} USD left in "
+                        f"{_period(account.budget, now)}; this call may cost {amount_usd:g} USD"
                     )
-            for budget, period in periods.items():
-                alert = self._charge(budget, period, amount_usd)
-                if alert:
-                    alerts.append(alert)
+            for account, limit in limits.items():
+                before = self._in_period(account, now)
+                after = before + amount_usd
+                period = _period(account.budget, now)
+                self._committed[account] = period, after
+                if before < self.config.cost_alert_threshold * limit <= after:
+                    alerts.append(BudgetAlert(str(account), period, limit, after))
         for alert in alerts:
             self._on_alert(alert)
+        periods = {account: _period(account.budget, now) for account in limits}
         return Reservation(amount_usd, periods)
 
     def settle(self, reservation: Reservation, actual_usd: float) -> None:
@@ -116,24 +144,40 @@ class CostOptimizer:
             if not reservation.open:
                 raise InvalidInputError("this reservation is settled already")
             reservation.open = False
-            for key in reservation.periods.items():
-                if key in self._committed:  # else its period is over and forgotten
-                    self._committed[key] += actual_usd - reservation.amount
+            for account, period in reservation.periods.items():
+                current, committed = self._committed.get(account, (period, reservation.amount))
+                if current == period:  # else its period is over and forgotten
+                    committed += actual_usd - reservation.amount
+                    self._committed[account] = period, max(committed, 0.0)
 
-    def _charge(self, budget: str, period: str, amount: float) -> BudgetAlert | None:
-        for key in [k for k in self._committed if k[0] == budget and k[1] < period]:
-            del self._committed[key]  # periods that are over: nobody asks for them again
-        before = self._committed.get((budget, period), 0.0)
-        after = before + amount
-        self._committed[budget, period] = after
-        limit = self.config.budget_constraints[budget]
-        bound = self.config.cost_alert_threshold * limit
-        crossed = before < bound <= after
-        return BudgetAlert(budget, period, limit, after) if crossed else None
+    def _limits(self, tenant: str | None, key: str | None) -> Iterator[tuple[Account, float]]:
+        config = self.config
+        if not config.enable_cost_optimization:
+            return
+        for budget, limit in config.budget_constraints.items():
+            yield _account(budget, None, None), limit
+        for budget, limit in _of(config.tenant_budgets, tenant).items():
+            yield _account(budget, tenant, None), limit
+        for budget, limit in _of(config.key_budgets, key).items():
+            yield _account(budget, None, key), limit
 
-    @staticmethod
-    def _period(budget: str, now: datetime) -> str:
-        return now.strftime(PERIOD_OF_BUDGET[budget])
+    def _in_period(self, account: Account, now: datetime) -> float:
+        period, committed = self._committed.get(account, ("", 0.0))
+        return committed if period == _period(account.budget, now) else 0.0
+
+
+def _of(budgets: Mapping[str, Mapping[str, float]], owner: str | None) -> Mapping[str, float]:
+    return {} if owner is None else budgets.get(owner, budgets.get(ANY_OTHER, {}))
+
+
+def _account(budget: str, tenant: str | None, key: str | None) -> Account:
+    if key is not None:
+        return Account("key", key, budget)
+    return Account("", EVERYONE, budget) if tenant is None else Account("tenant", tenant, budget)
+
+
+def _period(budget: str, now: datetime) -> str:
+    return now.strftime(PERIOD_OF_BUDGET[budget])
 
 
 def _log_alert(alert: BudgetAlert) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile
-from crossmodel.domain.selection import TaskRequirement
+from crossmodel.domain.selection import NO_CONTEXT, RequestContext, TaskRequirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Obstacle:
 def obstacles(
     profile: ModelCapabilityProfile,
     requirement: TaskRequirement,
+    context: RequestContext = NO_CONTEXT,
     *,
     minimum_availability: float,
     thresholds: Mapping[str, float],
@@ -67,7 +68,22 @@ def obstacles(
                     (value - limit) / limit,
                 )
             )
+    found += _request_obstacles(profile, context)
     return found
+
+
+def _request_obstacles(
+    profile: ModelCapabilityProfile, context: RequestContext
+) -> Iterable[Obstacle]:
+    for feature in sorted(context.features - profile.features):
+        yield Obstacle(f"cannot do {feature}", f"do without {feature}", float("inf"))
+    tokens = context.input_tokens + context.output_tokens
+    if profile.context_window is not None and tokens > profile.context_window:
+        yield Obstacle(
+            f"context_window {profile.context_window} is below the {tokens} tokens of this request",
+            f"tokens {tokens} → {profile.context_window}",
+            (tokens - profile.context_window) / profile.context_window,
+        )
 
 
 def _capability_obstacles(

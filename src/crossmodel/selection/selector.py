@@ -1,28 +1,43 @@
-"""ModelSelector: the best model for a task, under hard limits and weighted preferences."""
+"""ModelSelector: the best model for a task, under hard limits and preferences."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+import numpy as np
 
 from crossmodel.domain import checks
 from crossmodel.domain.config import ModelSelectorConfig
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile
 from crossmodel.domain.period import TimePeriod
 from crossmodel.domain.selection import (
+    NO_CONTEXT,
     ModelPerformanceReport,
     ModelSelection,
     Outcome,
-    ScoreTerms,
+    RequestContext,
     SelectionExplanation,
     TaskRequirement,
 )
+from crossmodel.domain.watched import WatchedDict
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError
-from crossmodel.selection import filters, scoring
+from crossmodel.selection import filters
+from crossmodel.selection.cache import SelectionCache
+from crossmodel.selection.conversation import ConversationMemory
 from crossmodel.selection.cost import CostOptimizer
+from crossmodel.selection.exploration import Explorer
+from crossmodel.selection.learned.policy import LearnedPolicy, LearnedScore
+from crossmodel.selection.learned.router import LearnedRouter
+from crossmodel.selection.learning import ScoreLearner
 from crossmodel.selection.performance import PerformanceTracker
+from crossmodel.selection.scoring import Suitability, best_rows, suitability
+from crossmodel.selection.table import Floats, ProfileTable
 from crossmodel.selection.validation import capability_scores, check_profile, check_requirement
 
 
@@ -30,12 +45,18 @@ class ModelSelector:
     """Chooses among registered models; thread-safe.
 
     Without configuration it scores and filters as the reference's formulas do; thresholds per
-    capability apply as soon as somebody writes them down.
+    capability apply as soon as somebody writes them down. ``router`` is for
+    ``strategy="learned"``.
     """
 
-    def __init__(self, config: ModelSelectorConfig | None = None) -> None:
+    def __init__(
+        self, config: ModelSelectorConfig | None = None, *, router: LearnedRouter | None = None
+    ) -> None:
         self.config = config or ModelSelectorConfig()
-        self.model_profiles: dict[str, ModelCapabilityProfile] = {}
+        self._revisions = itertools.count(1)
+        self._revision = 0
+        self._table: ProfileTable | None = None
+        self.model_profiles: dict[str, ModelCapabilityProfile] = WatchedDict({}, self._changed)
         self.selection_history: list[ModelSelection] = []
         self.performance_tracker = PerformanceTracker(self.config.performance_history_size)
         self.cost_optimizer = CostOptimizer(self.config.cost_optimization)
@@ -43,7 +64,12 @@ class ModelSelector:
             **self.config.default_quality_thresholds,
             **self.config.quality_thresholds,
         }
+        self.policy = LearnedPolicy(self.config.dial, router)
+        self.explorer = Explorer(self.config.exploration)
+        self.conversations = ConversationMemory(self.config.conversation)
         self._enforced = self.config.enforced_thresholds()
+        self._learner = ScoreLearner(self.config.learning_prior)
+        self._cache = SelectionCache(self.config.cache_ttl_seconds)
         self._lock = threading.RLock()
 
     def register_model(self, profile: ModelCapabilityProfile) -> None:
@@ -52,18 +78,24 @@ class ModelSelector:
         Raises:
             ModelRegistrationError: naming the field that is wrong; nothing is registered.
         """
-        check_profile(profile)
+        profile.capabilities = check_profile(profile)
         with self._lock:
+            profile.watch(self._changed)
             self.model_profiles[profile.model_id] = profile
+            self._learner.register(profile)
             self.performance_tracker.initialize_tracking(profile.model_id)
             specific = self.config.model_specific_thresholds.get(profile.model_id)
             if specific is not None:
                 self.quality_thresholds[profile.model_id] = dict(specific)
 
-    def select_optimal_model(self, task_requirement: TaskRequirement) -> ModelSelection:
-        """Choose the model of the highest suitability score among those that pass every filter.
+    def select_optimal_model(
+        self, task_requirement: TaskRequirement, context: RequestContext = NO_CONTEXT
+    ) -> ModelSelection:
+        """Choose the best model among those that pass every filter.
 
-        Equal scores go to the cheaper model, then the faster, then the first by id.
+        Best is the highest suitability score; with the learned strategy, the greatest expected
+        quality minus the price of its expected cost. Equal scores go to the cheaper model, then
+        the faster, then the first by id. A conversation stays with its model unless leaving pays.
 
         Raises:
             InvalidTaskRequirementError: naming the field that is wrong.
@@ -71,52 +103,52 @@ class ModelSelector:
         """
         started = time.perf_counter()
         check_requirement(task_requirement)
-        with self._lock:
-            profiles = dict(self.model_profiles)
-        available, rejected = self._partition(profiles, task_requirement)
-        if not available:
-            raise NoAvailableModelsError(
-                "no model is available for this task"
-                if profiles
-                else "no model is registered: call register_model first",
-                reasons={model: _reason(found) for model, found in rejected.items()},
-                relaxation=filters.smallest_relaxation(rejected),
-            )
-        terms = {
-            model_id: self._score(profile, task_requirement)
-            for model_id, profile in available.items()
+        table = self._current_table()
+        key = self._cache_key(table, task_requirement, context)
+        if key is not None and (kept := self._cache.get(key)) is not None:
+            return kept
+        requirement = task_requirement.snapshot()  # the caller may change theirs later
+        scored = suitability(
+            table,
+            requirement,
+            context,
+            self.config.weights,
+            minimum_availability=self.config.minimum_availability_threshold,
+            cost_weight_factor=self.cost_optimizer.weight_factor,
+        )
+        learned = self.policy.score(scored, context) if self._learns else None
+        score = scored.total if learned is None else learned.worth
+        decision = _Decision(requirement, context, scored, learned, score)
+        rows = best_rows(score, scored.admitted, 1 + self.config.max_alternatives)
+        if not rows:
+            raise self._nothing_available(decision)
+        metadata: dict[str, Any] = {
+            "total_models_evaluated": int(np.count_nonzero(scored.admitted)),
+            "selection_algorithm": "weighted_scoring" if learned is None else "learned",
+            "config_version": self.config.version,
         }
-        order = self._preference_order(terms, available)
-        best = order[0]
+        rows = self._explore(decision, rows, metadata)
+        rows = self._converse(decision, rows, metadata)
+        ids = [table.ids[row] for row in rows]
         selection = ModelSelection(
-            model_id=best,
-            task_requirement=replace(task_requirement),  # the caller may change theirs later
-            suitability_score=terms[best].total,
-            alternative_models=order[1 : 1 + self.config.max_alternatives],
-            selection_metadata={
-                "total_models_evaluated": len(available),
-                "selection_algorithm": "weighted_scoring",
-                "config_version": self.config.version,
-            },
-            explanation=SelectionExplanation(
-                model_id=best,
-                weights=asdict(self.config.weights),
-                scores={model_id: terms[model_id] for model_id in order},
-                rejected={model: _reason(found) for model, found in rejected.items()},
-            ),
+            model_id=ids[0],
+            task_requirement=requirement,
+            suitability_score=float(score[rows[0]]),
+            alternative_models=ids[1:],
+            selection_metadata=metadata,
+            explainer=functools.partial(self._explain, decision, ids[0], metadata),
         )
         selection.selection_latency_ms = (time.perf_counter() - started) * 1000
         self._remember(selection)
+        if key is not None:
+            self._cache.put(key, selection)
         return selection
 
     def get_available_models(self) -> list[str]:
         """Ids of the registered models that are available often enough, in order."""
-        with self._lock:
-            return sorted(
-                model_id
-                for model_id, profile in self.model_profiles.items()
-                if profile.availability >= self.config.minimum_availability_threshold
-            )
+        table = self._current_table()
+        enough = table.availability >= self.config.minimum_availability_threshold
+        return sorted(table.ids[row] for row in enough.nonzero()[0])
 
     def get_model_performance(
         self, model_id: str, time_period: TimePeriod | None = None
@@ -145,60 +177,146 @@ class ModelSelector:
             profile = self._require(model_id)
             scores = capability_scores(updated_capabilities)
             profile.capabilities.update(scores)
+            self._learner.restate(model_id, scores)
             self.performance_tracker.update_capabilities(model_id, scores)
 
     def record_outcome(self, outcome: Outcome) -> None:
-        """Remember how an answer turned out, for the performance reports.
+        """Remember how an answer turned out; where somebody scored it, the model's scores learn.
 
         Raises:
             ModelNotFoundError: if its model is not registered.
             InvalidInputError: if its score lies outside of 0..1.
         """
-        self._require(outcome.model_id)
+        profile = self._require(outcome.model_id)
         if outcome.score is not None:
             checks.unit_interval("score", outcome.score)
+            with self._lock:
+                self._learner.learn(profile, outcome.capabilities, outcome.score)
         if self.config.enable_performance_tracking:
             self.performance_tracker.record_outcome(outcome)
 
-    def _partition(
-        self, profiles: Mapping[str, ModelCapabilityProfile], requirement: TaskRequirement
-    ) -> tuple[dict[str, ModelCapabilityProfile], dict[str, list[filters.Obstacle]]]:
-        available = {}
-        rejected = {}
-        for model_id, profile in profiles.items():
-            specific = self.config.model_specific_thresholds.get(model_id, {})
-            found = filters.obstacles(
-                profile,
-                requirement,
-                minimum_availability=self.config.minimum_availability_threshold,
-                thresholds=self._enforced | specific,
-            )
-            if found:
-                rejected[model_id] = found
-            else:
-                available[model_id] = profile
-        return available, rejected
+    @property
+    def _learns(self) -> bool:
+        return self.config.strategy == "learned"
 
-    def _score(self, profile: ModelCapabilityProfile, requirement: TaskRequirement) -> ScoreTerms:
-        return scoring.suitability(
-            profile,
-            requirement,
-            self.config.weights,
-            cost_weight_factor=self.cost_optimizer.weight_factor,
+    def _changed(self) -> None:
+        """A profile or the registry changed: the arrays are built again when they are needed."""
+        self._revision = next(self._revisions)
+
+    def _current_table(self) -> ProfileTable:
+        table = self._table
+        if table is not None and table.revision == self._revision:
+            return table
+        with self._lock:
+            revision = self._revision  # a change while building makes the result outdated at once
+            table = self._table = ProfileTable.build(
+                self.model_profiles,
+                self._enforced,
+                self.config.model_specific_thresholds,
+                revision=revision,
+            )
+            return table
+
+    def _cache_key(
+        self, table: ProfileTable, requirement: TaskRequirement, context: RequestContext
+    ) -> Hashable | None:
+        """Everything that the choice depends on; ``None`` where it may differ from call to call."""
+        config = self.config
+        if config.cache_ttl_seconds <= 0 or context.conversation_id is not None:
+            return None
+        if self._learns and config.exploration.rate > 0:
+            return None
+        return (
+            table.revision,
+            (*requirement.capabilities,),
+            requirement.complexity,
+            requirement.quality_threshold,
+            requirement.cost_constraint,
+            requirement.latency_constraint,
+            context,
+            astuple(config.weights),
+            self.cost_optimizer.weight_factor,
+            config.minimum_availability_threshold,
+            config.max_alternatives,
+            config.strategy,
+            config.version,
         )
 
-    @staticmethod
-    def _preference_order(
-        terms: Mapping[str, ScoreTerms], profiles: Mapping[str, ModelCapabilityProfile]
-    ) -> list[str]:
-        return sorted(
-            terms,
-            key=lambda model_id: (
-                -terms[model_id].total,
-                profiles[model_id].cost_per_token,
-                profiles[model_id].latency_ms,
-                model_id,
+    def _explore(self, decision: _Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
+        """Draw the model to use; its propensity is noted."""
+        learned = decision.learned
+        if learned is None or self.config.exploration.rate <= 0:
+            return rows
+        candidates = decision.scored.admitted.nonzero()[0]
+        draw = self.explorer.draw(
+            learned.worth[candidates],
+            learned.uncertainty[candidates],
+            learned.cost_usd[candidates],
+        )
+        metadata["propensity"], metadata["explored"] = draw.propensity, draw.explored
+        return _with_first(int(candidates[draw.position]), rows)
+
+    def _converse(
+        self, decision: _Decision, rows: list[int], metadata: dict[str, Any]
+    ) -> list[int]:
+        """Keep the model of the conversation unless leaving it pays."""
+        conversation_id = decision.context.conversation_id
+        if conversation_id is None:
+            return rows
+        ids, task = decision.table.ids, tuple(decision.requirement.capabilities)
+        stay = self.conversations.stay(
+            conversation_id,
+            task=task,
+            in_tool_loop=decision.context.in_tool_loop,
+            gain_over=functools.partial(
+                decision.gain_over, rows[0], self.config.conversation.cached_share
             ),
+        )
+        if stay is not None:
+            metadata["conversation"] = stay.reason
+            rows = _with_first(ids.index(stay.model_id), rows)
+        self.conversations.remember(conversation_id, ids[rows[0]], task)
+        return rows
+
+    def _explain(
+        self, decision: _Decision, chosen: str, metadata: Mapping[str, Any]
+    ) -> SelectionExplanation:
+        scored, table = decision.scored, decision.table
+        order = best_rows(decision.score, scored.admitted, len(table))
+        rejected = self._obstacles(decision)
+        explored = "drawn to learn more of it" if metadata.get("explored") else None
+        return SelectionExplanation(
+            model_id=chosen,
+            weights=asdict(self.config.weights),
+            scores={table.ids[row]: scored.terms(row) for row in order},
+            rejected={model: _reason(found) for model, found in rejected.items()},
+            relaxation=filters.smallest_relaxation(rejected),
+            learned=decision.learned.explain(order) if decision.learned else None,
+            reason=metadata.get("conversation") or explored,
+        )
+
+    def _obstacles(self, decision: _Decision) -> dict[str, list[filters.Obstacle]]:
+        """What stands in the way of each model that did not pass."""
+        table = decision.table
+        return {
+            table.ids[row]: filters.obstacles(
+                table.profile(int(row)),
+                decision.requirement,
+                decision.context,
+                minimum_availability=self.config.minimum_availability_threshold,
+                thresholds=table.thresholds_of(int(row)),
+            )
+            for row in (~decision.scored.admitted).nonzero()[0]
+        }
+
+    def _nothing_available(self, decision: _Decision) -> NoAvailableModelsError:
+        rejected = self._obstacles(decision)
+        return NoAvailableModelsError(
+            "no model is available for this task"
+            if len(decision.table)
+            else "no model is registered: call register_model first",
+            reasons={model: _reason(found) for model, found in rejected.items()},
+            relaxation=filters.smallest_relaxation(rejected),
         )
 
     def _remember(self, selection: ModelSelection) -> None:
@@ -217,6 +335,42 @@ class ModelSelector:
             known = ", ".join(sorted(self.model_profiles)) or "none is registered"
             raise ModelNotFoundError(f"model not found: {model_id!r} (known: {known})")
         return profile
+
+
+@dataclass(slots=True, eq=False)
+class _Decision:
+    """What one choice was made of."""
+
+    requirement: TaskRequirement
+    context: RequestContext
+    scored: Suitability
+    learned: LearnedScore | None
+    score: Floats
+
+    @property
+    def table(self) -> ProfileTable:
+        return self.scored.table
+
+    def gain_over(self, best: int, cached_share: float, model_id: str) -> float | None:
+        """How much better the best row is than a model, what its prompt cache saves taken off.
+
+        ``None`` if the model cannot be chosen any more.
+        """
+        if model_id not in self.table.ids:
+            return None
+        row = self.table.ids.index(model_id)
+        if not self.scored.admitted[row]:
+            return None
+        gain = float(self.score[best] - self.score[row])
+        if self.learned is not None and row != best and np.isfinite(self.learned.price):
+            reread = float(self.table.cost[best]) * self.context.input_tokens
+            gain -= self.learned.price * cached_share * reread
+        return gain
+
+
+def _with_first(first: int, rows: list[int]) -> list[int]:
+    """As many rows as there were, with ``first`` in front."""
+    return [first, *(row for row in rows if row != first)][: len(rows)]
 
 
 def _reason(found: list[filters.Obstacle]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crossmodel.domain import checks
-from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile
+from crossmodel.domain.models import Feature, ModelCapability, ModelCapabilityProfile
 from crossmodel.domain.selection import TaskRequirement
 from crossmodel.errors import InvalidInputError, InvalidTaskRequirementError, ModelRegistrationError
 
@@ -25,23 +25,28 @@ def capability_scores(scores: object) -> dict[ModelCapability, float]:
     return checked
 
 
-def check_profile(profile: ModelCapabilityProfile) -> None:
-    """Refuse a profile that selection cannot work with.
+def check_profile(profile: ModelCapabilityProfile) -> dict[ModelCapability, float]:
+    """Refuse a profile that selection cannot work with; returns its checked scores.
 
     Raises:
         ModelRegistrationError: naming the model and the field.
     """
     try:
         checks.text("model_id", profile.model_id)
-        profile.capabilities = capability_scores(profile.capabilities)
+        scores = capability_scores(profile.capabilities)
         checks.unit_interval("cost_per_token", profile.cost_per_token)
         checks.unit_interval("quality_score", profile.quality_score)
         checks.unit_interval("availability", profile.availability)
         checks.not_negative("latency_ms", profile.latency_ms)
+        if profile.context_window is not None:
+            checks.at_least("context_window", profile.context_window, 1)
+        for feature in profile.features:
+            Feature.parse(feature)
     except InvalidInputError as error:
         raise ModelRegistrationError(
             f"invalid profile of model {profile.model_id!r}: {error}"
         ) from error
+    return scores
 
 
 def check_requirement(requirement: TaskRequirement) -> None:
@@ -50,6 +55,8 @@ def check_requirement(requirement: TaskRequirement) -> None:
     Raises:
         InvalidTaskRequirementError: naming the field.
     """
+    if _is_plainly_right(requirement):
+        return
     try:
         _check_wanted(requirement.required_capabilities)
         checks.unit_interval("complexity", requirement.complexity)
@@ -58,6 +65,25 @@ def check_requirement(requirement: TaskRequirement) -> None:
         checks.limit("latency_constraint", requirement.latency_constraint)
     except InvalidInputError as error:
         raise InvalidTaskRequirementError(f"invalid task requirement: {error}") from error
+
+
+def _is_plainly_right(requirement: TaskRequirement) -> bool:
+    """The usual case at a glance; whatever else it may be is left to the checks that explain."""
+    wanted = requirement.required_capabilities
+    complexity, quality = requirement.complexity, requirement.quality_threshold
+    cost, latency = requirement.cost_constraint, requirement.latency_constraint
+    if type(wanted) is not list or not wanted:
+        return False
+    for name in wanted:
+        if type(name) is not ModelCapability:
+            return False
+    return (
+        type(complexity) is type(quality) is type(cost) is type(latency) is float
+        and 0.0 <= complexity <= 1.0
+        and 0.0 <= quality <= 1.0
+        and cost > 0.0
+        and latency > 0.0
+    )
 
 
 def _check_wanted(capabilities: object) -> None:

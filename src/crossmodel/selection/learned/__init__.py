@@ -1,13 +1,12 @@
 """Quality and cost per prompt, learned from outcomes."""
 
-from crossmodel.selection.learned.dial import Dial, DialSetting, Traffic, calibrate
+from crossmodel.selection.learned.dial import DialSetting, Traffic, calibrate
 from crossmodel.selection.learned.files import dump_router, load_router
 from crossmodel.selection.learned.outcomes import OutcomeTable, Trial
 from crossmodel.selection.learned.router import Estimate, LearnedRouter
 from crossmodel.selection.learned.training import train_router
 
 __all__ = [
-    "Dial",
     "DialSetting",
     "Estimate",
     "LearnedRouter",

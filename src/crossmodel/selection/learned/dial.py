@@ -13,48 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from crossmodel.domain import checks
-from crossmodel.errors import InvalidInputError
+from crossmodel.domain.config import DialConfig
 from crossmodel.selection.learned.outcomes import Floats, Rows
 
 PRICES: Final = 400
 """Prices that are tried, from nothing to far more than any difference in cost is worth."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """What to ask for; one of the three.
-
-    Attributes:
-        least_quality_share: at least this share, 0..1, of the best single model's quality.
-        most_usd_per_1000: at most this many USD per 1,000 requests.
-        cost_quality_tradeoff: 0 for the best quality whatever it costs, 1 for the least cost;
-            between, that share of the way from one to the other in money.
-
-    Raises:
-        InvalidInputError: if not exactly one is given, or it is out of range.
-    """
-
-    least_quality_share: float | None = None
-    most_usd_per_1000: float | None = None
-    cost_quality_tradeoff: float | None = None
-
-    def __post_init__(self) -> None:
-        given = [name for name in self.__slots__ if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise InvalidInputError(
-                f"give exactly one of {', '.join(self.__slots__)}, not {given or 'none'}"
-            )
-        if self.most_usd_per_1000 is not None:
-            checks.not_negative("most_usd_per_1000", self.most_usd_per_1000)
-        else:
-            checks.unit_interval(given[0], getattr(self, given[0]))
-
-    def __str__(self) -> str:
-        if self.least_quality_share is not None:
-            return f"at least {self.least_quality_share:.0%} of the best model's quality"
-        if self.most_usd_per_1000 is not None:
-            return f"at most ${self.most_usd_per_1000:g} per 1,000 requests"
-        return f"cost_quality_tradeoff {self.cost_quality_tradeoff:g}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +71,7 @@ class DialSetting:
         met: whether the reported half does what was asked.
     """
 
-    dial: Dial
+    dial: DialConfig
     price: float
     chosen: OperatingPoint
     reported: OperatingPoint
@@ -126,7 +89,7 @@ class DialSetting:
         }
 
 
-def calibrate(dial: Dial, traffic: Traffic) -> DialSetting:
+def calibrate(dial: DialConfig, traffic: Traffic) -> DialSetting:
     """The price that does what the dial asks, and what it does on traffic it was not chosen on.
 
     Where an outcome is unknown its expectation stands in.
@@ -188,7 +151,7 @@ def _prices(traffic: Traffic) -> list[float]:
     return [0.0, *(np.geomspace(1e-4, 1e3, PRICES) / scale).tolist(), float("inf")]
 
 
-def _pick(dial: Dial, trials: list[_Trial], best: Floats) -> _Trial:
+def _pick(dial: DialConfig, trials: list[_Trial], best: Floats) -> _Trial:
     """The cheapest trial that is surely good enough, or the best that is surely cheap enough."""
     points = [trial.point for trial in trials]
     by_cost = sorted(range(len(trials)), key=lambda i: (points[i].usd_per_1000, -points[i].quality))
@@ -202,9 +165,8 @@ def _pick(dial: Dial, trials: list[_Trial], best: Floats) -> _Trial:
         limit = dial.most_usd_per_1000 / 1000
         fitting = {i for i in by_cost if _surely_positive(limit - trials[i].cost)}
     else:
-        assert dial.cost_quality_tradeoff is not None
         least, most = points[by_cost[0]].usd_per_1000, points[0].usd_per_1000
-        allowed = most - dial.cost_quality_tradeoff * (most - least)
+        allowed = most - (dial.cost_quality_tradeoff or 0.0) * (most - least)
         fitting = {i for i in by_cost if points[i].usd_per_1000 <= allowed * (1 + 1e-9)}
     return trials[next((i for i in best_of if i in fitting), by_cost[0])]
 
@@ -212,10 +174,10 @@ def _pick(dial: Dial, trials: list[_Trial], best: Floats) -> _Trial:
 def _surely_positive(differences: Floats) -> bool:
     """Whether their mean is not negative, with a standard error to spare."""
     error = float(differences.std()) / len(differences) ** 0.5
-    return float(differences.mean()) - error >= 0
+    return bool(float(differences.mean()) - error >= 0)
 
 
-def _is_met(dial: Dial, reported: OperatingPoint, best: OperatingPoint) -> bool:
+def _is_met(dial: DialConfig, reported: OperatingPoint, best: OperatingPoint) -> bool:
     if dial.least_quality_share is not None:
         return bool(reported.quality >= dial.least_quality_share * best.quality)
     if dial.most_usd_per_1000 is not None:
