@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -15,7 +16,7 @@ from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import RankedInsight, SourceText
-from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.engine import Engine
@@ -24,7 +25,7 @@ from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider
-from crossmodel.selection import ModelSelector
+from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.transfer import InsightTransfer
@@ -115,11 +116,16 @@ class CrossModel:
         max_tokens: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
+        needs: Iterable[str] = (),
+        conversation: str | None = None,
+        key: str | None = None,
     ) -> Answer:
         """Answer a prompt or conversation with the best model for the task, and learn from it.
 
         ``task`` may be a requirement or the names of the capabilities that are needed; ``model``
-        names a model instead.
+        names a model instead. ``needs`` are features that the model must have, such as ``tools``;
+        ``conversation`` names the conversation, which stays with its model unless leaving pays;
+        ``key`` names the client key whose budget is charged.
 
         Raises:
             InvalidInputError: if there is nothing to answer, or a value is out of range.
@@ -137,12 +143,36 @@ class CrossModel:
             max_tokens=loop.max_output_tokens if max_tokens is None else max_tokens,
             temperature=temperature,
             seed=seed,
+            needs=frozenset(needs),
+            conversation=conversation,
+            key=key,
         )
         return await self.engine.complete(ask)
 
-    def select(self, task: TaskRequirement | str | Iterable[str] | None = None) -> ModelSelection:
+    def select(
+        self,
+        task: TaskRequirement | str | Iterable[str] | None = None,
+        *,
+        prompt: str = "",
+        needs: Iterable[str] = (),
+    ) -> ModelSelection:
         """The model that :meth:`complete` would ask, without asking it."""
-        return self.engine.select(Ask((Message("user", "-"),), _requirement(task)))
+        context = RequestContext(prompt=prompt, features=frozenset(needs))
+        return self.engine.choose(_requirement(task), context)
+
+    def router_bytes(self) -> bytes:
+        """The learned router with what feedback has taught it since, as a file's bytes.
+
+        Raises:
+            ConfigurationError: if there is none.
+        """
+        router = self.engine.selector.policy.router
+        if router is None:
+            raise ConfigurationError(
+                "no router is configured: train one with crossmodel train-router",
+                path="model_selector.router",
+            )
+        return dump_router(router)
 
     async def extract(
         self, text: str, *, source_model: str, tenant: str | None = None, origin: str = ""
@@ -270,7 +300,7 @@ async def _build(settings: Settings, opening: AsyncExitStack, *, with_models: bo
     ledger = Ledger(vif, store)
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
-    selector = ModelSelector(settings.model_selector)
+    selector = ModelSelector(settings.model_selector, router=_router(settings))
     await _restore_budgets(selector, store)
     transfer = InsightTransfer(settings.insight_transfer)
     for model in settings.models:
@@ -286,6 +316,20 @@ async def _build(settings: Settings, opening: AsyncExitStack, *, with_models: bo
         models={model.id: model for model in settings.models},
         teacher_quality=settings.loop.teacher_quality,
     )
+
+
+def _router(settings: Settings) -> LearnedRouter | None:
+    path = settings.model_selector.router
+    if not path:
+        return None
+    try:
+        return load_router(Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: {error.strerror}", path="model_selector.router"
+        ) from error
+    except InvalidInputError as error:
+        raise ConfigurationError(f"{path}: {error}", path="model_selector.router") from error
 
 
 def _provider(row: ProviderSettings, position: int) -> Provider:
@@ -322,8 +366,10 @@ async def _restore_budgets(selector: ModelSelector, store: Store) -> None:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     starts = {"daily_budget": today, "monthly_budget": today.replace(day=1)}
     spent = await store.read(lambda tx: {name: tx.spent_usd(at) for name, at in starts.items()})
-    for budget, usd in spent.items():
-        selector.cost_optimizer.restore(budget, usd)
+    for budget, by_tenant in spent.items():
+        selector.cost_optimizer.restore(budget, math.fsum(by_tenant.values()))
+        for tenant, usd in by_tenant.items():
+            selector.cost_optimizer.restore(budget, usd, tenant=tenant)
 
 
 def _messages(conversation: Conversation) -> tuple[Message, ...]:

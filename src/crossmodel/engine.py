@@ -14,14 +14,17 @@ from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
-from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
 from crossmodel.extraction import InsightExtractor
 from crossmodel.ports import Provider, Store
-from crossmodel.selection import ModelSelector
+from crossmodel.selection import ModelSelector, routing_text
 from crossmodel.transfer import InsightTransfer, search
 from crossmodel.witness import Ledger
+
+BYTES_PER_TOKEN: Final = 3
+"""Fewer than tokens have in nearly every text: what a context window is checked against."""
 
 CANDIDATES_PER_INSIGHT: Final = 4
 """Search hits that are considered for each insight that may be handed over."""
@@ -45,8 +48,10 @@ class Engine:
 
     async def complete(self, ask: Ask) -> Answer:
         """Run the whole loop once."""
-        selection = self.select(ask)
+        context = self._context(ask)
+        selection = self.select(ask, context)
         turn = Turn(f"req_{uuid.uuid4().hex}", ask, selection, self.models[selection.model_id])
+        self.selector.expect_feedback(turn.id, selection, context)
         turn.transfer = await self.hand_over(ask, turn.model)
         try:
             turn.completion = await self._call(turn)
@@ -70,17 +75,23 @@ class Engine:
             leaves=recorded.leaves,
         )
 
-    def select(self, ask: Ask) -> ModelSelection:
+    def select(self, ask: Ask, context: RequestContext) -> ModelSelection:
         """The model that was asked for, or the best one for the task."""
-        task = ask.task or self._any_task()
         if ask.model is None:
-            return self.selector.select_optimal_model(task)
+            return self.choose(ask.task, context)
         if ask.model not in self.models:
             known = ", ".join(sorted(self.models))
             raise ModelNotFoundError(f"model not found: {ask.model!r} (known: {known})")
         return ModelSelection(
-            ask.model, task, 1.0, selection_metadata={"selection_algorithm": "named"}
+            ask.model,
+            ask.task or self._any_task(),
+            1.0,
+            selection_metadata={"selection_algorithm": "named"},
         )
+
+    def choose(self, task: TaskRequirement | None, context: RequestContext) -> ModelSelection:
+        """The best model for a task; for one that nothing is said of, what most can do."""
+        return self.selector.select_optimal_model(task or self._any_task(), context)
 
     async def find(self, question: str, tenant: str = DEFAULT_TENANT) -> list[RankedInsight]:
         """The insights that may have to do with a question, and those linked with them."""
@@ -117,7 +128,9 @@ class Engine:
             messages = self.transfer.place(messages, turn.transfer, model.id)
         budget = self.selector.cost_optimizer
         at_most = sum(utf8_bytes(message.content) for message in messages)  # tokens of the prompt
-        reservation = budget.reserve(model.cost_usd(at_most, ask.max_tokens))
+        reservation = budget.reserve(
+            model.cost_usd(at_most, ask.max_tokens), tenant=ask.tenant, key=ask.key
+        )
         try:
             turn.completion = await self.providers[model.provider].complete(
                 CompletionRequest(
@@ -145,6 +158,19 @@ class Engine:
         )
         return await asyncio.to_thread(
             self.extractor.extract, completion.text, turn.model.id, {"injected": given}
+        )
+
+    @staticmethod
+    def _context(ask: Ask) -> RequestContext:
+        """The request as selection sees it."""
+        users = [message.content for message in ask.messages if message.role == "user"]
+        size = sum(utf8_bytes(message.content) for message in ask.messages)
+        return RequestContext(
+            prompt=routing_text(users),
+            input_tokens=size // BYTES_PER_TOKEN,
+            output_tokens=ask.max_tokens,
+            features=ask.needs,
+            conversation_id=f"{ask.tenant}\0{ask.conversation}" if ask.conversation else None,
         )
 
     def _is_better(self, insight: Insight, model: ModelSpec) -> bool:

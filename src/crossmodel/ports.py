@@ -114,8 +114,8 @@ class Transaction(LogTransaction, Protocol):
         """All that was said of that answer, oldest first."""
         ...
 
-    def spent_usd(self, since: datetime) -> float:
-        """What all calls of all tenants since then did cost, in USD."""
+    def spent_usd(self, since: datetime) -> dict[str, float]:
+        """What the calls of each tenant since then did cost, in USD."""
         ...
 
     def add_source(self, source: SourceText) -> None:

@@ -27,6 +27,9 @@ class Ask:
         max_tokens: most tokens of the answer.
         temperature: 0 for the likeliest answer; the provider's own default if ``None``.
         seed: for providers that offer one.
+        needs: features that the model must have, such as ``tools``.
+        conversation: which conversation this is a turn of.
+        key: name of the client key that is charged.
 
     Raises:
         InvalidInputError: naming the field that is wrong.
@@ -39,6 +42,9 @@ class Ask:
     max_tokens: int = 1024
     temperature: float | None = None
     seed: int | None = None
+    needs: frozenset[str] = frozenset()
+    conversation: str | None = None
+    key: str | None = None
 
     def __post_init__(self) -> None:
         if not any(message.content.strip() for message in self.messages):

@@ -224,7 +224,8 @@ class Outcome:
         cost_usd: what it cost.
         recorded_at: when this was recorded.
         source: who says so: ``"engine"`` or ``"feedback"``.
-        capabilities: what the task required: the scores that learn of this outcome.
+        served_model: who answered, as the provider says.
+        price_version: the prices that the cost was reckoned with; see ``ModelSpec``.
     """
 
     request_id: str
@@ -235,7 +236,8 @@ class Outcome:
     cost_usd: float | None = None
     recorded_at: datetime = field(default_factory=utc_now)
     source: str = "engine"
-    capabilities: tuple[str, ...] = ()
+    served_model: str | None = None
+    price_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

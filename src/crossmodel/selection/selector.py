@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, astuple, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -34,11 +34,15 @@ from crossmodel.selection.cost import CostOptimizer
 from crossmodel.selection.exploration import Explorer
 from crossmodel.selection.learned.policy import LearnedPolicy, LearnedScore
 from crossmodel.selection.learned.router import LearnedRouter
+from crossmodel.selection.learned.topics import Shares
 from crossmodel.selection.learning import ScoreLearner
 from crossmodel.selection.performance import PerformanceTracker
 from crossmodel.selection.scoring import Suitability, best_rows, suitability
 from crossmodel.selection.table import Floats, ProfileTable
 from crossmodel.selection.validation import capability_scores, check_profile, check_requirement
+
+MOST_EXPECTED: Final = 10_000
+"""Requests whose feedback is waited for."""
 
 
 class ModelSelector:
@@ -68,6 +72,7 @@ class ModelSelector:
         self.explorer = Explorer(self.config.exploration)
         self.conversations = ConversationMemory(self.config.conversation)
         self._enforced = self.config.enforced_thresholds()
+        self._expected: dict[str, tuple[tuple[ModelCapability, ...], Shares | None]] = {}
         self._learner = ScoreLearner(self.config.learning_prior)
         self._cache = SelectionCache(self.config.cache_ttl_seconds)
         self._lock = threading.RLock()
@@ -180,8 +185,23 @@ class ModelSelector:
             self._learner.restate(model_id, scores)
             self.performance_tracker.update_capabilities(model_id, scores)
 
+    def expect_feedback(
+        self, request_id: str, selection: ModelSelection, context: RequestContext = NO_CONTEXT
+    ) -> None:
+        """Remember what a request was about, so that a score for its answer can be learned from.
+
+        Of the prompt only the shares of its topics are kept, of the latest 10,000 requests.
+        """
+        shares = self.policy.shares(context) if self._learns else None
+        self._expected[request_id] = (*selection.task_requirement.capabilities,), shares
+        while len(self._expected) > MOST_EXPECTED:
+            self._expected.pop(next(iter(self._expected)), None)
+
     def record_outcome(self, outcome: Outcome) -> None:
         """Remember how an answer turned out; where somebody scored it, the model's scores learn.
+
+        With the learned strategy the router learns too, of requests that ``expect_feedback`` was
+        told of.
 
         Raises:
             ModelNotFoundError: if its model is not registered.
@@ -190,10 +210,16 @@ class ModelSelector:
         profile = self._require(outcome.model_id)
         if outcome.score is not None:
             checks.unit_interval("score", outcome.score)
-            with self._lock:
-                self._learner.learn(profile, outcome.capabilities, outcome.score)
+            self._learn(profile, outcome.request_id, outcome.score)
         if self.config.enable_performance_tracking:
             self.performance_tracker.record_outcome(outcome)
+
+    def _learn(self, profile: ModelCapabilityProfile, request_id: str, score: float) -> None:
+        wanted, shares = self._expected.pop(request_id, ((), None))
+        with self._lock:
+            self._learner.learn(profile, wanted, score)
+        if shares is not None:
+            self.policy.learn(profile, shares, score)
 
     @property
     def _learns(self) -> bool:

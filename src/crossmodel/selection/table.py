@@ -116,10 +116,10 @@ class ProfileTable:
         capability_weight: float,
         quality_weight: float,
     ) -> tuple[Mask, Floats, Floats]:
-        """Who is available and has every capability, well enough; the mean of those scores; and
-        the two terms of the suitability that depend on nothing else, weighted and added.
+        """Who is available and has every capability, well enough, and what follows from that alone.
 
-        Worked out once for each set of capabilities that is asked for.
+        That is the mean score of the capabilities, and the two weighted terms of the suitability
+        that depend on nothing else, added. Worked out once for each set of capabilities.
         """
         key = (wanted, minimum_availability, capability_weight, quality_weight)
         found = self._able.get(key)

@@ -121,6 +121,8 @@ outcomes = sa.Table(
     sa.Column("cost_usd", Real),
     sa.Column("recorded_at", Moment, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
+    sa.Column("served_model", sa.Text),
+    sa.Column("price_version", sa.Text),
     sa.Index(None, "tenant", "request_id"),
     sa.Index(None, "recorded_at"),
 )

@@ -66,13 +66,15 @@ class SqlTransaction:
         )
         return [Outcome(**row) for row in rows.mappings()]
 
-    def spent_usd(self, since: datetime) -> float:
-        """What all calls since then did cost, in USD."""
+    def spent_usd(self, since: datetime) -> dict[str, float]:
+        """What the calls of each tenant since then did cost, in USD."""
         table = schema.outcomes
-        total = self._connection.scalar(
-            sa.select(sa.func.sum(table.c.cost_usd)).where(table.c.recorded_at >= since)
+        rows = self._connection.execute(
+            sa.select(table.c.tenant, sa.func.sum(table.c.cost_usd))
+            .where(table.c.recorded_at >= since)
+            .group_by(table.c.tenant)
         )
-        return float(total or 0.0)
+        return {tenant: float(total or 0.0) for tenant, total in rows}
 
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""

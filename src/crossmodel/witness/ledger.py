@@ -137,6 +137,8 @@ class Ledger:
             latency_ms=turn.completion.latency_ms if turn.completion else None,
             cost_usd=turn.cost_usd,
             recorded_at=self.clock(),
+            served_model=turn.completion.model if turn.completion else None,
+            price_version=turn.model.price_version,
         )
 
     def _transfer_record(self, turn: Turn, context: Commitment) -> TransferRecord:

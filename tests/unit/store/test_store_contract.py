@@ -322,13 +322,13 @@ async def test_a_cancelled_caller_leaves_no_half_transaction_and_no_locked_write
     assert await store.read(lambda tx: tx.count_insights("t")) in {1, 3}
 
 
-async def test_spending_is_summed_over_tenants_since_a_moment(store):
+async def test_spending_is_summed_per_tenant_since_a_moment(store):
     early = utc_now()
     for tenant, cost in (("a", 0.5), ("b", 0.25), ("a", None)):
         outcome = Outcome("r", "m", success=True, cost_usd=cost)
         await store.transact(lambda tx, t=tenant, o=outcome: tx.add_outcome(t, o))
-    assert await store.read(lambda tx: tx.spent_usd(early)) == 0.75
-    assert await store.read(lambda tx: tx.spent_usd(utc_now())) == 0.0
+    assert await store.read(lambda tx: tx.spent_usd(early)) == {"a": 0.5, "b": 0.25}
+    assert await store.read(lambda tx: tx.spent_usd(utc_now())) == {}
 
 
 async def test_ten_thousand_insights_at_once(store):

@@ -10,15 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmodel.domain.config import DialConfig
+from crossmodel.domain.models import ModelCapabilityProfile
 from crossmodel.domain.selection import LearnedExplanation, LearnedTerms, RequestContext
 from crossmodel.selection.learned.dial import DialSetting, calibrate, worth
 from crossmodel.selection.learned.outcomes import Floats
 from crossmodel.selection.learned.router import Estimate, LearnedRouter
+from crossmodel.selection.learned.topics import Shares
 from crossmodel.selection.scoring import Suitability
 from crossmodel.selection.table import ProfileTable
 
 CHARACTERS_PER_TOKEN: Final = 4
 """Rule of thumb for English, where no router knows better."""
+
+TYPICAL_PROMPT_TOKENS: Final = 300
+"""What a prompt is taken to have when a new model's cost is guessed."""
 
 ANSWER_TOKENS: Final = 300
 """What an answer is taken to have, where no router knows better."""
@@ -113,6 +118,23 @@ class LearnedPolicy:
             table, estimate, price, str(self.dial), quality, prior, uncertainty, cost, evidence,
             worth(quality, cost, price),
         )  # fmt: skip
+
+    def shares(self, context: RequestContext) -> Shares | None:
+        """The topics of a request: all that learning from its outcome needs."""
+        return None if self.router is None else self.router.shares(context.prompt)
+
+    def learn(self, profile: ModelCapabilityProfile, shares: Shares, score: float) -> None:
+        """Learn from the outcome of a request; a model that is new to the router is added to it."""
+        if self.router is None:
+            return
+        if profile.model_id not in self.router.models:
+            tokens = TYPICAL_PROMPT_TOKENS + ANSWER_TOKENS
+            self.router.add_model(
+                profile.model_id,
+                prior=profile.quality_score,
+                cost_usd=profile.cost_per_token * tokens,
+            )
+        self.router.learn(shares, profile.model_id, score)
 
     def _matched(
         self, table: ProfileTable, router: LearnedRouter

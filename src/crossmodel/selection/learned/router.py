@@ -127,13 +127,25 @@ class LearnedRouter:
             ModelNotFoundError: if the router does not know the model; see :meth:`add_model`.
             InvalidInputError: if the quality lies outside of 0..1.
         """
+        self.learn(self.shares(prompt), model, quality)
+
+    def shares(self, prompt: str) -> Shares:
+        """The topics of one prompt: what learning from its outcome needs of it."""
+        return self._shares([prompt])
+
+    def learn(self, shares: Shares, model: str, quality: float) -> None:
+        """Learn from the outcome of a prompt of which the topics were kept.
+
+        Raises:
+            ModelNotFoundError: if the router does not know the model.
+            InvalidInputError: if the quality lies outside of 0..1.
+        """
         checks.unit_interval("quality", quality)
         if model not in self.models:
             raise ModelNotFoundError(
                 f"the router does not know {model!r}; add_model first (known: "
                 f"{', '.join(self.models)})"
             )
-        shares = self._shares([prompt])
         with self._lock:
             self.cells = self.cells.with_outcome(model, shares, quality)
 
