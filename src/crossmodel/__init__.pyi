@@ -6,8 +6,11 @@ from .domain.completion import CompletionRequest as CompletionRequest
 from .domain.completion import Message as Message
 from .domain.completion import Usage as Usage
 from .domain.config import ConfidenceConfig as ConfidenceConfig
+from .domain.config import ConversationConfig as ConversationConfig
 from .domain.config import CostOptimizationConfig as CostOptimizationConfig
 from .domain.config import CrossModelVIFConfig as CrossModelVIFConfig
+from .domain.config import DialConfig as DialConfig
+from .domain.config import ExplorationConfig as ExplorationConfig
 from .domain.config import InsightExtractorConfig as InsightExtractorConfig
 from .domain.config import InsightTransferConfig as InsightTransferConfig
 from .domain.config import ModelSelectorConfig as ModelSelectorConfig
@@ -26,6 +29,7 @@ from .domain.insight import InsightType as InsightType
 from .domain.insight import Span as Span
 from .domain.insight import ValidationResult as ValidationResult
 from .domain.insight import ValidationStatus as ValidationStatus
+from .domain.models import Feature as Feature
 from .domain.models import ModelCapability as ModelCapability
 from .domain.models import ModelCapabilityProfile as ModelCapabilityProfile
 from .domain.models import ModelSpec as ModelSpec
@@ -39,9 +43,11 @@ from .domain.operations import PerformanceReport as PerformanceReport
 from .domain.operations import ResourceAllocation as ResourceAllocation
 from .domain.operations import ScalingResult as ScalingResult
 from .domain.period import TimePeriod as TimePeriod
+from .domain.selection import LearnedExplanation as LearnedExplanation
 from .domain.selection import ModelPerformanceReport as ModelPerformanceReport
 from .domain.selection import ModelSelection as ModelSelection
 from .domain.selection import Outcome as Outcome
+from .domain.selection import RequestContext as RequestContext
 from .domain.selection import SelectionExplanation as SelectionExplanation
 from .domain.selection import TaskRequirement as TaskRequirement
 from .domain.transfer import RejectedInsight as RejectedInsight

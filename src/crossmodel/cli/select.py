@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crossmodel.cli.output import (
+    REFUSED,
     ConfigOption,
     JsonOption,
     config_source,
@@ -15,9 +16,16 @@ from crossmodel.cli.output import (
     plain,
     print_json,
     print_table,
+    report,
     run_async,
 )
-from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.selection import (
+    LearnedExplanation,
+    ModelSelection,
+    SelectionExplanation,
+    TaskRequirement,
+)
+from crossmodel.errors import NoAvailableModelsError
 
 
 def select(
@@ -28,6 +36,11 @@ def select(
     quality: Annotated[float, typer.Option(help="Least overall quality, 0..1.")] = 0.0,
     cost: Annotated[float, typer.Option(help="Most USD per token.")] = math.inf,
     latency: Annotated[float, typer.Option(help="Most milliseconds.")] = math.inf,
+    need: Annotated[
+        list[str] | None,
+        typer.Option(help="tools, vision, json_schema or streaming; may be repeated."),
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="The prompt, for the learned strategy.")] = "",
     explain: Annotated[bool, typer.Option("--explain", help="Show every term.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -45,9 +58,13 @@ def select(
 
     async def work() -> ModelSelection:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
-            return cm.select(task)
+            return cm.select(task, prompt=prompt, needs=need or ())
 
-    selection = run_async(work())
+    try:
+        selection = run_async(work())
+    except NoAvailableModelsError as error:
+        _print_refusal(error, json=json)
+        raise typer.Exit(REFUSED) from None
     explanation = selection.explain()
     if json:
         print_json(
@@ -62,14 +79,56 @@ def select(
         return
     out.print(plain(f"{selection.model_id}  {selection.suitability_score:.3f}"))
     if explain:
-        columns = ("capability", "quality", "cost", "latency", "complexity", "total")
-        print_table(
-            "Scores",
-            ("model", *columns),
-            (
-                (model, *(f"{getattr(terms, name):.3f}" for name in columns))
-                for model, terms in explanation.scores.items()
-            ),
+        _print_explanation(explanation)
+
+
+def _print_refusal(error: NoAvailableModelsError, *, json: bool) -> None:
+    if json:
+        print_json(
+            {
+                "model": None,
+                "error": str(error),
+                "rejected": error.reasons,
+                "relaxation": error.relaxation,
+            }
         )
-        if explanation.rejected:
-            print_table("Rejected", ("model", "why"), explanation.rejected.items())
+    else:
+        report(error)
+
+
+def _print_explanation(explanation: SelectionExplanation) -> None:
+    columns = ("capability", "quality", "cost", "latency", "complexity", "total")
+    print_table(
+        "Scores",
+        ("model", *columns),
+        (
+            (model, *(f"{getattr(terms, name):.3f}" for name in columns))
+            for model, terms in explanation.scores.items()
+        ),
+    )
+    if explanation.learned:
+        _print_learned(explanation.learned)
+    if explanation.rejected:
+        print_table("Rejected", ("model", "why"), explanation.rejected.items())
+        out.print(plain(f"To admit one more: {explanation.relaxation}"))
+
+
+def _print_learned(learned: LearnedExplanation) -> None:
+    topics = ", ".join(f"{name} {share:.0%}" for name, share in learned.topics.items())
+    known = f"familiar {learned.familiarity:.0%}: {topics}" if topics else "no router: prior only"
+    print_table(
+        f"Learned ({learned.dial}; {known})",
+        ("model", "expected", "prior", "±", "answers", "$ / 1,000", "worth"),
+        (
+            (
+                model,
+                f"{terms.expected_quality:.3f}",
+                f"{terms.prior:.3f}",
+                f"{terms.uncertainty:.3f}",
+                f"{terms.evidence:.0f}",
+                f"{1000 * terms.expected_cost_usd:.4f}",
+                f"{terms.worth:.3f}",
+            )
+            for model, terms in learned.models.items()
+        ),
+    )

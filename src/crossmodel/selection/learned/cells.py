@@ -77,10 +77,16 @@ class Cells:
         cells = (self.sums + CELL_PRIOR * guess) / (self.counts + CELL_PRIOR)
         return np.vstack([cells, level])
 
+    @functools.cached_property
+    def _parts(self) -> tuple[Floats, Floats]:
+        """How models differ on each topic, (k + 1, m), and how well all do on it, (k + 1, 1)."""
+        level = self.table.mean(axis=1, keepdims=True)
+        return self.table - level, level
+
     def quality(self, shares: Shares) -> Floats:
         """Expected quality, 0..1, shape (n, m), of prompts with these topic shares."""
-        level = self.table.mean(axis=1, keepdims=True)
-        expected = shares.choice @ (self.table - level) + shares.level @ level
+        contrasts, level = self._parts
+        expected = shares.choice @ contrasts + shares.level @ level
         return np.asarray(np.clip(expected, 0.0, 1.0), dtype=np.float64)
 
     def uncertainty(self, shares: Shares) -> Floats:

@@ -25,44 +25,86 @@ CHARACTERS_PER_TOKEN: Final = 4
 TYPICAL_PROMPT_TOKENS: Final = 300
 """What a prompt is taken to have when a new model's cost is guessed."""
 
+NOTHING: Final = np.zeros(0)
+
+WILD_GUESS: Final = 0.25
+"""Standard error of a quality that no outcome has been seen of: half of a coin's."""
+
 ANSWER_TOKENS: Final = 300
 """What an answer is taken to have, where no router knows better."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LearnedScore:
-    """What is expected of every model, in the order of the table."""
+    """What is expected of every model, in the order of the table; worth is what is compared."""
 
     table: ProfileTable
+    matched: _Matched
     estimate: Estimate | None
     price: float
     dial: str
     quality: Floats
-    prior: Floats
-    uncertainty: Floats
     cost_usd: Floats
-    evidence: Floats
     worth: Floats
+
+    @property
+    def uncertainty(self) -> Floats:
+        """Standard error of the expected quality; of models without outcomes, a wild guess's."""
+        of = self.estimate.uncertainty if self.estimate else np.zeros(0)
+        return self.matched.spread(np.full(len(self.table), WILD_GUESS), of)
 
     def explain(self, rows: Sequence[int]) -> LearnedExplanation:
         """The terms of these rows."""
+        estimate, none = self.estimate, np.zeros(0)
+        prior = self.matched.spread(self.quality, estimate.prior if estimate else none)
+        evidence = self.matched.spread(
+            np.zeros(len(self.table)), estimate.evidence if estimate else none
+        )
+        uncertainty = self.uncertainty
         return LearnedExplanation(
-            familiarity=self.estimate.familiarity if self.estimate else 0.0,
-            topics=dict(self.estimate.topics) if self.estimate else {},
+            familiarity=estimate.familiarity if estimate else 0.0,
+            topics=dict(estimate.topics) if estimate else {},
             price=self.price,
             dial=self.dial,
             models={
                 self.table.ids[row]: LearnedTerms(
                     expected_quality=float(self.quality[row]),
-                    prior=float(self.prior[row]),
-                    uncertainty=float(self.uncertainty[row]),
+                    prior=float(prior[row]),
+                    uncertainty=float(uncertainty[row]),
                     expected_cost_usd=float(self.cost_usd[row]),
-                    evidence=float(self.evidence[row]),
+                    evidence=float(evidence[row]),
                     worth=float(self.worth[row]),
                 )
                 for row in rows
             },
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Matched:
+    """Which rows of a table are which columns of a router; ``whole`` if every row is one."""
+
+    table: ProfileTable
+    models: tuple[str, ...]
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+    whole: bool
+
+    @classmethod
+    def of(cls, table: ProfileTable, models: tuple[str, ...]) -> _Matched:
+        column = {model: position for position, model in enumerate(models)}
+        pairs = [(row, column[model]) for row, model in enumerate(table.ids) if model in column]
+        both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return cls(table, models, both[:, 0], both[:, 1], whole=len(pairs) == len(table))
+
+    def spread(self, fallback: Floats, values: Floats) -> Floats:
+        """The router's values in the order of the table; ``fallback`` where it has none."""
+        if self.whole and len(self.rows):
+            return values[self.columns]
+        spread = fallback.copy()
+        if len(self.rows):
+            spread[self.rows] = values[self.columns]
+        return spread
 
 
 class LearnedPolicy:
@@ -76,8 +118,7 @@ class LearnedPolicy:
         self.dial = dial
         self.router = router
         self._settings: dict[tuple[str, ...], DialSetting] = {}
-        self._places: tuple[ProfileTable, int, npt.NDArray[np.int64], npt.NDArray[np.int64]] | None
-        self._places = None
+        self._match: _Matched | None = None
 
     def setting(self, table: ProfileTable) -> DialSetting | None:
         """The calibrated dial for the registered models; ``None`` if there is none to calibrate."""
@@ -96,26 +137,22 @@ class LearnedPolicy:
     def score(self, suitability: Suitability, context: RequestContext) -> LearnedScore:
         """What to expect of every model on this request."""
         table, router = suitability.table, self.router
-        tokens = len(context.prompt) / CHARACTERS_PER_TOKEN + ANSWER_TOKENS
-        quality = np.nan_to_num(suitability.capability)
-        prior = quality
-        cost = table.cost * tokens
-        uncertainty, evidence = np.zeros(len(table)), np.zeros(len(table))
-        estimate, price = None, 0.0
+        matched = self._matched(table)
+        quality, cost, estimate, price = NOTHING, NOTHING, None, 0.0
         if router is not None:
             estimate = router.estimate(context.prompt)
-            rows, columns = self._matched(table, router)
-            if len(rows):
-                prior = quality.copy()
-                quality[rows] = estimate.quality[columns]
-                prior[rows] = estimate.prior[columns]
-                cost[rows] = estimate.cost_usd[columns]
-                uncertainty[rows] = estimate.uncertainty[columns]
-                evidence[rows] = estimate.evidence[columns]
+            quality, cost = estimate.quality, estimate.cost_usd
             setting = self.setting(table)
             price = setting.price if setting else 0.0
+        if not matched.whole:  # capability scores stand in where the router knows nothing
+            tokens = len(context.prompt) / CHARACTERS_PER_TOKEN + ANSWER_TOKENS
+            able = suitability.capability
+            quality = matched.spread(np.where(np.isnan(able), 0.0, able), quality)
+            cost = matched.spread(table.cost * tokens, cost)
+        else:
+            quality, cost = quality[matched.columns], cost[matched.columns]
         return LearnedScore(
-            table, estimate, price, str(self.dial), quality, prior, uncertainty, cost, evidence,
+            table, matched, estimate, price, str(self.dial), quality, cost,
             worth(quality, cost, price),
         )  # fmt: skip
 
@@ -136,14 +173,9 @@ class LearnedPolicy:
             )
         self.router.learn(shares, profile.model_id, score)
 
-    def _matched(
-        self, table: ProfileTable, router: LearnedRouter
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows of the table and columns of the router that are the same model."""
-        places = self._places
-        if places is None or places[0] is not table or places[1] != len(router.models):
-            column = {model: position for position, model in enumerate(router.models)}
-            pairs = [(row, column[m]) for row, m in enumerate(table.ids) if m in column]
-            both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-            places = self._places = (table, len(router.models), both[:, 0], both[:, 1])
-        return places[2], places[3]
+    def _matched(self, table: ProfileTable) -> _Matched:
+        models = self.router.models if self.router else ()
+        match = self._match
+        if match is None or match.table is not table or match.models is not models:
+            match = self._match = _Matched.of(table, models)
+        return match

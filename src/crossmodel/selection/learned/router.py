@@ -37,22 +37,43 @@ class Estimate:
     Attributes:
         models: the router's models, shape (m,).
         quality: expected quality, 0..1, shape (m,).
-        prior: what it would be without knowing the prompt, shape (m,).
-        uncertainty: standard error of the quality, shape (m,).
         cost_usd: expected cost of one answer in USD, shape (m,).
-        familiarity: share of the estimate that comes from known topics, 0..1; the rest is prior.
-        topics: the likeliest topics with their shares, likeliest first.
-        evidence: answers on those topics, weighted by their shares, shape (m,).
     """
 
     models: tuple[str, ...]
     quality: Floats
-    prior: Floats
-    uncertainty: Floats
     cost_usd: Floats
-    familiarity: float
-    topics: tuple[tuple[str, float], ...]
-    evidence: Floats
+    _shares: Shares
+    _cells: Cells
+    _names: tuple[str, ...]
+
+    @property
+    def prior(self) -> Floats:
+        """What the quality would be without knowing the prompt, shape (m,)."""
+        return self._cells.prior
+
+    @property
+    def uncertainty(self) -> Floats:
+        """Standard error of the quality, shape (m,)."""
+        return self._cells.uncertainty(self._shares)[0]
+
+    @property
+    def evidence(self) -> Floats:
+        """Answers on the prompt's topics, weighted by their shares, shape (m,)."""
+        found = self._shares.choice[0, :-1] @ self._cells.counts
+        return np.asarray(found, dtype=np.float64)
+
+    @property
+    def familiarity(self) -> float:
+        """Share of the estimate that comes from known topics, 0..1; the rest is prior."""
+        return float(self._shares.familiarity[0])
+
+    @property
+    def topics(self) -> tuple[tuple[str, float], ...]:
+        """The likeliest topics with their shares, likeliest first."""
+        shares = self._shares.choice[0, :-1]
+        order = np.argsort(-shares, kind="stable")[:NAMED_TOPICS]
+        return tuple((self._names[k], float(shares[k])) for k in order)
 
 
 class LearnedRouter:
@@ -94,30 +115,27 @@ class LearnedRouter:
 
     def predict(self, prompts: Sequence[str]) -> tuple[Floats, Floats]:
         """Expected quality, 0..1, and cost in USD of each model; both of shape (n, m)."""
-        quality = np.empty((len(prompts), len(self.models)))
+        cells = self.cells  # one state of it, whatever feedback comes meanwhile
+        quality = np.empty((len(prompts), len(cells.models)))
         cost = np.empty_like(quality)
         for start in range(0, len(prompts), BATCH):
             batch = prompts[start : start + BATCH]
             shares = self._shares(batch)
             rows = slice(start, start + len(batch))
-            quality[rows] = self._quality(shares)
-            cost[rows] = self.cells.cost(shares, np.array([len(text) for text in batch]))
+            quality[rows] = self.calibration.apply(cells.quality(shares), shares)
+            cost[rows] = cells.cost(shares, np.array([len(text) for text in batch]))
         return quality, cost
 
     def estimate(self, prompt: str) -> Estimate:
         """What to expect on one prompt, with what it rests on."""
-        shares = self._shares([prompt])
-        row = shares.choice[0]
-        order = np.argsort(-row[:-1], kind="stable")[:NAMED_TOPICS]
+        shares, cells = self.shares(prompt), self.cells
         return Estimate(
-            models=self.models,
-            quality=self._quality(shares)[0],
-            prior=self.cells.prior,
-            uncertainty=self.cells.uncertainty(shares)[0],
-            cost_usd=self.cells.cost(shares, np.array([len(prompt)]))[0],
-            familiarity=float(shares.familiarity[0]),
-            topics=tuple((self.topics.names[k], float(row[k])) for k in order),
-            evidence=row[:-1] @ self.cells.counts,
+            models=cells.models,
+            quality=self.calibration.apply(cells.quality(shares), shares)[0],
+            cost_usd=cells.cost(shares, np.array([len(prompt)]))[0],
+            _shares=shares,
+            _cells=cells,
+            _names=self.topics.names,
         )
 
     def update(self, prompt: str, model: str, quality: float) -> None:
@@ -171,6 +189,3 @@ class LearnedRouter:
         distances = self.topics.distances(features)
         distances[~meaning.any(axis=1)] = np.inf  # no words: nothing to be familiar with
         return self.topics.shares(distances)
-
-    def _quality(self, shares: Shares) -> Floats:
-        return self.calibration.apply(self.cells.quality(shares), shares)

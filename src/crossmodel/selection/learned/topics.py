@@ -7,6 +7,7 @@ background is what makes "out of distribution" explicit.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,9 @@ It lies further out: a wrong level misleads nobody's choice, and the right one i
 probabilities need most.
 """
 
+FAR: Final = 500.0
+"""Logits end here: beyond it exponentials have no digits left."""
+
 RADIUS_PRIOR: Final = 20
 """Members' worth of the common radius that each topic's own is shrunk by."""
 
@@ -64,7 +68,7 @@ class Shares:
         return Shares(self.choice[rows], self.level[rows])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Topics:
     """A fitted topic model.
 
@@ -90,19 +94,22 @@ class Topics:
 
     def shares(self, distances: Floats) -> Shares:
         """How much each topic, and last the background, has to say; both of shape (n, k + 1)."""
+        logits = self._offsets - SHARPNESS / 2 * (distances / self.radii)
+        top = logits.max(axis=1, keepdims=True)
+        top = np.maximum(top, -FAR)  # infinitely far from everything is far enough
+        weights = np.exp(logits - top)
+        total = weights.sum(axis=1, keepdims=True)
         return Shares(
-            self._shares(distances, self.background), self._shares(distances, LEVEL_BACKGROUND)
+            _against(self.background, weights, total, top),
+            _against(LEVEL_BACKGROUND, weights, total, top),
         )
 
-    def _shares(self, distances: Floats, background: float) -> Floats:
-        reach = distances / self.radii
-        spread = np.log(self.radii / np.exp(np.log(self.radii).mean()))
-        logits = np.empty((len(distances), len(self.names) + 1))
-        logits[:, :-1] = np.log(self.sizes / self.sizes.sum()) - SHARPNESS / 2 * (reach + spread)
-        logits[:, -1] = -SHARPNESS / 2 * background
-        logits -= logits.max(axis=1, keepdims=True)
-        weights = np.exp(logits)
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+    @functools.cached_property
+    def _offsets(self) -> Floats:
+        """What each topic's logit is before distance counts, shape (k,)."""
+        narrower = np.log(self.radii / np.exp(np.log(self.radii).mean()))
+        prior = np.log(self.sizes / self.sizes.sum())
+        return np.asarray(prior - SHARPNESS / 2 * narrower, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +156,13 @@ def typical_radii(own_distances: Floats, labels: Rows, topics: int) -> Floats:
             weight = len(own) / (len(own) + RADIUS_PRIOR)
             radii[topic] = weight * float(np.median(own)) + (1 - weight) * common
     return np.asarray(np.maximum(radii, 1e-9), dtype=np.float64)
+
+
+def _against(background: float, weights: Floats, total: Floats, top: Floats) -> Floats:
+    """Shares of topics with these weights, and last of a background at that distance."""
+    odds = total * np.exp(np.minimum(top + SHARPNESS / 2 * background, FAR))
+    known = odds / (1 + odds)
+    return np.concatenate([weights * (known / np.maximum(total, 1e-300)), 1 - known], axis=1)
 
 
 def _squared_distances(points: Matrix, centroids: Matrix) -> Floats:
