@@ -33,29 +33,26 @@ class PerformanceTracker:
     def initialize_tracking(self, model_id: str) -> None:
         """Start a model's history; one that there is already is kept."""
         with self._lock:
-            self._histories.setdefault(
-                model_id,
-                _History(deque(maxlen=self._history_size), deque(maxlen=self._history_size)),
-            )
+            self._tracked(model_id)
 
     def record_selection(self, selection: ModelSelection) -> None:
         """Remember that a model was chosen."""
         with self._lock:
-            self._history(selection.model_id).selections.append(
+            self._tracked(selection.model_id).selections.append(
                 (selection.selection_timestamp, selection.suitability_score)
             )
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Remember how an answer turned out."""
         with self._lock:
-            self._history(outcome.model_id).outcomes.append(outcome)
+            self._tracked(outcome.model_id).outcomes.append(outcome)
 
     def update_capabilities(
         self, model_id: str, capabilities: Mapping[ModelCapability, float]
     ) -> None:
         """Remember the scores that a model's profile was given."""
         with self._lock:
-            self._history(model_id).capabilities.update(capabilities)
+            self._tracked(model_id).capabilities.update(capabilities)
 
     def generate_performance_report(
         self, model_id: str, time_period: TimePeriod
@@ -88,6 +85,14 @@ class PerformanceTracker:
             trend=_trend(outcomes, time_period),
             capabilities=capabilities,
         )
+
+    def _tracked(self, model_id: str) -> _History:
+        history = self._histories.get(model_id)
+        if history is None:
+            size = self._history_size
+            history = _History(deque(maxlen=size), deque(maxlen=size))
+            self._histories[model_id] = history
+        return history
 
     def _history(self, model_id: str) -> _History:
         try:

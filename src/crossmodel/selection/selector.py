@@ -87,7 +87,7 @@ class ModelSelector:
         with self._lock:
             profile.watch(self._changed)
             self.model_profiles[profile.model_id] = profile
-            self._learner.register(profile)
+            self._learner.forget(profile.model_id)
             self.performance_tracker.initialize_tracking(profile.model_id)
             specific = self.config.model_specific_thresholds.get(profile.model_id)
             if specific is not None:
@@ -182,7 +182,6 @@ class ModelSelector:
             profile = self._require(model_id)
             scores = capability_scores(updated_capabilities)
             profile.capabilities.update(scores)
-            self._learner.restate(model_id, scores)
             self.performance_tracker.update_capabilities(model_id, scores)
 
     def expect_feedback(
@@ -298,7 +297,7 @@ class ModelSelector:
                 decision.gain_over, rows[0], self.config.conversation.cached_share
             ),
         )
-        if stay is not None:
+        if stay is not None and stay.model_id != ids[rows[0]]:
             metadata["conversation"] = stay.reason
             rows = _with_first(ids.index(stay.model_id), rows)
         self.conversations.remember(conversation_id, ids[rows[0]], task)

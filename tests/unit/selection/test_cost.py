@@ -1,6 +1,7 @@
 """Budgets hold whatever the order of calls."""
 
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -116,3 +117,97 @@ def test_concurrent_callers_never_overspend(calls):
             future.result()
     assert math.fsum(spent) <= 1.0 + 1e-9
     assert made.committed("daily_budget") == pytest.approx(math.fsum(spent))
+
+
+def shared(**config):
+    return CostOptimizer(CostOptimizationConfig(**config), clock=Calendar(2026, 1, 31))
+
+
+def test_a_call_is_charged_to_everybody_it_concerns_or_to_nobody():
+    made = shared(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"red": {"daily_budget": 2.0}, "*": {"daily_budget": 1.0}},
+        key_budgets={"ci": {"monthly_budget": 0.5}},
+    )
+    made.reserve(0.4, tenant="red", key="ci")
+    with pytest.raises(
+        BudgetExceededError, match=r"monthly_budget of key 'ci' of 0\.5 USD has 0\.1"
+    ):
+        made.reserve(0.2, tenant="red", key="ci")
+    with pytest.raises(BudgetExceededError, match="daily_budget of tenant 'blue' of 1 USD"):
+        made.reserve(1.5, tenant="blue")
+    made.reserve(1.5, tenant="red", key="other")
+    assert made.committed("daily_budget") == pytest.approx(1.9)
+    assert made.committed("daily_budget", tenant="red") == pytest.approx(1.9)
+    assert made.committed("daily_budget", tenant="blue") == 0.0
+    assert made.committed("monthly_budget", key="ci") == pytest.approx(0.4)
+
+
+def test_tenants_and_keys_of_one_name_are_not_mixed_up():
+    made = shared(
+        tenant_budgets={"x": {"daily_budget": 1.0}}, key_budgets={"x": {"daily_budget": 1.0}}
+    )
+    made.reserve(1.0, tenant="x")
+    made.reserve(1.0, key="x")
+    with pytest.raises(BudgetExceededError, match="key 'x'"):
+        made.reserve(0.1, key="x")
+
+
+def test_what_a_tenant_spent_before_is_restored():
+    made = shared(tenant_budgets={"*": {"daily_budget": 1.0}})
+    made.restore("daily_budget", 0.9, tenant="red")
+    with pytest.raises(BudgetExceededError):
+        made.reserve(0.2, tenant="red")
+    made.reserve(0.2, tenant="blue")
+
+
+@pytest.mark.parametrize("field", ["tenant_budgets", "key_budgets"])
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [({"hourly_budget": 1.0}, "did you mean"), ({"daily_budget": math.nan}, "NaN")],
+)
+def test_wrong_budgets_are_refused_by_their_path(field, budgets, message):
+    with pytest.raises(InvalidInputError, match=rf"{field}\.red.*{message}"):
+        CostOptimizationConfig(**{field: {"red": budgets}})
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["red", "blue", None]),
+            st.sampled_from(["ci", "app", None]),
+            st.floats(0, 0.3),
+            st.floats(0, 1),
+        ),
+        min_size=64,
+        max_size=64,
+    )
+)
+def test_64_concurrent_callers_cannot_overspend_any_budget(calls):
+    limits = {("tenant", "red"): 0.7, ("tenant", "blue"): 0.9, ("key", "ci"): 0.5}
+    made = shared(
+        budget_constraints={"daily_budget": 2.0},
+        tenant_budgets={"red": {"daily_budget": 0.7}, "*": {"daily_budget": 0.9}},
+        key_budgets={"ci": {"daily_budget": 0.5}},
+    )
+    barrier = threading.Barrier(64)
+
+    def call(tenant, key, most, used):
+        barrier.wait(10)
+        try:
+            reservation = made.reserve(most, tenant=tenant, key=key)
+        except BudgetExceededError:
+            return 0.0
+        made.settle(reservation, most * used)
+        return most * used
+
+    spent = list(POOL.map(call, *zip(*calls, strict=True)))
+    assert made.committed("daily_budget") == pytest.approx(math.fsum(spent))
+    assert math.fsum(spent) <= 2.0 + 1e-9
+    for (scope, name), limit in limits.items():
+        of = [usd for usd, call in zip(spent, calls, strict=True) if name in call[:2]]
+        assert made.committed("daily_budget", **{scope: name}) == pytest.approx(math.fsum(of))
+        assert math.fsum(of) <= limit + 1e-9
+
+
+POOL = ThreadPoolExecutor(64)

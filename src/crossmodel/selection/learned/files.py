@@ -33,6 +33,7 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
     embedder: str
     models: list[str]
     topics: list[str]
+    edge: float
     background: float
     report: dict[str, Any]
 
@@ -45,6 +46,7 @@ def dump_router(router: LearnedRouter) -> bytes:
         embedder=router.embedder.name,
         models=list(cells.models),
         topics=list(topics.names),
+        edge=topics.edge,
         background=topics.background,
         report=router.report,
     )
@@ -138,6 +140,7 @@ def _build(header: Header, arrays: dict[str, Any], embedder: Embedder) -> Learne
             whitening=arrays["whitening"],
             centroids=arrays["centroids"],
             radii=arrays["radii"],
+            edge=header.edge,
             background=header.background,
         ),
         cells=Cells(

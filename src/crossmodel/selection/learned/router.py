@@ -55,7 +55,8 @@ class Estimate:
     @property
     def uncertainty(self) -> Floats:
         """Standard error of the quality, shape (m,)."""
-        return self._cells.uncertainty(self._shares)[0]
+        found = self._cells.uncertainty(self._shares)[0]
+        return np.asarray(found, dtype=np.float64)
 
     @property
     def evidence(self) -> Floats:

@@ -21,23 +21,33 @@ Matrix = npt.NDArray[np.float32]
 SHRINKAGE: Final = 0.05
 """Share of the covariance that is taken to be spherical, against chance in small samples."""
 
-SHARPNESS: Final = 32.0
-"""How many independent dimensions distances are taken to have.
+EDGE_SHARE: Final = 0.85
+"""Share of a topic's own unseen members that lie within its edge."""
 
-Embeddings have hundreds that are far from independent; taken at their word they make every
-posterior certain. Measured on both development sets: tempering to this leaves familiar prompts as
-good as before and halves what is lost on domains that were left out.
+DECAY: Final = 3.2
+"""How much a logit falls from the typical distance to the edge.
+
+Taken at their word, the hundreds of dimensions of an embedding, far from independent, make every
+posterior certain. Tying the fall to how distances of own members really spread tempers that.
+Measured on both development sets: familiar prompts come out as good as before, and what is lost on
+domains that were left out halves.
 """
 
-BACKGROUND: Final = 1.2
-"""Distance from a topic, in typical distances of its own members, where the background begins."""
+BACKGROUND: Final = 1.0
+"""Where the background begins, in edges beyond the typical distance."""
 
-LEVEL_BACKGROUND: Final = 1.6
+LEVEL_BACKGROUND: Final = 3.0
 """Where the background begins for how hard a prompt is.
 
 It lies further out: a wrong level misleads nobody's choice, and the right one is what calibrated
 probabilities need most.
 """
+
+LEAST: Final = 1e-300
+"""Stands in for a sum of exponentials that vanished."""
+
+LEAST_EDGE: Final = 0.02
+"""Distances of own members never spread less: there are prompts that differ by a comma."""
 
 FAR: Final = 500.0
 """Logits end here: beyond it exponentials have no digits left."""
@@ -78,7 +88,8 @@ class Topics:
         whitening: shape (d, d): makes the covariance within topics spherical.
         centroids: shape (k, d), whitened.
         radii: typical squared distance of a topic's own unseen members, shape (k,).
-        background: how far the background is, in those radii, for which model is better.
+        edge: how far beyond 1, in radii, most own members lie at most.
+        background: where the background begins, in edges, for which model is better.
     """
 
     names: tuple[str, ...]
@@ -86,6 +97,7 @@ class Topics:
     whitening: Matrix
     centroids: Matrix
     radii: Floats
+    edge: float
     background: float = BACKGROUND
 
     def distances(self, features: Matrix) -> Floats:
@@ -94,22 +106,28 @@ class Topics:
 
     def shares(self, distances: Floats) -> Shares:
         """How much each topic, and last the background, has to say; both of shape (n, k + 1)."""
-        logits = self._offsets - SHARPNESS / 2 * (distances / self.radii)
-        top = logits.max(axis=1, keepdims=True)
-        top = np.maximum(top, -FAR)  # infinitely far from everything is far enough
-        weights = np.exp(logits - top)
-        total = weights.sum(axis=1, keepdims=True)
+        closeness = self._prior - DECAY / self.edge * (distances / self.radii - 1)
+        weights, total, _ = _exponentials(closeness - self._volume)
+        among = weights / np.maximum(total, LEAST)
+        _, known, top = _exponentials(closeness)
+        odds = np.log(np.maximum(known, LEAST)) + top
         return Shares(
-            _against(self.background, weights, total, top),
-            _against(LEVEL_BACKGROUND, weights, total, top),
+            _against(self.background, among, odds), _against(LEVEL_BACKGROUND, among, odds)
         )
 
     @functools.cached_property
-    def _offsets(self) -> Floats:
-        """What each topic's logit is before distance counts, shape (k,)."""
-        narrower = np.log(self.radii / np.exp(np.log(self.radii).mean()))
-        prior = np.log(self.sizes / self.sizes.sum())
-        return np.asarray(prior - SHARPNESS / 2 * narrower, dtype=np.float64)
+    def _prior(self) -> Floats:
+        return np.asarray(np.log(self.sizes / self.sizes.sum()), dtype=np.float64)
+
+    @functools.cached_property
+    def _volume(self) -> Floats:
+        """What a topic's logit loses for being wide: a wide one is less dense everywhere.
+
+        It counts among topics, not against the background: the members of a wide topic are as
+        familiar as those of a narrow one.
+        """
+        wider = np.log(self.radii / np.exp(np.log(self.radii).mean()))
+        return np.asarray(DECAY / self.edge * wider, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,11 +176,26 @@ def typical_radii(own_distances: Floats, labels: Rows, topics: int) -> Floats:
     return np.asarray(np.maximum(radii, 1e-9), dtype=np.float64)
 
 
-def _against(background: float, weights: Floats, total: Floats, top: Floats) -> Floats:
-    """Shares of topics with these weights, and last of a background at that distance."""
-    odds = total * np.exp(np.minimum(top + SHARPNESS / 2 * background, FAR))
-    known = odds / (1 + odds)
-    return np.concatenate([weights * (known / np.maximum(total, 1e-300)), 1 - known], axis=1)
+def typical_edge(own_distances: Floats, labels: Rows, radii: Floats) -> float:
+    """How far beyond 1, in radii, most of the topics' unseen members lie at most."""
+    known = np.isfinite(own_distances)
+    if not known.any():
+        return 1.0
+    reach = own_distances[known] / radii[labels[known]]
+    return max(float(np.quantile(reach, EDGE_SHARE)) - 1, LEAST_EDGE)
+
+
+def _exponentials(logits: Floats) -> tuple[Floats, Floats, Floats]:
+    """Exponentials scaled by the greatest logit of each row, their sums, and those logits."""
+    top = np.maximum(logits.max(axis=1, keepdims=True), -FAR)  # far from everything is far enough
+    scaled = np.exp(logits - top)
+    return scaled, scaled.sum(axis=1, keepdims=True), top
+
+
+def _against(background: float, among: Floats, odds: Floats) -> Floats:
+    """Shares of the topics, and last of a background at that distance; ``odds`` are logarithms."""
+    known = 1 / (1 + np.exp(-np.clip(odds + DECAY * background, -FAR, FAR)))
+    return np.concatenate([among * known, 1 - known], axis=1)
 
 
 def _squared_distances(points: Matrix, centroids: Matrix) -> Floats:

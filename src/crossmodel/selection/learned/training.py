@@ -22,6 +22,7 @@ from crossmodel.selection.learned.topics import (
     Shares,
     Topics,
     fit_discriminant,
+    typical_edge,
     typical_radii,
 )
 from crossmodel.text.embedding import Embedder, best_embedder
@@ -30,7 +31,7 @@ FOLDS: Final = 5
 LEFT_OUT_GROUPS: Final = 20
 """Topics are left out in at most this many groups."""
 
-BACKGROUNDS: Final = (BACKGROUND, 1.1, 1.0, 0.9, 0.8)
+BACKGROUNDS: Final = (BACKGROUND, 0.5, 0.0, -0.5, -1.0)
 """From bold to cautious. The first is taken unless leaving topics out shows that it harms."""
 
 HARM: Final = 0.01
@@ -68,12 +69,14 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
     held_out = _distances_without(features, labels, len(names), folds)
     own = held_out[np.arange(len(labels)), labels]
     whole = fit_discriminant(features, labels, len(names))
+    radii = typical_radii(own, labels, len(names))
     topics = Topics(
         names=names,
         sizes=np.bincount(labels, minlength=len(names)).astype(np.float64),
         whitening=whole.whitening,
         centroids=whole.centroids,
-        radii=typical_radii(own, labels, len(names)),
+        radii=radii,
+        edge=typical_edge(own, labels, radii),
     )
     losses: dict[str, float] = {}
     if len(names) > 1:
