@@ -38,13 +38,16 @@ unit: .venv/dev
 	$(PIP) install -c constraints.txt -e '.[all,dev]'
 	touch $@
 
-# Writes the tables under benchmarks/.
+# Writes the tables under benchmarks/. Peers live apart: what they pin is their own business.
 bench: .venv/dev
 	$(BIN)/python benchmarks/foundations.py
+	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q -e '.[embeddings,bench]'
+	.venv-bench/bin/python benchmarks/selection.py
 
 # Pins everything that the environment holds now: run it after an upgrade that you have tested.
 constraints: .venv/dev
 	$(PIP) freeze --exclude-editable --exclude crossmodel | grep '==' | sort -f > constraints.txt
 
 clean:
-	rm -rf .venv demo demo-report.html .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-bench demo demo-report.html .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
