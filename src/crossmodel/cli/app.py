@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from crossmodel import __version__
-from crossmodel.cli import ask, demo, extract, insights, models, select, train_router, verify
+from crossmodel.cli import (
+    ask,
+    demo,
+    evaluate,
+    extract,
+    insights,
+    models,
+    select,
+    train_router,
+    verify,
+)
 from crossmodel.cli.output import configure_logs, err, report
 from crossmodel.errors import CrossModelError
 
@@ -27,6 +37,7 @@ app.command("select")(select.select)
 app.command("extract")(extract.extract)
 app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
+app.add_typer(evaluate.app, name="eval")
 app.add_typer(insights.app, name="insights")
 app.add_typer(models.app, name="models")
 

@@ -1,0 +1,208 @@
+"""``crossmodel eval``: the figures we publish, on your own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from crossmodel.cli.output import (
+    JsonOption,
+    err,
+    out,
+    plain,
+    print_json,
+    print_table,
+    replacing,
+)
+
+if TYPE_CHECKING:
+    from crossmodel.evaluation.routing.judge import Judgement, Labelled, LeftOut
+
+app = typer.Typer(help="Measure how good selection is on your own data.", no_args_is_help=True)
+
+
+@app.callback()
+def evaluate() -> None:
+    """Measure how good selection is on your own data."""
+
+
+@app.command("selection")
+def selection(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Outcomes as parquet, csv or jsonl: prompt, model, quality, cost_usd; query_id "
+            "and domain if there are.",
+            show_default=False,
+        ),
+    ],
+    router: Annotated[
+        Path | None,
+        typer.Option(help="A trained router to judge on all of the data; else one is trained."),
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write what the router predicts, as parquet.")
+    ] = None,
+    leave_one_domain_out: Annotated[
+        bool, typer.Option("--leave-one-domain-out", help="Train without each domain in turn.")
+    ] = False,
+    label_curve: Annotated[
+        bool, typer.Option("--label-curve", help="Train on more and more queries.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option(help="Write quality against cost as SVG.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Put a learned router beside random, single models, neighbours, regression and an oracle."""
+    from crossmodel.evaluation.routing import chart, judge
+    from crossmodel.evaluation.routing.reading import read_outcomes, write_predictions
+    from crossmodel.evaluation.routing.trained import load, train
+
+    table = read_outcomes(data)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("judging")
+
+        def tell(what: str) -> None:
+            progress.update(task, description=what)
+
+        found = (
+            judge.judge_training(table, train)
+            if router is None
+            else judge.judge_trained(table, load(router))
+        )
+        domains = judge.leave_one_domain_out(table, train, tell) if leave_one_domain_out else None
+        labels = judge.label_curve(table, train, progress=tell) if label_curve else None
+    if predictions is not None:
+        with replacing(predictions) as file:
+            expected = found.predictions
+            write_predictions(file, found.query_ids, found.models, expected.quality, expected.cost)
+    if plot is not None:
+        with replacing(plot) as file:
+            file.write(chart.quality_against_cost(found).encode())
+    if json:
+        print_json(_document(found, domains, labels))
+        return
+    _show(found)
+    if domains:
+        _show_domains(domains)
+    if labels:
+        _show_labels(labels)
+
+
+def _document(
+    found: Judgement, domains: list[LeftOut] | None, labels: list[Labelled] | None
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    document = found.to_dict()
+    if domains is not None:
+        differences = [each.router - each.static for each in domains]
+        document["leave_one_domain_out"] = {
+            "domains": [asdict(each) for each in domains],
+            "mean_difference": sum(differences) / len(differences),
+            "worst_difference": min(differences),
+            "mean_aiq_difference": sum(d.router_aiq - d.static_aiq for d in domains) / len(domains),
+        }
+    if labels is not None:
+        document["label_curve"] = [asdict(each) for each in labels]
+    return document
+
+
+def _show(found: Judgement) -> None:
+    from crossmodel.evaluation.routing.judge import SEES_LABEL
+
+    print_table(
+        f"{found.judged_queries:,} queries, {len(found.models)} models; "
+        f"trained on {found.trained_on}",
+        ("router", "AIQ", "95 % CI", "APGR", "CPT50", "CPT80", "Q@25%", "regret", "Brier", "ECE"),
+        (
+            (
+                "domain prior*" if line.name == SEES_LABEL else line.name,
+                _figure(line.aiq),
+                f"{_figure(line.aiq_low)}-{_figure(line.aiq_high)}",
+                _figure(line.apgr),
+                _percent(line.cpt50),
+                _percent(line.cpt80),
+                _figure(line.quality_at_quarter),
+                _figure(line.regret),
+                _figure(line.brier),
+                _figure(line.ece),
+            )
+            for line in found.lines
+            if line.aiq is not None
+        ),
+    )
+    for line in found.lines:
+        if line.quality is not None and line.cost is not None:
+            at = f"quality {line.quality:.3f} at ${1000 * line.cost:.4f} per 1,000 queries"
+            out.print(plain(f"{line.name}: {at}"))
+    ours = next(line for line in found.lines if line.ms is not None)
+    tuned = found.tuned
+    out.print(plain(f"* sees the true domain. One decision takes {ours.ms:.3f} ms."))
+    out.print(
+        plain(
+            f"Asked for {tuned.asked} on one part, on another: {tuned.quality_share:.1%} of its "
+            f"quality at {tuned.cost_share:.1%} of its cost."
+        )
+    )
+    if found.filled_costs:
+        out.print(plain(f"{found.filled_costs} unknown costs were guessed from prompt lengths."))
+    if found.incomplete_queries:
+        out.print(
+            plain(f"{found.incomplete_queries} queries lack a model's quality: not judged on.")
+        )
+    out.print(plain(found.verdict), style="bold")
+
+
+def _show_domains(domains: list[LeftOut]) -> None:
+    print_table(
+        "Each domain left out of training",
+        ("domain", "queries", "router", "static", "points", "AIQ points"),
+        (
+            (
+                each.domain,
+                each.queries,
+                f"{each.router:.3f}",
+                f"{each.static:.3f}",
+                f"{100 * (each.router - each.static):+.1f}",
+                f"{100 * (each.router_aiq - each.static_aiq):+.1f}",
+            )
+            for each in domains
+        ),
+    )
+    points = [100 * (each.router - each.static) for each in domains]
+    aiq = [100 * (each.router_aiq - each.static_aiq) for each in domains]
+    out.print(
+        plain(
+            f"Quality against the static choice: {sum(points) / len(points):+.2f} points on "
+            f"average, {min(points):+.2f} at worst; AIQ {sum(aiq) / len(aiq):+.2f} on average."
+        )
+    )
+
+
+def _show_labels(labels: list[Labelled]) -> None:
+    print_table(
+        "More and more queries to learn from",
+        ("queries", "AIQ", "ECE", "AIQ of kNN"),
+        (
+            (
+                each.queries,
+                f"{each.router_aiq:.3f}",
+                f"{each.router_ece:.3f}",
+                f"{each.knn_aiq:.3f}",
+            )
+            for each in labels
+        ),
+    )
+
+
+def _figure(value: float | None) -> str:
+    """Three digits without the zero in front: ten columns have to fit."""
+    return "" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"

@@ -1,0 +1,457 @@
+"""A router beside what it has to beat, on queries that none of them has learned from."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from crossmodel.domain import checks
+from crossmodel.errors import InvalidInputError
+from crossmodel.evaluation.routing import baselines, metrics
+from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Point, Predictions
+from crossmodel.selection.learned import OutcomeTable
+
+Rows = npt.NDArray[np.int64]
+
+ROUTER: Final = "CrossModel"
+SEES_LABEL: Final = "domain prior (true label)"
+PREDICTORS: Final[dict[str, Callable[[OutcomeTable], baselines.Predictor]]] = {
+    "random": baselines.chance,
+    "static": baselines.static,
+    SEES_LABEL: baselines.domain_prior,
+    "kNN": baselines.neighbours,
+    "TF-IDF+logistic": baselines.logistic,
+    "oracle": baselines.oracle,
+}
+RIVALS: Final = ("random", "static", "kNN", "TF-IDF+logistic")
+"""The baselines that see neither the truth nor the true domain."""
+
+TRAIN, TUNE = 0.6, 0.8
+FOLDS: Final = 5
+TIMED: Final = 200
+LEAST_SHARE: Final = 0.95
+"""Of the best single model's quality: what the price is chosen for on one part."""
+
+COST_SHARE: Final = 0.25
+JUDGED_QUERIES: Final = 50
+"""A domain must have this many queries to be left out and judged."""
+
+LABEL_SIZES: Final = (50, 200, 800, 3200)
+Progress = Callable[[str], None]
+
+
+class Router(Protocol):
+    """What is judged."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it knows."""
+        ...
+
+    def predict(self, prompts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Expected quality, 0..1, and cost in USD, both (prompts, models)."""
+        ...
+
+
+Train = Callable[[OutcomeTable], Router]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the table; figures that a row cannot have are ``None``.
+
+    ``aiq`` comes with its 95 % interval; ``cost`` and ``quality`` are those of a single point, in
+    USD a query; ``regret`` is what is missing to the oracle at no price; ``ms`` is the median time
+    of one prompt by itself.
+    """
+
+    name: str
+    aiq: float | None = None
+    aiq_low: float | None = None
+    aiq_high: float | None = None
+    apgr: float | None = None
+    cpt50: float | None = None
+    cpt80: float | None = None
+    quality_at_quarter: float | None = None
+    regret: float | None = None
+    brier: float | None = None
+    ece: float | None = None
+    ms: float | None = None
+    cost: float | None = None
+    quality: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A price chosen on one part and what it does on another; costs in USD a query."""
+
+    asked: str
+    price: float
+    quality: float
+    cost: float
+    best_single_quality: float
+    best_single_cost: float
+
+    @property
+    def quality_share(self) -> float:
+        """Of the best single model's quality."""
+        return self.quality / self.best_single_quality if self.best_single_quality else 1.0
+
+    @property
+    def cost_share(self) -> float:
+        """Of the best single model's cost."""
+        return self.cost / self.best_single_cost if self.best_single_cost else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One domain that was left out of training: quality at no price."""
+
+    domain: str
+    queries: int
+    router: float
+    static: float
+    router_aiq: float
+    static_aiq: float
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Figures after training on so many queries."""
+
+    queries: int
+    router_aiq: float
+    router_ece: float
+    knn_aiq: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """The table and what it was made on; ``curves`` are hulls for a plot, by row."""
+
+    trained_on: str
+    judged_queries: int
+    models: tuple[str, ...]
+    filled_costs: int
+    incomplete_queries: int
+    lines: tuple[Line, ...]
+    tuned: Tuned
+    curves: dict[str, list[Point]]
+    singles: dict[str, Point]
+    query_ids: tuple[str, ...]
+    predictions: Predictions
+
+    def line(self, name: str) -> Line:
+        """The row of that name."""
+        return next(line for line in self.lines if line.name == name)
+
+    @property
+    def best_rival(self) -> Line:
+        """The best baseline that does not see the true label."""
+        return max((self.line(name) for name in RIVALS), key=lambda line: line.aiq or 0.0)
+
+    @property
+    def verdict(self) -> str:
+        """Who wins, in a sentence."""
+        ours, rival = self.line(ROUTER), self.best_rival
+        assert ours.aiq is not None
+        assert ours.aiq_high is not None
+        assert rival.aiq is not None
+        figures = f"AIQ {ours.aiq:.3f} against {rival.aiq:.3f}"
+        if ours.aiq >= rival.aiq:
+            return f"{ROUTER} is at or above the best baseline, {rival.name}: {figures}."
+        if ours.aiq_high >= rival.aiq:
+            return f"{rival.name} is above {ROUTER}, within its interval: {figures}."
+        return f"{rival.name} beats {ROUTER}: {figures}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "trained_on": self.trained_on,
+            "judged_queries": self.judged_queries,
+            "models": list(self.models),
+            "filled_costs": self.filled_costs,
+            "incomplete_queries": self.incomplete_queries,
+            "table": [asdict(line) for line in self.lines],
+            "best_baseline": self.best_rival.name,
+            "verdict": self.verdict,
+            "tuned": asdict(self.tuned)
+            | {"quality_share": self.tuned.quality_share, "cost_share": self.tuned.cost_share},
+        }
+
+
+def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
+    """Judge a router that was trained elsewhere, on every query of the table.
+
+    The baselines that have to learn do so on the table itself, by five-fold cross-fitting over the
+    query ids. The price is chosen on one half and reported on the other.
+
+    Raises:
+        InvalidInputError: if the router does not know a model of the table, or there are too few
+            queries with a quality for every model.
+    """
+    missing = sorted(set(table.models) - set(router.models))
+    if missing:
+        raise InvalidInputError(
+            f"the router does not know {', '.join(missing)}; it knows {', '.join(router.models)}"
+        )
+    complete, left_out = _complete(table)
+    folds = (_uniform(complete.query_ids) * FOLDS).astype(np.int64)
+
+    def cross_fitted(make: Callable[[OutcomeTable], baselines.Predictor]) -> Floats:
+        found = np.empty_like(complete.quality)
+        for fold in np.unique(folds):
+            rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            found[rows] = make(complete.take(others))(complete.take(rows))
+        return found
+
+    half = _uniform(complete.query_ids, "half") < 0.5  # noqa: PLR2004 - a half
+    return _judge(
+        complete,
+        router,
+        {name: cross_fitted(make) for name, make in PREDICTORS.items()},
+        left_out=left_out,
+        parts=(np.flatnonzero(half), np.flatnonzero(~half)),
+        trained_on="another file; baselines by cross-fitting on this one",
+    )
+
+
+def judge_training(table: OutcomeTable, train: Train) -> Judgement:
+    """Train on 60 % of the queries, choose the price on 20 %, and judge on the other 20 %.
+
+    Raises:
+        InvalidInputError: if there are too few queries.
+    """
+    part = _uniform(table.query_ids)
+    learned = table.take(np.flatnonzero(part < TRAIN))
+    held_out, left_out = _complete(table.take(np.flatnonzero(part >= TRAIN)))
+    tuning = _uniform(held_out.query_ids) < TUNE
+    return _judge(
+        held_out,
+        train(learned),
+        {name: make(learned)(held_out) for name, make in PREDICTORS.items()},
+        left_out=left_out,
+        parts=(np.flatnonzero(tuning), np.flatnonzero(~tuning)),
+        trained_on=f"{len(learned)} other queries of this file",
+        judged=np.flatnonzero(~tuning),
+    )
+
+
+def leave_one_domain_out(
+    table: OutcomeTable, train: Train, progress: Progress = lambda _: None
+) -> list[LeftOut]:
+    """Train without each domain of at least 50 queries, and judge on it.
+
+    The static choice is the model of the best mean quality in training; for its AIQ, the one that
+    the training means choose at each price.
+
+    Raises:
+        InvalidInputError: if no domain is large enough, or there is but one.
+    """
+    complete, _ = _complete(table)
+    domains = np.array(complete.domains)
+    large = [d for d in sorted(set(complete.domains)) if (domains == d).sum() >= JUDGED_QUERIES]
+    if not large or len(set(complete.domains)) < 2:  # noqa: PLR2004 - one has to stay
+        raise InvalidInputError(
+            f"leaving domains out needs two of them, one of {JUDGED_QUERIES} queries or more"
+        )
+    found = []
+    for domain in large:
+        progress(domain)
+        inside, outside = np.flatnonzero(domains == domain), np.flatnonzero(domains != domain)
+        rest, judged = complete.take(outside), complete.take(inside)
+        truth, _ = _truth(judged)
+        ours = _predict(train(rest), judged)
+        means = np.tile(rest.quality.mean(axis=0), (len(judged), 1))
+        static = Predictions(means, np.tile(_truth(rest)[0].cost.mean(axis=0), (len(judged), 1)))
+        found.append(
+            LeftOut(
+                domain,
+                len(judged),
+                metrics.reached(truth, ours.choices()).quality,
+                metrics.reached(truth, static.choices()).quality,
+                metrics.aiq_of(truth, ours),
+                metrics.aiq_of(truth, static),
+            )
+        )
+    return found
+
+
+def label_curve(
+    table: OutcomeTable,
+    train: Train,
+    sizes: Sequence[int] = LABEL_SIZES,
+    progress: Progress = lambda _: None,
+) -> list[Labelled]:
+    """AIQ and ECE on a fixed fifth of the queries, after training on more and more of the others.
+
+    Raises:
+        InvalidInputError: if not even the smallest size is there.
+    """
+    part = _uniform(table.query_ids)
+    held_out, _ = _complete(table.take(np.flatnonzero(part >= TUNE)))
+    pool = np.flatnonzero(part < TUNE)
+    pool = pool[np.argsort(part[pool], kind="stable")]
+    fitting = [size for size in sizes if size <= len(pool)]
+    if not fitting:
+        raise InvalidInputError(f"a label curve needs {min(sizes)} queries to train on")
+    truth, _ = _truth(held_out)
+    found = []
+    for size in fitting:
+        progress(f"{size} queries")
+        learned = table.take(pool[:size])
+        ours = _predict(train(learned), held_out)
+        knn = Predictions(baselines.neighbours(learned)(held_out), truth.cost)
+        found.append(
+            Labelled(
+                size,
+                metrics.aiq_of(truth, ours),
+                metrics.ece(truth, ours),
+                metrics.aiq_of(truth, knn),
+            )
+        )
+    return found
+
+
+def _judge(
+    table: OutcomeTable,
+    router: Router,
+    predicted: dict[str, Floats],
+    *,
+    left_out: int,
+    parts: tuple[Rows, Rows],
+    trained_on: str,
+    judged: Rows | None = None,
+) -> Judgement:
+    rows = np.arange(len(table)) if judged is None else judged
+    tuning, reporting = parts
+    checks.at_least("number of complete queries to judge on", min(len(rows), len(tuning)), 2)
+    truth, filled = _truth(table)
+    ours = _predict(router, table)
+    tuned = _tune(truth, ours, tuning, reporting)
+    truth, ours = truth.take(rows), ours.take(rows)
+    # baselines know the true cost of each query: that favours them
+    everyone = {name: Predictions(q[rows], truth.cost) for name, q in predicted.items()}
+    everyone |= {ROUTER: ours, "oracle": everyone.pop("oracle")}
+    singles = truth.singles()
+    lines = [_line(name, truth, each) for name, each in everyone.items()]
+    position = next(i for i, line in enumerate(lines) if line.name == ROUTER)
+    lines[position] = _timed(lines[position], router, table.take(rows))
+    points = [
+        Line(
+            "cheapest", cost=singles[truth.cheapest].cost, quality=singles[truth.cheapest].quality
+        ),
+        Line("best single", cost=singles[truth.best].cost, quality=singles[truth.best].quality),
+    ]
+    return Judgement(
+        trained_on=trained_on,
+        judged_queries=len(rows),
+        models=table.models,
+        filled_costs=filled,
+        incomplete_queries=left_out,
+        lines=(lines[0], *points, *lines[1:]),
+        tuned=tuned,
+        curves={name: metrics.hull(metrics.sweep(truth, each)) for name, each in everyone.items()},
+        singles=dict(zip(table.models, singles, strict=True)),
+        query_ids=tuple(table.query_ids[row] for row in rows),
+        predictions=ours,
+    )
+
+
+def _line(name: str, truth: Outcomes, predictions: Predictions) -> Line:
+    low, high = metrics.bootstrap(
+        len(truth.quality),
+        lambda rows: metrics.aiq_of(truth.take(rows), predictions.take(rows)),
+    )
+    quarter = COST_SHARE * truth.singles()[truth.best].cost
+    return Line(
+        name,
+        aiq=metrics.aiq_of(truth, predictions),
+        aiq_low=low,
+        aiq_high=high,
+        apgr=metrics.apgr(truth, predictions),
+        cpt50=metrics.cpt(truth, predictions, 0.5),
+        cpt80=metrics.cpt(truth, predictions, 0.8),
+        quality_at_quarter=_known(metrics.quality_at(metrics.sweep(truth, predictions), quarter)),
+        regret=metrics.regret(truth, predictions),
+        brier=metrics.brier(truth, predictions),
+        ece=metrics.ece(truth, predictions),
+    )
+
+
+def _known(figure: float) -> float | None:
+    return None if np.isnan(figure) else figure
+
+
+def _timed(line: Line, router: Router, table: OutcomeTable) -> Line:
+    seconds = []
+    for prompt in table.prompts[:TIMED]:
+        started = time.perf_counter()
+        router.predict([prompt])
+        seconds.append(time.perf_counter() - started)
+    return Line(**asdict(line) | {"ms": 1000 * statistics.median(seconds)})
+
+
+def _tune(truth: Outcomes, ours: Predictions, tuning: Rows, reporting: Rows) -> Tuned:
+    """The cheapest price that is good enough on one part, on the other."""
+    on_one, predicted = truth.take(tuning), ours.take(tuning)
+    enough = LEAST_SHARE * on_one.singles()[on_one.best].quality
+    reached = {
+        price: metrics.reached(on_one, predicted.choices(price))
+        for price in metrics.prices(predicted)
+    }
+    good = [price for price, point in reached.items() if point.quality >= enough]
+    price = min(good, key=lambda p: reached[p].cost) if good else 0.0
+    there = truth.take(reporting)
+    point = metrics.reached(there, ours.take(reporting).choices(price))
+    best = there.singles()[on_one.best]
+    asked = f"at least {LEAST_SHARE:.0%} of the best single model's quality"
+    return Tuned(asked, price, point.quality, point.cost, best.quality, best.cost)
+
+
+def _predict(router: Router, table: OutcomeTable) -> Predictions:
+    """The router's predictions in the order of the table's models."""
+    quality, cost = router.predict(table.prompts)
+    columns = [router.models.index(model) for model in table.models]
+    return Predictions(quality[:, columns], cost[:, columns])
+
+
+def _complete(table: OutcomeTable) -> tuple[OutcomeTable, int]:
+    """The queries that every model has a quality for, and how many others there are."""
+    whole = ~np.isnan(table.quality).any(axis=1)
+    return table.take(np.flatnonzero(whole)), int((~whole).sum())
+
+
+def _truth(table: OutcomeTable) -> tuple[Outcomes, int]:
+    """Qualities and costs, and how many costs had to be guessed.
+
+    A cost that nobody knows is taken to be the model's mean, in proportion to the prompt's length.
+    """
+    cost = table.cost_usd.copy()
+    unknown = np.isnan(cost)
+    if unknown.any():
+        length = np.array([float(len(prompt)) for prompt in table.prompts])
+        for column in range(cost.shape[1]):
+            gaps = unknown[:, column]
+            if gaps.all():
+                cost[:, column] = 0.0
+            elif gaps.any():
+                per_character = cost[~gaps, column].sum() / max(length[~gaps].sum(), 1.0)
+                cost[gaps, column] = per_character * length[gaps]
+    return Outcomes(table.quality, cost), int(unknown.sum())
+
+
+def _uniform(query_ids: Sequence[str], salt: str = "") -> Floats:
+    """A number in 0..1 for each query, by its id: the same in every run, on any part of a file."""
+    digests = (
+        hashlib.sha256(f"{salt}/{query}".encode("utf-8", "surrogatepass")).digest()
+        for query in query_ids
+    )
+    return np.array([int.from_bytes(digest[:6], "big") / 2**48 for digest in digests])
