@@ -114,25 +114,36 @@ def _document(
 def _show(found: Judgement) -> None:
     from crossmodel.evaluation.routing.judge import SEES_LABEL
 
+    lines = [line for line in found.lines if line.aiq is not None]
+    names = {line.name: "domain prior*" if line.name == SEES_LABEL else line.name for line in lines}
     print_table(
         f"{found.judged_queries:,} queries, {len(found.models)} models; "
         f"trained on {found.trained_on}",
-        ("router", "AIQ", "95 % CI", "APGR", "CPT50", "CPT80", "Q@25%", "regret", "Brier", "ECE"),
+        ("router", "AIQ", "95 % CI", "quality at 25 % cost", "regret"),
         (
             (
-                "domain prior*" if line.name == SEES_LABEL else line.name,
+                names[line.name],
                 _figure(line.aiq),
                 f"{_figure(line.aiq_low)}-{_figure(line.aiq_high)}",
+                _figure(line.quality_at_quarter),
+                _figure(line.regret),
+            )
+            for line in lines
+        ),
+    )
+    print_table(
+        "Strong against weak, and whether predictions come true",
+        ("router", "APGR", "CPT50", "CPT80", "Brier", "ECE"),
+        (
+            (
+                names[line.name],
                 _figure(line.apgr),
                 _percent(line.cpt50),
                 _percent(line.cpt80),
-                _figure(line.quality_at_quarter),
-                _figure(line.regret),
                 _figure(line.brier),
                 _figure(line.ece),
             )
-            for line in found.lines
-            if line.aiq is not None
+            for line in lines
         ),
     )
     for line in found.lines:
@@ -200,9 +211,8 @@ def _show_labels(labels: list[Labelled]) -> None:
 
 
 def _figure(value: float | None) -> str:
-    """Three digits without the zero in front: ten columns have to fit."""
-    return "" if value is None else f"{value:.3f}".removeprefix("0")
+    return "" if value is None else f"{value:.3f}"
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}"
+    return "" if value is None else f"{value:.0f} %"
