@@ -124,7 +124,7 @@ def test_it_finds_out_which_model_is_good_at_what(router):
 
 
 def test_topics_are_found_where_nobody_named_them():
-    router = train_router(traffic(1200, labelled=False), HASHED)
+    router = train_router(traffic(1200, labelled=False), open_embedder("static"))
     for topic, (_, truth) in TOPICS.items():
         quality = expected(router, topic)
         assert max(quality, key=quality.get) == max(truth, key=truth.get)

@@ -14,12 +14,17 @@ MOST_CLUSTERS: Final = 48
 ROUNDS: Final = 50
 
 
-def cluster(features: Matrix) -> Rows:
-    """A cluster per row, shape (n,): Lloyd's algorithm from k-means++ seeds.
-
-    There is one cluster for each 60 rows, at most 48. The same rows give the same clusters.
-    """
+def topics_of(features: Matrix) -> Rows:
+    """A topic per row, shape (n,): one cluster for each 60 rows, at most 48."""
     wanted = int(np.clip(len(features) // QUERIES_PER_CLUSTER, 1, MOST_CLUSTERS))
+    return cluster(features, wanted)
+
+
+def cluster(features: Matrix, wanted: int) -> Rows:
+    """One of at most ``wanted`` clusters per row, shape (n,): Lloyd's algorithm from k-means++.
+
+    The same rows give the same clusters.
+    """
     points = features.astype(np.float64)
     centers = _seeds(points, wanted)
     labels = np.zeros(len(points), dtype=np.int64)

@@ -16,7 +16,7 @@ from crossmodel.selection.learned.cells import Cells
 from crossmodel.selection.learned.dial import Traffic
 from crossmodel.selection.learned.features import SHAPE_FEATURES
 from crossmodel.selection.learned.router import LearnedRouter
-from crossmodel.selection.learned.topics import Topics
+from crossmodel.selection.learned.topics import Gate, Topics
 from crossmodel.text.embedding import Embedder, open_embedder
 
 FORMAT: Final = "crossmodel-router/1"
@@ -34,7 +34,7 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
     models: list[str]
     topics: list[str]
     edge: float
-    background: float
+    gate: Gate
     report: dict[str, Any]
 
 
@@ -47,7 +47,7 @@ def dump_router(router: LearnedRouter) -> bytes:
         models=list(cells.models),
         topics=list(topics.names),
         edge=topics.edge,
-        background=topics.background,
+        gate=topics.gate,
         report=router.report,
     )
     arrays: dict[str, Any] = {
@@ -141,7 +141,7 @@ def _build(header: Header, arrays: dict[str, Any], embedder: Embedder) -> Learne
             centroids=arrays["centroids"],
             radii=arrays["radii"],
             edge=header.edge,
-            background=header.background,
+            gate=header.gate,
         ),
         cells=Cells(
             models=tuple(header.models),

@@ -1,7 +1,7 @@
 """Topics: which kind of traffic a prompt belongs to, and whether it belongs to any.
 
 Topics are Gaussians of one common covariance (Fisher's linear discriminant analysis), each with a
-radius of its own, beside a background that takes what is far from all of them. The share of the
+radius of its own, beside a background that takes what belongs to none of them. The share of the
 background is what makes "out of distribution" explicit.
 """
 
@@ -33,18 +33,23 @@ Measured on both development sets: familiar prompts come out as good as before, 
 domains that were left out halves.
 """
 
-BACKGROUND: Final = 1.0
-"""Where the background begins, in edges beyond the typical distance."""
-
 LEVEL_BACKGROUND: Final = 3.0
-"""Where the background begins for how hard a prompt is.
+"""Where the background begins for how hard a prompt is, in edges beyond the typical distance.
 
-It lies further out: a wrong level misleads nobody's choice, and the right one is what calibrated
+It lies far out: a wrong level misleads nobody's choice, and the right one is what calibrated
 probabilities need most.
 """
 
+NOWHERE: Final = -60.0
+"""Log-closeness of what is far from everything."""
+
 LEAST: Final = 1e-300
 """Stands in for a sum of exponentials that vanished."""
+
+NEWTON_STEPS: Final = 30
+
+LEAST_SLOPE: Final = 0.05
+"""Of the gate: what is far from everything is foreign, whatever one file of traffic says."""
 
 LEAST_EDGE: Final = 0.02
 """Distances of own members never spread less: there are prompts that differ by a comma."""
@@ -78,6 +83,31 @@ class Shares:
         return Shares(self.choice[rows], self.level[rows])
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How likely a prompt is of a known kind: the log-odds are linear in two signals.
+
+    What is far from every topic is not, and neither is what lies between several: prompts of a
+    domain that was left out scatter over those that look like it. The weights are learned by
+    leaving topics out.
+
+    Attributes:
+        intercept: log-odds at a closeness of 1 in one topic alone.
+        closeness: weight of the logarithm of the closeness to all topics together.
+        concentration: weight of the logarithm of how much one topic has to itself.
+    """
+
+    intercept: float = DECAY
+    closeness: float = 1.0
+    concentration: float = 0.0
+
+    def log_odds(self, signals: Floats) -> Floats:
+        """Of prompts with these signals, (n, 2); shape (n, 1)."""
+        odds = self.intercept + signals @ np.array([self.closeness, self.concentration])
+        odds[signals[:, 0] <= NOWHERE] = -FAR
+        return np.asarray(odds[:, None], dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Topics:
     """A fitted topic model.
@@ -89,7 +119,7 @@ class Topics:
         centroids: shape (k, d), whitened.
         radii: typical squared distance of a topic's own unseen members, shape (k,).
         edge: how far beyond 1, in radii, most own members lie at most.
-        background: where the background begins, in edges, for which model is better.
+        gate: whether a prompt is of a known kind, for which model is better on it.
     """
 
     names: tuple[str, ...]
@@ -98,7 +128,7 @@ class Topics:
     centroids: Matrix
     radii: Floats
     edge: float
-    background: float = BACKGROUND
+    gate: Gate = Gate()
 
     def distances(self, features: Matrix) -> Floats:
         """Squared Mahalanobis distance to each topic, shape (n, k)."""
@@ -106,14 +136,25 @@ class Topics:
 
     def shares(self, distances: Floats) -> Shares:
         """How much each topic, and last the background, has to say; both of shape (n, k + 1)."""
+        among, signals = self._read(distances)
+        return Shares(
+            _against(among, self.gate.log_odds(signals)),
+            _against(among, signals[:, :1] + DECAY * LEVEL_BACKGROUND),
+        )
+
+    def signals(self, distances: Floats) -> Floats:
+        """What the gate looks at, shape (n, 2): logarithms of closeness and concentration."""
+        return self._read(distances)[1]
+
+    def _read(self, distances: Floats) -> tuple[Floats, Floats]:
+        """Shares among the topics alone, shape (n, k), and the signals, (n, 2)."""
         closeness = self._prior - DECAY / self.edge * (distances / self.radii - 1)
         weights, total, _ = _exponentials(closeness - self._volume)
         among = weights / np.maximum(total, LEAST)
-        _, known, top = _exponentials(closeness)
-        odds = np.log(np.maximum(known, LEAST)) + top
-        return Shares(
-            _against(self.background, among, odds), _against(LEVEL_BACKGROUND, among, odds)
-        )
+        _, sums, top = _exponentials(closeness)
+        close = np.maximum(np.log(np.maximum(sums, LEAST)) + top, NOWHERE)
+        concentration = np.log(np.maximum((among**2).sum(axis=1, keepdims=True), LEAST))
+        return among, np.concatenate([close, np.maximum(concentration, NOWHERE)], axis=1)
 
     @functools.cached_property
     def _prior(self) -> Floats:
@@ -185,6 +226,27 @@ def typical_edge(own_distances: Floats, labels: Rows, radii: Floats) -> float:
     return max(float(np.quantile(reach, EDGE_SHARE)) - 1, LEAST_EDGE)
 
 
+def fit_gate(familiar: Floats, foreign: Floats) -> Gate:
+    """The gate that tells these signals apart, (n, 2) each: logistic regression by Newton's method.
+
+    Both sides weigh the same. No weight falls below 0: nothing is more familiar for being further
+    away, or for lying between topics.
+    """
+    design = np.vstack([familiar, foreign])
+    design = np.hstack([design, np.ones((len(design), 1))])
+    target = np.repeat([1.0, 0.0], [len(familiar), len(foreign)])
+    weight = 1 / np.repeat([len(familiar), len(foreign)], [len(familiar), len(foreign)])
+    ridge = 1e-3 * np.eye(3)  # keeps what is told apart perfectly from running away
+    beta = np.zeros(3)
+    for _ in range(NEWTON_STEPS):
+        probability = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
+        gradient = design.T @ (weight * (probability - target)) + ridge @ beta
+        slack = weight * probability * (1 - probability)
+        beta -= np.linalg.solve((design * slack[:, None]).T @ design + ridge, gradient)
+    closeness, concentration, intercept = (float(value) for value in beta)
+    return Gate(intercept, max(closeness, LEAST_SLOPE), max(concentration, 0.0))
+
+
 def _exponentials(logits: Floats) -> tuple[Floats, Floats, Floats]:
     """Exponentials scaled by the greatest logit of each row, their sums, and those logits."""
     top = np.maximum(logits.max(axis=1, keepdims=True), -FAR)  # far from everything is far enough
@@ -192,9 +254,9 @@ def _exponentials(logits: Floats) -> tuple[Floats, Floats, Floats]:
     return scaled, scaled.sum(axis=1, keepdims=True), top
 
 
-def _against(background: float, among: Floats, odds: Floats) -> Floats:
-    """Shares of the topics, and last of a background at that distance; ``odds`` are logarithms."""
-    known = 1 / (1 + np.exp(-np.clip(odds + DECAY * background, -FAR, FAR)))
+def _against(among: Floats, log_odds: Floats) -> Floats:
+    """Shares of the topics, and last of the background, when they are known with these odds."""
+    known = 1 / (1 + np.exp(-np.clip(log_odds, -FAR, FAR)))
     return np.concatenate([among * known, 1 - known], axis=1)
 
 

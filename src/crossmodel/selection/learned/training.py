@@ -12,16 +12,16 @@ from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
 from crossmodel.selection.learned.calibration import fit_calibration
 from crossmodel.selection.learned.cells import count_outcomes
-from crossmodel.selection.learned.clusters import cluster
+from crossmodel.selection.learned.clusters import cluster, topics_of
 from crossmodel.selection.learned.dial import Traffic
 from crossmodel.selection.learned.features import Matrix, combine, describe
 from crossmodel.selection.learned.outcomes import Floats, OutcomeTable, Rows
 from crossmodel.selection.learned.router import LearnedRouter
 from crossmodel.selection.learned.topics import (
-    BACKGROUND,
     Shares,
     Topics,
     fit_discriminant,
+    fit_gate,
     typical_edge,
     typical_radii,
 )
@@ -31,11 +31,17 @@ FOLDS: Final = 5
 LEFT_OUT_GROUPS: Final = 20
 """Topics are left out in at most this many groups."""
 
-BACKGROUNDS: Final = (BACKGROUND, 0.5, 0.0, -0.5, -1.0)
-"""From bold to cautious. The first is taken unless leaving topics out shows that it harms."""
+BOLDNESS: Final = (1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -4.0)
+"""Added to the gate's log-odds, from bold to cautious: the first that does no harm is taken."""
 
 HARM: Final = 0.01
 """Quality that a topic which was left out may lose against the static choice."""
+
+CLUSTER_GROUPS: Final = 8
+"""Clusters are left out in at most this many groups."""
+
+CHANCE: Final = 2.0
+"""Standard errors that a loss must be beyond."""
 
 JUDGED_QUERIES: Final = 50
 """A topic must have this many queries for its loss to be more than chance."""
@@ -49,7 +55,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
 
     Domains, where the table has them, become topics; queries without one are clustered. Everything
     that is judged here is judged on queries that were not learned from: the radii, the calibration
-    and the traffic sample by cross-fitting, the background by leaving whole topics out.
+    and the traffic sample by cross-fitting, the gate by leaving whole topics out.
 
     Raises:
         InvalidInputError: if there are fewer than two models or ten queries.
@@ -80,7 +86,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
     )
     losses: dict[str, float] = {}
     if len(names) > 1:
-        topics, losses = _with_safe_background(outcomes, features, labels, topics)
+        topics, losses = _with_gate(outcomes, features, labels, topics, held_out)
 
     quality, cost, shares = _cross_fitted(outcomes, labels, topics, held_out, folds)
     calibration = fit_calibration(quality, outcomes.quality)
@@ -104,7 +110,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
             "queries": len(outcomes),
             "models": len(outcomes.models),
             "topics": len(names),
-            "background": topics.background,
+            "boldness": topics.gate.intercept,
             "familiarity": float(shares.familiarity.mean()),
             "brier": float(np.nanmean((quality - outcomes.quality) ** 2)),
             "left_out_topics": len(losses),
@@ -126,7 +132,7 @@ def _topics_of(outcomes: OutcomeTable, features: Matrix) -> tuple[tuple[str, ...
     unnamed = domains == ""
     if not unnamed.any():
         return tuple(named), labels
-    clusters = cluster(features[unnamed])
+    clusters = topics_of(features[unnamed])
     labels[unnamed] = len(named) + clusters
     return (*named, *(f"cluster {k + 1}" for k in range(int(clusters.max()) + 1))), labels
 
@@ -140,25 +146,39 @@ def _distances_without(features: Matrix, labels: Rows, topics: int, groups: Rows
     return found
 
 
-def _with_safe_background(
-    outcomes: OutcomeTable, features: Matrix, labels: Rows, topics: Topics
+def _with_gate(
+    outcomes: OutcomeTable, features: Matrix, labels: Rows, topics: Topics, held_out: Floats
 ) -> tuple[Topics, dict[str, float]]:
-    """The boldest background under which no topic loses when it is left out, and what each does."""
-    groups = _topic_groups(len(topics.names))[labels]
+    """The boldest gate under which no topic loses when it is left out, and what each then does.
+
+    The gate tells queries that were held out singly from those whose whole topic was left out.
+    """
+    groups = _topic_groups(outcomes, topics)[labels]
     distances = _distances_without(features, labels, len(topics.names), groups)
+    gate = fit_gate(topics.signals(held_out), topics.signals(distances))
     losses: dict[str, float] = {}
-    for background in BACKGROUNDS:
-        topics = replace(topics, background=background)
-        losses = _left_out_differences(outcomes, labels, topics, distances, groups)
-        if min(losses.values(), default=0.0) >= -HARM:
+    for boldness in BOLDNESS:
+        topics = replace(topics, gate=replace(gate, intercept=gate.intercept + boldness))
+        gains = _gains_left_out(outcomes, labels, topics, distances, groups)
+        losses = {name: float(gain.mean()) for name, gain in gains.items()}
+        if not any(_does_harm(gain) for gain in gains.values()):
             break
     return topics, losses
 
 
-def _left_out_differences(
+def _does_harm(gain: Floats) -> bool:
+    """Whether quality falls by more than is tolerated, and by more than chance explains."""
+    error = float(gain.std()) / len(gain) ** 0.5
+    return bool(float(gain.mean()) + CHANCE * error < -HARM)
+
+
+def _gains_left_out(
     outcomes: OutcomeTable, labels: Rows, topics: Topics, distances: Floats, groups: Rows
-) -> dict[str, float]:
-    """Quality of the learned choice minus that of the static one, per topic that was left out."""
+) -> dict[str, Floats]:
+    """Quality of the learned choice minus that of the static one, per topic that was left out.
+
+    Only of topics with enough queries that both choices were tried on.
+    """
     shares = topics.shares(distances)
     gain = np.full(len(labels), np.nan)
     for group in np.unique(groups):
@@ -168,10 +188,11 @@ def _left_out_differences(
         learned = cells.quality(shares.take(rows)).argmax(axis=1)
         static = int(cells.prior.argmax())
         gain[rows] = outcomes.quality[rows, learned] - outcomes.quality[rows, static]
+    known = ~np.isnan(gain)
     return {
-        name: float(np.nanmean(gain[labels == topic]))
+        name: gain[known & (labels == topic)]
         for topic, name in enumerate(topics.names)
-        if (~np.isnan(gain[labels == topic])).sum() >= JUDGED_QUERIES
+        if (known & (labels == topic)).sum() >= JUDGED_QUERIES
     }
 
 
@@ -200,7 +221,16 @@ def _folds(query_ids: tuple[str, ...]) -> Rows:
     return _hashes(query_ids) % FOLDS
 
 
-def _topic_groups(topics: int) -> Rows:
-    """The group in which each topic is left out; one of its own while there are few."""
-    order = np.random.default_rng(0).permutation(topics)
-    return np.asarray(order % LEFT_OUT_GROUPS, dtype=np.int64)
+def _topic_groups(outcomes: OutcomeTable, topics: Topics) -> Rows:
+    """The group in which each topic is left out, shape (k,).
+
+    A named one is left out by itself while there are few. Clusters are left out with those next to
+    them: one alone would hardly be missed, since its neighbours cover it.
+    """
+    named = len(set(topics.names) & set(outcomes.domains))
+    order = np.random.default_rng(0).permutation(named) % LEFT_OUT_GROUPS
+    clusters = topics.centroids[named:]
+    if not len(clusters):
+        return np.asarray(order, dtype=np.int64)
+    wanted = max(min(CLUSTER_GROUPS, len(clusters) // 2), 2)
+    return np.concatenate([order, LEFT_OUT_GROUPS + cluster(clusters, wanted)])
