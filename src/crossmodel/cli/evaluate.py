@@ -19,7 +19,8 @@ from crossmodel.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from crossmodel.evaluation.routing.judge import Judgement, Labelled, LeftOut
+    from crossmodel.evaluation.routing.generalisation import Labelled, LeftOut, NewModel
+    from crossmodel.evaluation.routing.judge import Judgement
 
 app = typer.Typer(help="Measure how good selection is on your own data.", no_args_is_help=True)
 
@@ -52,11 +53,15 @@ def selection(
     label_curve: Annotated[
         bool, typer.Option("--label-curve", help="Train on more and more queries.")
     ] = False,
+    new_model: Annotated[
+        str | None,
+        typer.Option(help="Train without this model, then let it join, outcome by outcome."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write quality against cost as SVG.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Put a learned router beside random, single models, neighbours, regression and an oracle."""
-    from crossmodel.evaluation.routing import chart, judge
+    from crossmodel.evaluation.routing import chart, generalisation, judge
     from crossmodel.evaluation.routing.reading import read_outcomes, write_predictions
     from crossmodel.evaluation.routing.trained import load, train
 
@@ -73,8 +78,17 @@ def selection(
             if router is None
             else judge.judge_trained(table, load(router))
         )
-        domains = judge.leave_one_domain_out(table, train, tell) if leave_one_domain_out else None
-        labels = judge.label_curve(table, train, progress=tell) if label_curve else None
+        domains = (
+            generalisation.leave_one_domain_out(table, train, tell)
+            if leave_one_domain_out
+            else None
+        )
+        labels = generalisation.label_curve(table, train, progress=tell) if label_curve else None
+        joined = (
+            generalisation.new_model(table, train, new_model, progress=tell)
+            if new_model is not None
+            else None
+        )
     if predictions is not None:
         with replacing(predictions) as file:
             expected = found.predictions
@@ -83,17 +97,22 @@ def selection(
         with replacing(plot) as file:
             file.write(chart.quality_against_cost(found).encode())
     if json:
-        print_json(_document(found, domains, labels))
+        print_json(_document(found, domains, labels, joined))
         return
     _show(found)
     if domains:
         _show_domains(domains)
     if labels:
         _show_labels(labels)
+    if joined:
+        _show_new_model(joined)
 
 
 def _document(
-    found: Judgement, domains: list[LeftOut] | None, labels: list[Labelled] | None
+    found: Judgement,
+    domains: list[LeftOut] | None,
+    labels: list[Labelled] | None,
+    joined: NewModel | None,
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -108,6 +127,8 @@ def _document(
         }
     if labels is not None:
         document["label_curve"] = [asdict(each) for each in labels]
+    if joined is not None:
+        document["new_model"] = asdict(joined)
     return document
 
 
@@ -208,6 +229,18 @@ def _show_labels(labels: list[Labelled]) -> None:
             for each in labels
         ),
     )
+
+
+def _show_new_model(joined: NewModel) -> None:
+    print_table(
+        f"{joined.model} joins",
+        ("outcomes of it", "quality", "AIQ"),
+        (
+            *((step.outcomes, _figure(step.quality), _figure(step.aiq)) for step in joined.steps),
+            ("all", _figure(joined.trained), _figure(joined.trained_aiq)),
+        ),
+    )
+    out.print(plain(f"Quality without it: {joined.without:.3f}."))
 
 
 def _figure(value: float | None) -> str:

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel.errors import InvalidInputError
-from crossmodel.evaluation.routing import baselines, chart, judge, metrics
+from crossmodel.evaluation.routing import baselines, chart, generalisation, judge, metrics
 from crossmodel.evaluation.routing.metrics import Outcomes, Point, Predictions
 from crossmodel.evaluation.routing.reading import read_outcomes, write_predictions
-from crossmodel.selection.learned import OutcomeTable, Trial
+from crossmodel.selection.learned import OutcomeTable, Trial, train_router
+from crossmodel.text.embedding import HashedEmbedder
 
 # --- figures -------------------------------------------------------------------------------------
 
@@ -329,22 +330,38 @@ def test_training_never_sees_what_is_judged():
     found = judge.judge_training(table, train)
     assert not seen[0] & set(found.query_ids)
     seen.clear()
-    for each, ids in zip(judge.leave_one_domain_out(table, train), seen, strict=True):
+    for each, ids in zip(generalisation.leave_one_domain_out(table, train), seen, strict=True):
         assert ids == {
             q for q, d in zip(table.query_ids, table.domains, strict=True) if d != each.domain
         }
-    curve = judge.label_curve(table, train, sizes=(50, 100, 10_000))
+    curve = generalisation.label_curve(table, train, sizes=(50, 100, 10_000))
     assert [each.queries for each in curve] == [50, 100]
 
 
 def test_leaving_domains_out_compares_with_the_static_choice():
     table = world()
-    found = judge.leave_one_domain_out(table, lambda _: Knows(table))
+    found = generalisation.leave_one_domain_out(table, lambda _: Knows(table))
     assert {each.domain for each in found} == set(SKILL)
     for each in found:
         assert each.router >= each.static
     code = next(each for each in found if each.domain == "code")
     assert code.static == pytest.approx(0.3, abs=0.1)  # without code, the dear one is best
+
+
+def test_a_new_model_is_found_out_after_a_few_dozen_outcomes():
+    table = world(600)
+    found = generalisation.new_model(
+        table, lambda t: train_router(t, HashedEmbedder()), "dear", sizes=(0, 40, 160, 9999)
+    )
+    assert [step.outcomes for step in found.steps] == [0, 40, 160]
+    gain = found.trained - found.without
+    assert gain > 0.05
+    assert found.steps[1].quality > found.without + gain / 2
+    assert found.steps[2].aiq > found.steps[0].aiq
+    with pytest.raises(InvalidInputError, match="'absent' cannot join"):
+        generalisation.new_model(table, train_router, "absent")
+    with pytest.raises(InvalidInputError, match="'dear' cannot join"):
+        generalisation.new_model(table.without("cheap"), train_router, "dear")
 
 
 def test_unknown_costs_and_missing_answers_are_counted():
@@ -363,9 +380,9 @@ def test_a_router_of_other_models_is_refused():
     with pytest.raises(InvalidInputError, match="does not know middle"):
         judge.judge_trained(table, router)
     with pytest.raises(InvalidInputError, match="leaving domains out needs two"):
-        judge.leave_one_domain_out(world(20), Guesses)
+        generalisation.leave_one_domain_out(world(20), Guesses)
     with pytest.raises(InvalidInputError, match="needs 5000 queries"):
-        judge.label_curve(table, Guesses, sizes=(5000,))
+        generalisation.label_curve(table, Guesses, sizes=(5000,))
 
 
 def test_baselines_learn_from_answers_that_are_missing():

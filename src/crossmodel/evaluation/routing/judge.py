@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,16 @@ from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
 from crossmodel.evaluation.routing import baselines, metrics
 from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Point, Predictions
+from crossmodel.evaluation.routing.parts import (
+    TRAIN,
+    TUNE,
+    Router,
+    Train,
+    complete_part,
+    outcomes_of,
+    predict,
+    uniform,
+)
 from crossmodel.selection.learned import OutcomeTable
 
 Rows = npt.NDArray[np.int64]
@@ -33,34 +42,12 @@ PREDICTORS: Final[dict[str, Callable[[OutcomeTable], baselines.Predictor]]] = {
 RIVALS: Final = ("random", "static", "kNN", "TF-IDF+logistic")
 """The baselines that see neither the truth nor the true domain."""
 
-TRAIN, TUNE = 0.6, 0.8
 FOLDS: Final = 5
 TIMED: Final = 200
 LEAST_SHARE: Final = 0.95
 """Of the best single model's quality: what the price is chosen for on one part."""
 
 COST_SHARE: Final = 0.25
-JUDGED_QUERIES: Final = 50
-"""A domain must have this many queries to be left out and judged."""
-
-LABEL_SIZES: Final = (50, 200, 800, 3200)
-Progress = Callable[[str], None]
-
-
-class Router(Protocol):
-    """What is judged."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that it knows."""
-        ...
-
-    def predict(self, prompts: Sequence[str]) -> tuple[Floats, Floats]:
-        """Expected quality, 0..1, and cost in USD, both (prompts, models)."""
-        ...
-
-
-Train = Callable[[OutcomeTable], Router]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,28 +95,6 @@ class Tuned:
     def cost_share(self) -> float:
         """Of the best single model's cost."""
         return self.cost / self.best_single_cost if self.best_single_cost else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """One domain that was left out of training: quality at no price."""
-
-    domain: str
-    queries: int
-    router: float
-    static: float
-    router_aiq: float
-    static_aiq: float
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Figures after training on so many queries."""
-
-    queries: int
-    router_aiq: float
-    router_ece: float
-    knn_aiq: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,8 +167,8 @@ def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
         raise InvalidInputError(
             f"the router does not know {', '.join(missing)}; it knows {', '.join(router.models)}"
         )
-    complete, left_out = _complete(table)
-    folds = (_uniform(complete.query_ids) * FOLDS).astype(np.int64)
+    complete, left_out = complete_part(table)
+    folds = (uniform(complete.query_ids) * FOLDS).astype(np.int64)
 
     def cross_fitted(make: Callable[[OutcomeTable], baselines.Predictor]) -> Floats:
         found = np.empty_like(complete.quality)
@@ -212,7 +177,7 @@ def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
             found[rows] = make(complete.take(others))(complete.take(rows))
         return found
 
-    half = _uniform(complete.query_ids, "half") < 0.5  # noqa: PLR2004 - a half
+    half = uniform(complete.query_ids, "half") < 0.5  # noqa: PLR2004 - a half
     return _judge(
         complete,
         router,
@@ -229,10 +194,10 @@ def judge_training(table: OutcomeTable, train: Train) -> Judgement:
     Raises:
         InvalidInputError: if there are too few queries.
     """
-    part = _uniform(table.query_ids)
+    part = uniform(table.query_ids)
     learned = table.take(np.flatnonzero(part < TRAIN))
-    held_out, left_out = _complete(table.take(np.flatnonzero(part >= TRAIN)))
-    tuning = _uniform(held_out.query_ids) < TUNE
+    held_out, left_out = complete_part(table.take(np.flatnonzero(part >= TRAIN)))
+    tuning = uniform(held_out.query_ids) < TUNE
     return _judge(
         held_out,
         train(learned),
@@ -242,82 +207,6 @@ def judge_training(table: OutcomeTable, train: Train) -> Judgement:
         trained_on=f"{len(learned)} other queries of this file",
         judged=np.flatnonzero(~tuning),
     )
-
-
-def leave_one_domain_out(
-    table: OutcomeTable, train: Train, progress: Progress = lambda _: None
-) -> list[LeftOut]:
-    """Train without each domain of at least 50 queries, and judge on it.
-
-    The static choice is the model of the best mean quality in training; for its AIQ, the one that
-    the training means choose at each price.
-
-    Raises:
-        InvalidInputError: if no domain is large enough, or there is but one.
-    """
-    complete, _ = _complete(table)
-    domains = np.array(complete.domains)
-    large = [d for d in sorted(set(complete.domains)) if (domains == d).sum() >= JUDGED_QUERIES]
-    if not large or len(set(complete.domains)) < 2:  # noqa: PLR2004 - one has to stay
-        raise InvalidInputError(
-            f"leaving domains out needs two of them, one of {JUDGED_QUERIES} queries or more"
-        )
-    found = []
-    for domain in large:
-        progress(domain)
-        inside, outside = np.flatnonzero(domains == domain), np.flatnonzero(domains != domain)
-        rest, judged = complete.take(outside), complete.take(inside)
-        truth, _ = _truth(judged)
-        ours = _predict(train(rest), judged)
-        means = np.tile(rest.quality.mean(axis=0), (len(judged), 1))
-        static = Predictions(means, np.tile(_truth(rest)[0].cost.mean(axis=0), (len(judged), 1)))
-        found.append(
-            LeftOut(
-                domain,
-                len(judged),
-                metrics.reached(truth, ours.choices()).quality,
-                metrics.reached(truth, static.choices()).quality,
-                metrics.aiq_of(truth, ours),
-                metrics.aiq_of(truth, static),
-            )
-        )
-    return found
-
-
-def label_curve(
-    table: OutcomeTable,
-    train: Train,
-    sizes: Sequence[int] = LABEL_SIZES,
-    progress: Progress = lambda _: None,
-) -> list[Labelled]:
-    """AIQ and ECE on a fixed fifth of the queries, after training on more and more of the others.
-
-    Raises:
-        InvalidInputError: if not even the smallest size is there.
-    """
-    part = _uniform(table.query_ids)
-    held_out, _ = _complete(table.take(np.flatnonzero(part >= TUNE)))
-    pool = np.flatnonzero(part < TUNE)
-    pool = pool[np.argsort(part[pool], kind="stable")]
-    fitting = [size for size in sizes if size <= len(pool)]
-    if not fitting:
-        raise InvalidInputError(f"a label curve needs {min(sizes)} queries to train on")
-    truth, _ = _truth(held_out)
-    found = []
-    for size in fitting:
-        progress(f"{size} queries")
-        learned = table.take(pool[:size])
-        ours = _predict(train(learned), held_out)
-        knn = Predictions(baselines.neighbours(learned)(held_out), truth.cost)
-        found.append(
-            Labelled(
-                size,
-                metrics.aiq_of(truth, ours),
-                metrics.ece(truth, ours),
-                metrics.aiq_of(truth, knn),
-            )
-        )
-    return found
 
 
 def _judge(
@@ -333,8 +222,8 @@ def _judge(
     rows = np.arange(len(table)) if judged is None else judged
     tuning, reporting = parts
     checks.at_least("number of complete queries to judge on", min(len(rows), len(tuning)), 2)
-    truth, filled = _truth(table)
-    ours = _predict(router, table)
+    truth, filled = outcomes_of(table)
+    ours = predict(router, table)
     tuned = _tune(truth, ours, tuning, reporting)
     truth, ours = truth.take(rows), ours.take(rows)
     # baselines know the true cost of each query: that favours them
@@ -414,44 +303,3 @@ def _tune(truth: Outcomes, ours: Predictions, tuning: Rows, reporting: Rows) -> 
     best = there.singles()[on_one.best]
     asked = f"at least {LEAST_SHARE:.0%} of the best single model's quality"
     return Tuned(asked, price, point.quality, point.cost, best.quality, best.cost)
-
-
-def _predict(router: Router, table: OutcomeTable) -> Predictions:
-    """The router's predictions in the order of the table's models."""
-    quality, cost = router.predict(table.prompts)
-    columns = [router.models.index(model) for model in table.models]
-    return Predictions(quality[:, columns], cost[:, columns])
-
-
-def _complete(table: OutcomeTable) -> tuple[OutcomeTable, int]:
-    """The queries that every model has a quality for, and how many others there are."""
-    whole = ~np.isnan(table.quality).any(axis=1)
-    return table.take(np.flatnonzero(whole)), int((~whole).sum())
-
-
-def _truth(table: OutcomeTable) -> tuple[Outcomes, int]:
-    """Qualities and costs, and how many costs had to be guessed.
-
-    A cost that nobody knows is taken to be the model's mean, in proportion to the prompt's length.
-    """
-    cost = table.cost_usd.copy()
-    unknown = np.isnan(cost)
-    if unknown.any():
-        length = np.array([float(len(prompt)) for prompt in table.prompts])
-        for column in range(cost.shape[1]):
-            gaps = unknown[:, column]
-            if gaps.all():
-                cost[:, column] = 0.0
-            elif gaps.any():
-                per_character = cost[~gaps, column].sum() / max(length[~gaps].sum(), 1.0)
-                cost[gaps, column] = per_character * length[gaps]
-    return Outcomes(table.quality, cost), int(unknown.sum())
-
-
-def _uniform(query_ids: Sequence[str], salt: str = "") -> Floats:
-    """A number in 0..1 for each query, by its id: the same in every run, on any part of a file."""
-    digests = (
-        hashlib.sha256(f"{salt}/{query}".encode("utf-8", "surrogatepass")).digest()
-        for query in query_ids
-    )
-    return np.array([int.from_bytes(digest[:6], "big") / 2**48 for digest in digests])

@@ -109,3 +109,15 @@ class OutcomeTable:
             quality=self.quality[picked],
             cost_usd=self.cost_usd[picked],
         )
+
+    def without(self, model: str) -> OutcomeTable:
+        """All queries, as if nobody had asked this model."""
+        others = [column for column, name in enumerate(self.models) if name != model]
+        return OutcomeTable(
+            query_ids=self.query_ids,
+            prompts=self.prompts,
+            domains=self.domains,
+            models=tuple(self.models[column] for column in others),
+            quality=self.quality[:, others],
+            cost_usd=self.cost_usd[:, others],
+        )

@@ -1,0 +1,72 @@
+"""Parts of a table of outcomes, and what is true and predicted of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Predictions
+from crossmodel.selection.learned import OutcomeTable
+
+TRAIN, TUNE = 0.6, 0.8
+"""Shares of the queries, by their hash, at which training and choosing a price end."""
+
+
+class Router(Protocol):
+    """What is judged."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that it knows."""
+        ...
+
+    def predict(self, prompts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Expected quality, 0..1, and cost in USD, both (prompts, models)."""
+        ...
+
+
+Train = Callable[[OutcomeTable], Router]
+
+
+def predict(router: Router, table: OutcomeTable) -> Predictions:
+    """The router's predictions in the order of the table's models."""
+    quality, cost = router.predict(table.prompts)
+    columns = [router.models.index(model) for model in table.models]
+    return Predictions(quality[:, columns], cost[:, columns])
+
+
+def complete_part(table: OutcomeTable) -> tuple[OutcomeTable, int]:
+    """The queries that every model has a quality for, and how many others there are."""
+    whole = ~np.isnan(table.quality).any(axis=1)
+    return table.take(np.flatnonzero(whole)), int((~whole).sum())
+
+
+def outcomes_of(table: OutcomeTable) -> tuple[Outcomes, int]:
+    """Qualities and costs, and how many costs had to be guessed.
+
+    A cost that nobody knows is taken to be the model's mean, in proportion to the prompt's length.
+    """
+    cost = table.cost_usd.copy()
+    unknown = np.isnan(cost)
+    if unknown.any():
+        length = np.array([float(len(prompt)) for prompt in table.prompts])
+        for column in range(cost.shape[1]):
+            gaps = unknown[:, column]
+            if gaps.all():
+                cost[:, column] = 0.0
+            elif gaps.any():
+                per_character = cost[~gaps, column].sum() / max(length[~gaps].sum(), 1.0)
+                cost[gaps, column] = per_character * length[gaps]
+    return Outcomes(table.quality, cost), int(unknown.sum())
+
+
+def uniform(query_ids: Sequence[str], salt: str = "") -> Floats:
+    """A number in 0..1 for each query, by its id: the same in every run, on any part of a file."""
+    digests = (
+        hashlib.sha256(f"{salt}/{query}".encode("utf-8", "surrogatepass")).digest()
+        for query in query_ids
+    )
+    return np.array([int.from_bytes(digest[:6], "big") / 2**48 for digest in digests])
