@@ -82,6 +82,11 @@ class Engine:
         if ask.model not in self.models:
             known = ", ".join(sorted(self.models))
             raise ModelNotFoundError(f"model not found: {ask.model!r} (known: {known})")
+        if lacking := context.features - self.models[ask.model].features:
+            raise NoAvailableModelsError(
+                f"{ask.model!r} was named and cannot answer this request",
+                reasons={ask.model: f"cannot do {', '.join(sorted(lacking))}"},
+            )
         return ModelSelection(
             ask.model,
             ask.task or self._any_task(),

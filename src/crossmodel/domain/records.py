@@ -31,7 +31,11 @@ class SourceText:
 
 @dataclass(frozen=True, slots=True)
 class SelectionRecord:
-    """One selection as it was made."""
+    """One selection as it was made.
+
+    ``propensity`` is the probability that the model had of being chosen, 0..1: less than 1 where
+    selection explores. ``None`` in records of before it was noted.
+    """
 
     request_id: str
     tenant: str
@@ -41,6 +45,7 @@ class SelectionRecord:
     requirement: Mapping[str, Any]
     selected_at: datetime
     latency_ms: float
+    propensity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,6 @@ class ModelSelector:
             "selection_algorithm": "weighted_scoring" if learned is None else "learned",
             "config_version": self.config.version,
         }
-        rows = self._explore(decision, rows, metadata)
         rows = self._converse(decision, rows, metadata)
         ids = [table.ids[row] for row in rows]
         selection = ModelSelection(
@@ -268,7 +267,7 @@ class ModelSelector:
         )
 
     def _explore(self, decision: _Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
-        """Draw the model to use; its propensity is noted."""
+        """Draw the model to use, where exploring is allowed; its propensity is noted."""
         learned = decision.learned
         if learned is None or self.config.exploration.rate <= 0:
             return rows
@@ -284,10 +283,10 @@ class ModelSelector:
     def _converse(
         self, decision: _Decision, rows: list[int], metadata: dict[str, Any]
     ) -> list[int]:
-        """Keep the model of the conversation unless leaving it pays."""
+        """Keep the model of the conversation unless leaving it pays; only who is free explores."""
         conversation_id = decision.context.conversation_id
         if conversation_id is None:
-            return rows
+            return self._explore(decision, rows, metadata)
         ids, task = decision.table.ids, tuple(decision.requirement.capabilities)
         stay = self.conversations.stay(
             conversation_id,
@@ -297,7 +296,9 @@ class ModelSelector:
                 decision.gain_over, rows[0], self.config.conversation.cached_share
             ),
         )
-        if stay is not None and stay.model_id != ids[rows[0]]:
+        if stay is None:
+            rows = self._explore(decision, rows, metadata)
+        elif stay.model_id != ids[rows[0]]:
             metadata["conversation"] = stay.reason
             rows = _with_first(ids.index(stay.model_id), rows)
         self.conversations.remember(conversation_id, ids[rows[0]], task)

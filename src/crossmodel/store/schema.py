@@ -106,6 +106,7 @@ selections = sa.Table(
     sa.Column("requirement", Json, nullable=False),
     sa.Column("selected_at", Moment, nullable=False),
     sa.Column("latency_ms", Real, nullable=False),
+    sa.Column("propensity", Real),
 )
 
 outcomes = sa.Table(

@@ -169,6 +169,7 @@ def _selection_record(turn: Turn) -> SelectionRecord:
         requirement={k: v for k, v in requirement.items() if v != float("inf")},
         selected_at=turn.selection.selection_timestamp,
         latency_ms=turn.selection.selection_latency_ms,
+        propensity=turn.selection.selection_metadata.get("propensity", 1.0),
     )
 
 

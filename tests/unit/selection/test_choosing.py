@@ -298,6 +298,20 @@ def test_selections_that_explore_say_so_with_their_propensity():
     assert all(0 < each.selection_metadata["propensity"] <= 1 for each in chosen)
 
 
+def test_a_conversation_that_stays_does_not_explore():
+    made = selector(
+        profile("a", 0.52),
+        profile("b", 0.5),
+        strategy="learned",
+        exploration=ExplorationConfig(rate=1.0, most_cost_share=1.0),
+    )
+    context = RequestContext(conversation_id="c")
+    first, *later = [made.select_optimal_model(CODING, context) for _ in range(50)]
+    assert 0 < first.selection_metadata["propensity"] < 1
+    assert {each.model_id for each in later} == {first.model_id}
+    assert not any("propensity" in each.selection_metadata for each in later)
+
+
 # --- rows of the model table ---------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -118,6 +119,24 @@ async def test_a_newer_schema_is_not_touched(tmp_path):
     db.close()
     with pytest.raises(StoreError, match="upgrade crossmodel"):
         await open_store(f"sqlite:///{path}")
+
+
+async def test_an_older_store_is_brought_up_to_date_and_keeps_its_records(tmp_path):
+    path = tmp_path / "s.db"
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            sa.text("INSERT INTO selections VALUES ('t', 'r', 'm', 0.5, '[]', '{}', 0, 1.0)")
+        )
+    engine.dispose()
+    store = await open_store(f"sqlite:///{path}")
+    kept = await store.read(lambda tx: tx.get_selection("t", "r"))
+    assert (kept.model_id, kept.propensity) == ("m", None)
+    await store.close()
 
 
 async def test_what_cannot_be_opened_is_explained(tmp_path):

@@ -41,7 +41,7 @@ def insight(content, **changes):
 
 def selection(request_id, tenant="t"):
     return SelectionRecord(
-        request_id, tenant, "m", 0.5, ("a",), {"complexity": 0.5}, utc_now(), 1.5
+        request_id, tenant, "m", 0.5, ("a",), {"complexity": 0.5}, utc_now(), 1.5, 0.25
     )
 
 

@@ -1,4 +1,4 @@
-"""Outcomes say who answered in truth, and which prices their cost was reckoned with."""
+"""Outcomes say who answered in truth and at which prices, selections how likely they were."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
+    op.add_column("selections", sa.Column("propensity", sa.Float(), nullable=True))
     op.add_column("outcomes", sa.Column("served_model", sa.Text(), nullable=True))
     op.add_column("outcomes", sa.Column("price_version", sa.Text(), nullable=True))
 
@@ -21,3 +22,4 @@ def downgrade() -> None:
     """Undo."""
     op.drop_column("outcomes", "price_version")
     op.drop_column("outcomes", "served_model")
+    op.drop_column("selections", "propensity")
