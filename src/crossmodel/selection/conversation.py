@@ -36,7 +36,7 @@ def routing_text(user_turns: Sequence[str]) -> str:
             taken.append(turn)
             if sum(map(len, taken)) >= ENOUGH_CHARACTERS:
                 break
-    return "\n".join(reversed(taken))
+    return " ".join(reversed(taken))
 
 
 @dataclass(frozen=True, slots=True)

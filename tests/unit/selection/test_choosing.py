@@ -174,10 +174,10 @@ def test_expected_feedback_is_bounded():
 
 def test_short_follow_ups_are_read_with_what_came_before():
     long = "Write a parser for arithmetic expressions with variables, and explain its grammar."
-    assert routing_text([long, "commit it"]) == f"{long}\ncommit it"
+    assert routing_text([long, "commit it"]) == f"{long} commit it"
     assert routing_text(["hello", long * 2]) == long * 2
     assert routing_text([]) == ""
-    assert routing_text(["a" * 500, "b" * 500, "ok"]) == "b" * 500 + "\nok"
+    assert routing_text(["a" * 500, "b" * 500, "ok"]) == "b" * 500 + " ok"
 
 
 def conversation(made, clock, quality_of_b, *, task=CODING, **context):

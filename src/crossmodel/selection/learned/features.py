@@ -33,6 +33,10 @@ for _column, _members in enumerate(_CLASSES):
     _CLASS_OF_BYTE[list(_members), _column] = 1.0
 _CLASS_OF_BYTE[128:, -1] = 1.0  # bytes beyond ASCII
 
+LEAST_SPREAD: Final = np.array([0.35] * 7 + [0.05] * 6, dtype=np.float32)
+"""Standard deviations of shape are taken to be at least this: where no prompt so far had a line
+break or a digit, the first one that has must not look like nothing on earth."""
+
 SHAPE_FEATURES: Final = 13
 
 
@@ -65,6 +69,11 @@ def describe(embedder: Embedder, texts: Sequence[str]) -> tuple[Matrix, Matrix]:
         meaning[row] = embedder.embed(text)
         form[row] = shape(text)
     return meaning, form
+
+
+def scale_of(form: Matrix) -> tuple[Matrix, Matrix]:
+    """Center and spread, shape (13,) each, of the shapes that were trained on."""
+    return form.mean(axis=0), np.maximum(form.std(axis=0), LEAST_SPREAD)
 
 
 def combine(meaning: Matrix, form: Matrix, center: Matrix, spread: Matrix) -> Matrix:
