@@ -3,7 +3,9 @@
 import runpy
 from pathlib import Path
 
-FOUNDATIONS = Path(__file__).parents[2] / "benchmarks" / "foundations.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FOUNDATIONS = BENCHMARKS / "foundations.py"
+SELECTION = BENCHMARKS / "selection.py"
 
 
 def test_every_foundation_is_measured(tmp_path):
@@ -14,3 +16,15 @@ def test_every_foundation_is_measured(tmp_path):
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 7
     assert all(float(row[-1].rstrip(" |")) > 0 for row in rows)
+
+
+def test_every_kind_of_selection_is_measured():
+    bench = runpy.run_path(str(SELECTION))
+    settings = bench["main"].__globals__
+    settings.update(ROUNDS=1, CALLS=20, MODELS=10, MANY=50, peer=lambda: None)
+    rows = [line.split(" | ") for line in settings["measure"]().splitlines() if "| " in line][2:]
+    assert [int(row[1]) for row in rows] == [10, 10, 50, 10]
+    assert all(float(row[2]) > 0 for row in rows)
+    with_peer = [*(settings["Row"](row[0], 10, 1.0) for row in rows)]
+    with_peer.append(settings["Row"](settings["PEER"], 10, 3.0))
+    assert settings["table"](with_peer).count("| 3.0 |") == len(rows) + 1

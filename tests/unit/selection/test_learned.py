@@ -184,6 +184,25 @@ def test_domains_that_were_left_out_do_not_lose(router):
     assert router.report["left_out_worst_difference"] >= -0.01
 
 
+def test_caution_grows_where_others_were_misled_and_nowhere_else():
+    rng = random.Random(4)
+    skill = {"tax": ("ledger", (0.05, 0.95)), "audit": ("ledger", (0.95, 0.3))}
+    skill |= {name: (name, (0.9, 0.5)) for name in ("poem", "song", "code", "law", "sport")}
+    trials = [
+        Trial(f"{topic}{number}", prompt, model, float(rng.random() < good), 1e-4, topic)
+        for topic, (stem, truth) in skill.items()
+        for number in range(120)
+        for prompt in [" ".join(f"{stem}{rng.randrange(12)}" for _ in range(20))]
+        for model, good in zip(("big", "small"), truth, strict=True)
+    ]
+    trained = train_router(OutcomeTable.from_trials(trials), HASHED)
+    caution = dict(zip(trained.topics.names, trained.topics.caution.tolist(), strict=True))
+    # an audit, had it never been seen, would be taken for tax and given to the wrong model
+    assert caution.pop("tax") > 1
+    assert max(caution.values()) < 0.1
+    assert trained.report["left_out_worst_difference"] > -0.1
+
+
 # --- learning on ---------------------------------------------------------------------------------
 
 

@@ -100,10 +100,13 @@ class Cells:
         return characters[:, None] * self.usd_per_character + shares.level @ self.usd_per_answer
 
     def with_outcome(self, model: str, shares: Shares, quality: float) -> Cells:
-        """These cells and one more outcome, shared out among the topics of its one prompt."""
+        """These cells and one more outcome, shared out among the topics of its one prompt.
+
+        The shares are those of the level: caution is for choosing, not for learning.
+        """
         column = self.models.index(model)
         counts, sums = self.counts.copy(), self.sums.copy()
-        belongs = shares.choice[0, :-1]
+        belongs = shares.level[0, :-1]
         counts[:, column] += belongs
         sums[:, column] += belongs * quality
         return replace(self, counts=counts, sums=sums)

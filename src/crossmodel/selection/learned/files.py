@@ -58,6 +58,7 @@ def dump_router(router: LearnedRouter) -> bytes:
         "whitening": topics.whitening,
         "centroids": topics.centroids,
         "radii": topics.radii,
+        "caution": topics.caution,
         "counts": cells.counts,
         "sums": cells.sums,
         "initial": cells.initial,
@@ -113,6 +114,7 @@ def _build(header: Header, arrays: dict[str, Any], embedder: Embedder) -> Learne
         "whitening": (d, d),
         "centroids": (k, d),
         "radii": (k,),
+        "caution": (k,),
         "counts": (k, m),
         "sums": (k, m),
         "initial": (m,),
@@ -142,6 +144,7 @@ def _build(header: Header, arrays: dict[str, Any], embedder: Embedder) -> Learne
             radii=arrays["radii"],
             edge=header.edge,
             gate=header.gate,
+            caution=arrays["caution"],
         ),
         cells=Cells(
             models=tuple(header.models),

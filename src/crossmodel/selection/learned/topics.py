@@ -120,6 +120,8 @@ class Topics:
         radii: typical squared distance of a topic's own unseen members, shape (k,).
         edge: how far beyond 1, in radii, most own members lie at most.
         gate: whether a prompt is of a known kind, for which model is better on it.
+        caution: log-odds that the gate takes off for what looks like each topic, shape (k,): more
+            than 0 where others that look like it were misled.
     """
 
     names: tuple[str, ...]
@@ -128,7 +130,8 @@ class Topics:
     centroids: Matrix
     radii: Floats
     edge: float
-    gate: Gate = Gate()
+    gate: Gate
+    caution: Floats
 
     def distances(self, features: Matrix) -> Floats:
         """Squared Mahalanobis distance to each topic, shape (n, k)."""
@@ -137,8 +140,9 @@ class Topics:
     def shares(self, distances: Floats) -> Shares:
         """How much each topic, and last the background, has to say; both of shape (n, k + 1)."""
         among, signals = self._read(distances)
+        odds = self.gate.log_odds(signals) - (among @ self.caution)[:, None]
         return Shares(
-            _against(among, self.gate.log_odds(signals)),
+            _against(among, odds),
             _against(among, signals[:, :1] + DECAY * LEVEL_BACKGROUND),
         )
 
@@ -202,6 +206,15 @@ def fit_discriminant(features: Matrix, labels: Rows, topics: int) -> Discriminan
     values, vectors = np.linalg.eigh(covariance)
     whitening = (vectors / np.sqrt(values)).astype(np.float32)
     return Discriminant(whitening, (means @ whitening).astype(np.float32), counts > 0)
+
+
+def distances_without(features: Matrix, labels: Rows, topics: int, groups: Rows) -> Floats:
+    """Distance of each query to the topics as they are without its own group, shape (n, topics)."""
+    found = np.full((len(labels), topics), np.inf)
+    for group in np.unique(groups):
+        out = groups == group
+        found[out] = fit_discriminant(features[~out], labels[~out], topics).distances(features[out])
+    return found
 
 
 def typical_radii(own_distances: Floats, labels: Rows, topics: int) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,45 +10,25 @@ import numpy as np
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
 from crossmodel.selection.learned.calibration import fit_calibration
+from crossmodel.selection.learned.caution import learn_caution
 from crossmodel.selection.learned.cells import count_outcomes
-from crossmodel.selection.learned.clusters import cluster, topics_of
+from crossmodel.selection.learned.clusters import topics_of
 from crossmodel.selection.learned.dial import Traffic
 from crossmodel.selection.learned.features import Matrix, combine, describe, scale_of
 from crossmodel.selection.learned.outcomes import Floats, OutcomeTable, Rows
 from crossmodel.selection.learned.router import LearnedRouter
 from crossmodel.selection.learned.topics import (
+    Gate,
     Shares,
     Topics,
+    distances_without,
     fit_discriminant,
-    fit_gate,
     typical_edge,
     typical_radii,
 )
 from crossmodel.text.embedding import Embedder, best_embedder
 
 FOLDS: Final = 5
-LEFT_OUT_GROUPS: Final = 20
-"""Topics are left out in at most this many groups."""
-
-BOLDNESS: Final = (0.0, -0.5, -1.0, -2.0, -4.0)
-"""Added to the gate's log-odds, from bold to cautious: the first that does no harm is taken.
-
-Never above 0, though that gains half a point of AIQ on known domains of llmrouter9: on those that
-were left out, it turned a small gain of quality into a small loss.
-"""
-
-HARM: Final = 0.01
-"""Quality that a topic which was left out may lose against the static choice."""
-
-CLUSTER_GROUPS: Final = 8
-"""Clusters are left out in at most this many groups."""
-
-CHANCE: Final = 2.0
-"""Standard errors that a loss must be beyond."""
-
-JUDGED_QUERIES: Final = 50
-"""A topic must have this many queries for its loss to be more than chance."""
-
 TRAFFIC_SAMPLE: Final = 2000
 """Queries that a router's file keeps for calibrating dials."""
 
@@ -75,7 +54,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
     names, labels = _topics_of(outcomes, features)
 
     folds = _folds(outcomes.query_ids)
-    held_out = _distances_without(features, labels, len(names), folds)
+    held_out = distances_without(features, labels, len(names), folds)
     own = held_out[np.arange(len(labels)), labels]
     whole = fit_discriminant(features, labels, len(names))
     radii = typical_radii(own, labels, len(names))
@@ -86,10 +65,12 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
         centroids=whole.centroids,
         radii=radii,
         edge=typical_edge(own, labels, radii),
+        gate=Gate(),
+        caution=np.zeros(len(names)),
     )
     losses: dict[str, float] = {}
     if len(names) > 1:
-        topics, losses = _with_gate(outcomes, features, labels, topics, held_out)
+        topics, losses = learn_caution(outcomes, features, labels, topics, held_out)
 
     quality, cost, shares = _cross_fitted(outcomes, labels, topics, held_out, folds)
     calibration = fit_calibration(quality, outcomes.quality)
@@ -113,7 +94,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
             "queries": len(outcomes),
             "models": len(outcomes.models),
             "topics": len(names),
-            "boldness": topics.gate.intercept,
+            "caution": float(topics.caution.max()),
             "familiarity": float(shares.familiarity.mean()),
             "brier": float(np.nanmean((quality - outcomes.quality) ** 2)),
             "left_out_topics": len(losses),
@@ -140,65 +121,6 @@ def _topics_of(outcomes: OutcomeTable, features: Matrix) -> tuple[tuple[str, ...
     return (*named, *(f"cluster {k + 1}" for k in range(int(clusters.max()) + 1))), labels
 
 
-def _distances_without(features: Matrix, labels: Rows, topics: int, groups: Rows) -> Floats:
-    """Distance of each query to the topics as they are without its own group, shape (n, topics)."""
-    found = np.full((len(labels), topics), np.inf)
-    for group in np.unique(groups):
-        out = groups == group
-        found[out] = fit_discriminant(features[~out], labels[~out], topics).distances(features[out])
-    return found
-
-
-def _with_gate(
-    outcomes: OutcomeTable, features: Matrix, labels: Rows, topics: Topics, held_out: Floats
-) -> tuple[Topics, dict[str, float]]:
-    """The boldest gate under which no topic loses when it is left out, and what each then does.
-
-    The gate tells queries that were held out singly from those whose whole topic was left out.
-    """
-    groups = _topic_groups(outcomes, topics)[labels]
-    distances = _distances_without(features, labels, len(topics.names), groups)
-    gate = fit_gate(topics.signals(held_out), topics.signals(distances))
-    losses: dict[str, float] = {}
-    for boldness in BOLDNESS:
-        topics = replace(topics, gate=replace(gate, intercept=gate.intercept + boldness))
-        gains = _gains_left_out(outcomes, labels, topics, distances, groups)
-        losses = {name: float(gain.mean()) for name, gain in gains.items()}
-        if not any(_does_harm(gain) for gain in gains.values()):
-            break
-    return topics, losses
-
-
-def _does_harm(gain: Floats) -> bool:
-    """Whether quality falls by more than is tolerated, and by more than chance explains."""
-    error = float(gain.std()) / len(gain) ** 0.5
-    return bool(float(gain.mean()) + CHANCE * error < -HARM)
-
-
-def _gains_left_out(
-    outcomes: OutcomeTable, labels: Rows, topics: Topics, distances: Floats, groups: Rows
-) -> dict[str, Floats]:
-    """Quality of the learned choice minus that of the static one, per topic that was left out.
-
-    Only of topics with enough queries that both choices were tried on.
-    """
-    shares = topics.shares(distances)
-    gain = np.full(len(labels), np.nan)
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        others = np.flatnonzero(groups != group)
-        cells = count_outcomes(outcomes.take(others), labels[others], len(topics.names))
-        learned = cells.quality(shares.take(rows)).argmax(axis=1)
-        static = int(cells.prior.argmax())
-        gain[rows] = outcomes.quality[rows, learned] - outcomes.quality[rows, static]
-    known = ~np.isnan(gain)
-    return {
-        name: gain[known & (labels == topic)]
-        for topic, name in enumerate(topics.names)
-        if (known & (labels == topic)).sum() >= JUDGED_QUERIES
-    }
-
-
 def _cross_fitted(
     outcomes: OutcomeTable, labels: Rows, topics: Topics, distances: Floats, folds: Rows
 ) -> tuple[Floats, Floats, Shares]:
@@ -222,18 +144,3 @@ def _hashes(query_ids: tuple[str, ...]) -> Rows:
 def _folds(query_ids: tuple[str, ...]) -> Rows:
     """A fold per query, by its id: the same in every run."""
     return _hashes(query_ids) % FOLDS
-
-
-def _topic_groups(outcomes: OutcomeTable, topics: Topics) -> Rows:
-    """The group in which each topic is left out, shape (k,).
-
-    A named one is left out by itself while there are few. Clusters are left out with those next to
-    them: one alone would hardly be missed, since its neighbours cover it.
-    """
-    named = len(set(topics.names) & set(outcomes.domains))
-    order = np.random.default_rng(0).permutation(named) % LEFT_OUT_GROUPS
-    clusters = topics.centroids[named:]
-    if not len(clusters):
-        return np.asarray(order, dtype=np.int64)
-    wanted = max(min(CLUSTER_GROUPS, len(clusters) // 2), 2)
-    return np.concatenate([order, LEFT_OUT_GROUPS + cluster(clusters, wanted)])
