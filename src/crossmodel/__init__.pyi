@@ -85,6 +85,12 @@ from .providers import FakeProvider as FakeProvider
 from .selection import CostOptimizer as CostOptimizer
 from .selection import ModelSelector as ModelSelector
 from .selection import PerformanceTracker as PerformanceTracker
+from .selection.learned import LearnedRouter as LearnedRouter
+from .selection.learned import OutcomeTable as OutcomeTable
+from .selection.learned import Trial as Trial
+from .selection.learned import dump_router as dump_router
+from .selection.learned import load_router as load_router
+from .selection.learned import train_router as train_router
 from .settings import DEVELOPMENT_CONFIG as DEVELOPMENT_CONFIG
 from .settings import PRODUCTION_CONFIG as PRODUCTION_CONFIG
 from .settings import Settings as Settings

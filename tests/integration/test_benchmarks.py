@@ -6,6 +6,7 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FOUNDATIONS = BENCHMARKS / "foundations.py"
 SELECTION = BENCHMARKS / "selection.py"
+ROUTING = BENCHMARKS / "routing.py"
 
 
 def test_every_foundation_is_measured(tmp_path):
@@ -28,3 +29,12 @@ def test_every_kind_of_selection_is_measured():
     with_peer = [*(settings["Row"](row[0], 10, 1.0) for row in rows)]
     with_peer.append(settings["Row"](settings["PEER"], 10, 3.0))
     assert settings["table"](with_peer).count("| 3.0 |") == len(rows) + 1
+
+
+def test_the_learned_router_is_measured():
+    bench = runpy.run_path(str(ROUTING))
+    settings = bench["main"].__globals__
+    settings.update(SPLITS=1, SIZES=(0, 10))
+    text = settings["measure"]([BENCHMARKS.parent / "examples" / "outcomes.csv"])
+    for expected in ("## outcomes.csv", "| CrossModel |", "domains left out", "| all |"):
+        assert expected in text

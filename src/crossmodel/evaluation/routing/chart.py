@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +13,8 @@ from crossmodel.evaluation.routing.metrics import Point
 
 WIDTH: Final = 760
 HEIGHT: Final = 470
-LEFT, RIGHT, TOP, BOTTOM = 70, 200, 20, 60
-STEPS: Final = 5
+LEFT, RIGHT, TOP, BOTTOM = 70, 230, 20, 60
+TICKS: Final = 6
 STYLE: Final = """
 text { font: 13px system-ui, sans-serif; fill: #222 }
 .tick { fill: #555 } .axis { stroke: #888; fill: none } .grid { stroke: #e4e4e4; fill: none }
@@ -41,11 +42,15 @@ class _Frame:
     def around(cls, points: Sequence[Point]) -> _Frame:
         costs = [1000 * point.cost for point in points]
         qualities = [point.quality for point in points]
-        margin = max(max(qualities) - min(qualities), 0.01) * 0.06
+        margin = max(max(qualities) - min(qualities), 0.01) * 0.1
         return cls(
             (0.0, max(*costs, 1e-9) * 1.05),
             (max(min(qualities) - margin, 0.0), min(max(qualities) + margin, 1.0)),
         )
+
+    def holds(self, point: Point) -> bool:
+        """Whether the point lies in the picture."""
+        return self.quality[0] <= point.quality <= self.quality[1]
 
     def x(self, cost: float) -> float:
         low, high = self.cost
@@ -59,8 +64,10 @@ class _Frame:
 def quality_against_cost(found: Judgement) -> str:
     """The picture as one SVG document."""
     curves = {name: found.curves[name] for name in COLOURS if name in found.curves}
-    everything = [*found.singles.values(), *(p for curve in curves.values() for p in curve)]
-    frame = _Frame.around(everything)
+    # bad models would squeeze what is to be compared: those that nobody would choose stay outside
+    on_curves = [point for curve in curves.values() for point in curve]
+    dearest = max(found.singles.values(), key=lambda point: point.cost)
+    frame = _Frame.around([*on_curves, Point(dearest.cost, on_curves[0].quality)])
     described = "; ".join(
         f"{line.name}: AIQ {line.aiq:.3f}" for line in found.lines if line.aiq is not None
     )
@@ -80,19 +87,17 @@ def quality_against_cost(found: Judgement) -> str:
 
 def _axes(frame: _Frame) -> Iterator[str]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    for step in range(STEPS + 1):
-        share = step / STEPS
-        cost = frame.cost[0] + share * (frame.cost[1] - frame.cost[0])
-        quality = frame.quality[0] + share * (frame.quality[1] - frame.quality[0])
-        x, y = frame.x(cost), frame.y(quality)
+    for quality in _round_numbers(*frame.quality):
+        y = frame.y(quality)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>'
         yield (
             f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{quality:.2f}</text>"
+            f"{quality:g}</text>"
         )
+    for cost in _round_numbers(*frame.cost):
         yield (
-            f'<text class="tick" x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">'
-            f"{cost:.3g}</text>"
+            f'<text class="tick" x="{frame.x(cost):.1f}" y="{bottom + 18}" text-anchor="middle">'
+            f"{cost:g}</text>"
         )
     yield f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>'
     middle = (LEFT + right) / 2
@@ -103,6 +108,14 @@ def _axes(frame: _Frame) -> Iterator[str]:
     )
 
 
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between two numbers, at most a handful."""
+    least = (high - low) / TICKS
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9))
+    return [round(n * step, 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _curve(frame: _Frame, name: str, curve: Sequence[Point]) -> Iterator[str]:
     points = " ".join(f"{frame.x(1000 * p.cost):.1f},{frame.y(p.quality):.1f}" for p in curve)
     ours = " ours" if name == ROUTER else ""
@@ -111,6 +124,8 @@ def _curve(frame: _Frame, name: str, curve: Sequence[Point]) -> Iterator[str]:
 
 def _dots(frame: _Frame, found: Judgement) -> Iterator[str]:
     for name, point in found.singles.items():
+        if not frame.holds(point):
+            continue
         x, y = frame.x(1000 * point.cost), frame.y(point.quality)
         yield (
             f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5">'
