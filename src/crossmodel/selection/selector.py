@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple
 from typing import Any, Final
 
 import numpy as np
@@ -31,14 +31,15 @@ from crossmodel.selection import filters
 from crossmodel.selection.cache import SelectionCache
 from crossmodel.selection.conversation import ConversationMemory
 from crossmodel.selection.cost import CostOptimizer
+from crossmodel.selection.decision import Decision
 from crossmodel.selection.exploration import Explorer
-from crossmodel.selection.learned.policy import LearnedPolicy, LearnedScore
+from crossmodel.selection.learned.policy import LearnedPolicy
 from crossmodel.selection.learned.router import LearnedRouter
 from crossmodel.selection.learned.topics import Shares
 from crossmodel.selection.learning import ScoreLearner
 from crossmodel.selection.performance import PerformanceTracker
-from crossmodel.selection.scoring import Suitability, best_rows, suitability
-from crossmodel.selection.table import Floats, ProfileTable
+from crossmodel.selection.scoring import best_rows, suitability
+from crossmodel.selection.table import ProfileTable
 from crossmodel.selection.validation import capability_scores, check_profile, check_requirement
 
 MOST_EXPECTED: Final = 10_000
@@ -123,7 +124,7 @@ class ModelSelector:
         )
         learned = self.policy.score(scored, context) if self._learns else None
         score = scored.total if learned is None else learned.worth
-        decision = _Decision(requirement, context, scored, learned, score)
+        decision = Decision(requirement, context, scored, learned, score)
         rows = best_rows(score, scored.admitted, 1 + self.config.max_alternatives)
         if not rows:
             raise self._nothing_available(decision)
@@ -266,7 +267,7 @@ class ModelSelector:
             config.version,
         )
 
-    def _explore(self, decision: _Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
+    def _explore(self, decision: Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
         """Draw the model to use, where exploring is allowed; its propensity is noted."""
         learned = decision.learned
         if learned is None or self.config.exploration.rate <= 0:
@@ -280,9 +281,7 @@ class ModelSelector:
         metadata["propensity"], metadata["explored"] = draw.propensity, draw.explored
         return _with_first(int(candidates[draw.position]), rows)
 
-    def _converse(
-        self, decision: _Decision, rows: list[int], metadata: dict[str, Any]
-    ) -> list[int]:
+    def _converse(self, decision: Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
         """Keep the model of the conversation unless leaving it pays; only who is free explores."""
         conversation_id = decision.context.conversation_id
         if conversation_id is None:
@@ -305,11 +304,11 @@ class ModelSelector:
         return rows
 
     def _explain(
-        self, decision: _Decision, chosen: str, metadata: Mapping[str, Any]
+        self, decision: Decision, chosen: str, metadata: Mapping[str, Any]
     ) -> SelectionExplanation:
         scored, table = decision.scored, decision.table
         order = best_rows(decision.score, scored.admitted, len(table))
-        rejected = self._obstacles(decision)
+        rejected = decision.obstacles(self.config.minimum_availability_threshold)
         explored = "drawn to learn more of it" if metadata.get("explored") else None
         return SelectionExplanation(
             model_id=chosen,
@@ -321,22 +320,8 @@ class ModelSelector:
             reason=metadata.get("conversation") or explored,
         )
 
-    def _obstacles(self, decision: _Decision) -> dict[str, list[filters.Obstacle]]:
-        """What stands in the way of each model that did not pass."""
-        table = decision.table
-        return {
-            table.ids[row]: filters.obstacles(
-                table.profile(int(row)),
-                decision.requirement,
-                decision.context,
-                minimum_availability=self.config.minimum_availability_threshold,
-                thresholds=table.thresholds_of(int(row)),
-            )
-            for row in (~decision.scored.admitted).nonzero()[0]
-        }
-
-    def _nothing_available(self, decision: _Decision) -> NoAvailableModelsError:
-        rejected = self._obstacles(decision)
+    def _nothing_available(self, decision: Decision) -> NoAvailableModelsError:
+        rejected = decision.obstacles(self.config.minimum_availability_threshold)
         return NoAvailableModelsError(
             "no model is available for this task"
             if len(decision.table)
@@ -361,37 +346,6 @@ class ModelSelector:
             known = ", ".join(sorted(self.model_profiles)) or "none is registered"
             raise ModelNotFoundError(f"model not found: {model_id!r} (known: {known})")
         return profile
-
-
-@dataclass(slots=True, eq=False)
-class _Decision:
-    """What one choice was made of."""
-
-    requirement: TaskRequirement
-    context: RequestContext
-    scored: Suitability
-    learned: LearnedScore | None
-    score: Floats
-
-    @property
-    def table(self) -> ProfileTable:
-        return self.scored.table
-
-    def gain_over(self, best: int, cached_share: float, model_id: str) -> float | None:
-        """How much better the best row is than a model, what its prompt cache saves taken off.
-
-        ``None`` if the model cannot be chosen any more.
-        """
-        if model_id not in self.table.ids:
-            return None
-        row = self.table.ids.index(model_id)
-        if not self.scored.admitted[row]:
-            return None
-        gain = float(self.score[best] - self.score[row])
-        if self.learned is not None and row != best and np.isfinite(self.learned.price):
-            reread = float(self.table.cost[best]) * self.context.input_tokens
-            gain -= self.learned.price * cached_share * reread
-        return gain
 
 
 def _with_first(first: int, rows: list[int]) -> list[int]:
