@@ -101,7 +101,7 @@ def best_rows(score: Floats, admitted: Mask, count: int) -> list[int]:
     """The admitted rows of the greatest scores, best first; equal ones in the table's order."""
     masked = np.where(admitted, score, -np.inf)
     if len(score) <= SORTED_WHOLE or count > MOST_PICKED:
-        order: list[int] = np.argsort(-masked, kind="stable")[:count].tolist()
+        order: list[int] = (-masked).argsort(kind="stable")[:count].tolist()
         return [row for row in order if admitted[row]]
     rows: list[int] = []
     while len(rows) < count:
