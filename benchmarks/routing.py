@@ -7,7 +7,6 @@ means over several. ``crossmodel eval selection`` shows one, with intervals, on 
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import numpy as np
 from crossmodel.evaluation.routing import generalisation, metrics
 from crossmodel.evaluation.routing.judge import PREDICTORS, ROUTER
 from crossmodel.evaluation.routing.metrics import Predictions
-from crossmodel.evaluation.routing.parts import complete_part, outcomes_of, predict
+from crossmodel.evaluation.routing.parts import complete_part, outcomes_of, predict, uniform
 from crossmodel.evaluation.routing.reading import read_outcomes
 from crossmodel.evaluation.routing.trained import train
 from crossmodel.selection.learned import OutcomeTable
@@ -31,8 +30,7 @@ SIZES = (0, 10, 30, 100, 300)
 def splits(table: OutcomeTable) -> Iterator[tuple[OutcomeTable, OutcomeTable]]:
     """Train and held-out parts, by a hash of the query id."""
     for seed in range(SPLITS):
-        digests = (hashlib.sha256(f"{seed}{query}".encode()).digest() for query in table.query_ids)
-        share = np.array([int.from_bytes(digest[:6], "big") / 2**48 for digest in digests])
+        share = uniform(table.query_ids, str(seed))
         yield (
             table.take(np.flatnonzero(share >= HELD_OUT)),
             complete_part(table.take(np.flatnonzero(share < HELD_OUT)))[0],

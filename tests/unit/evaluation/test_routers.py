@@ -371,6 +371,8 @@ def test_unknown_costs_and_missing_answers_are_counted():
     found = judge.judge_trained(table, Knows(table))
     assert (found.filled_costs, found.incomplete_queries) == (2, 1)
     assert found.judged_queries == 199
+    assert found.query_ids == table.query_ids  # predictions are of all
+    assert found.predictions.quality.shape == (200, 3)
 
 
 def test_a_router_of_other_models_is_refused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -99,7 +99,11 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
-    """The table and what it was made on; ``curves`` are hulls for a plot, by row."""
+    """The table and what it was made on.
+
+    ``curves`` are hulls for a plot, by row. ``predictions`` are of the queries ``query_ids``: all of
+    the file, even where an answer is missing, if the router was trained on another one.
+    """
 
     trained_on: str
     judged_queries: int
@@ -178,7 +182,7 @@ def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
         return found
 
     half = uniform(complete.query_ids, "half") < 0.5  # noqa: PLR2004 - a half
-    return _judge(
+    found = _judge(
         complete,
         router,
         {name: cross_fitted(make) for name, make in PREDICTORS.items()},
@@ -186,6 +190,7 @@ def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
         parts=(np.flatnonzero(half), np.flatnonzero(~half)),
         trained_on="another file; baselines by cross-fitting on this one",
     )
+    return replace(found, query_ids=table.query_ids, predictions=predict(router, table))
 
 
 def judge_training(table: OutcomeTable, train: Train) -> Judgement:
