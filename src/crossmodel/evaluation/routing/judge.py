@@ -101,8 +101,8 @@ class Tuned:
 class Judgement:
     """The table and what it was made on.
 
-    ``curves`` are hulls for a plot, by row. ``predictions`` are of the queries ``query_ids``: all of
-    the file, even where an answer is missing, if the router was trained on another one.
+    ``curves`` are hulls for a plot, by row. ``predictions`` are of the queries ``query_ids``: all
+    of the file, even where an answer is missing, if the router was trained on another one.
     """
 
     trained_on: str
