@@ -23,7 +23,8 @@ def train_router(
         Path, typer.Option("--out", help="Where to write the router; replaced when whole.")
     ] = Path("router.npz"),
     embedder: Annotated[
-        str, typer.Option(help="static, hashed (NumPy alone), or best of what is installed.")
+        str,
+        typer.Option(help="static, minilm (slower), hashed (NumPy alone), or best of fast ones."),
     ] = "best",
     json: JsonOption = False,
 ) -> None:

@@ -514,6 +514,27 @@ def test_texts_of_any_kind_have_a_vector_and_a_shape(text):
         assert length == pytest.approx(1, abs=1e-3) or length == 0
 
 
+def test_minilm_knows_what_words_mean():
+    embed = open_embedder("minilm").embed
+    password, login, pizza = map(
+        embed,
+        ("How do I reset my password?", "I forgot my login credentials", "The best pizza in Rome"),
+    )
+    assert password @ login > password @ pizza + 0.4
+    assert all(np.linalg.norm(each) == pytest.approx(1, abs=1e-5) for each in (password, pizza))
+    for nothing in ("", " \n", "?!"):
+        assert not embed(nothing).any()
+    assert np.isfinite(embed("\0\ud800 word " * 1000)).all()
+
+
+def test_a_router_may_read_with_minilm():
+    trained = train_router(traffic(60), open_embedder("minilm"))
+    again = load_router(dump_router(trained))
+    assert again.embedder.name == "minilm"
+    prompts = traffic(5, seed=3).prompts
+    assert (again.predict(prompts)[0] == trained.predict(prompts)[0]).all()
+
+
 def test_a_long_text_costs_no_more_than_a_page():
     text = "".join(f"word{n} " for n in range(100_000))
     assert len(excerpt(text)) == 1501
