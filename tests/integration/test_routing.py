@@ -214,6 +214,8 @@ tools = false
 [model_selector]
 strategy = "learned"
 router = "{workshop}/router.npz"
+[model_selector.dial]
+cost_quality_tradeoff = 0.0
 """
     )
     ask = ("select", "--capability", "coding", "--explain", "--json", "--prompt")
@@ -231,6 +233,7 @@ router = "{workshop}/router.npz"
     assert "tools" in needy["explanation"]["rejected"]["cheap"]
     shown = crossmodel(tmp_path, *ask[:-2], "--prompt", prompt_of("refactor", 9001))
     assert "familiar" in shown.stdout
+    assert "on traffic that it was not chosen on" in shown.stdout
     none = crossmodel(tmp_path, "select", "--capability", "coding", "--need", "vision", "--json")
     assert none.returncode == 1
     assert set(json.loads(none.stdout)["rejected"]) == {"dear", "cheap"}
@@ -276,7 +279,20 @@ async def test_the_dial_buys_quality_only_where_it_pays(settings):
         dear = [domain for domain, model in chosen if model == "dear"]
         assert 60 < len(dear) < 120  # 0.6 buys the dear model, at 2.0, for 29 %
         assert set(dear) == {"prove"}  # where it gains the most
-        assert "0.6" in cm.select(prompt="x").explain().learned.dial
+        learned = cm.select(prompt="x").explain().learned
+        assert "0.6" in learned.dial
+        assert learned.calibration["met"]
+        assert learned.calibration["reported"]["usd_per_1000"] <= 0.6
+
+
+async def test_a_dial_that_cannot_be_met_is_warned_of_once(settings, caplog):
+    settings["model_selector"]["dial"] = {"most_usd_per_1000": 0.001}
+    async with CrossModel.open(settings) as cm:
+        for _ in range(3):
+            assert not cm.select(prompt="x").explain().learned.calibration["met"]
+    warned = [record for record in caplog.records if "the dial asks for" in record.message]
+    assert len(warned) == 1
+    assert "0.001" in warned[0].message
 
 
 async def test_feedback_teaches_the_router_which_can_be_kept(settings, tmp_path):

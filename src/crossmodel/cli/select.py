@@ -132,3 +132,10 @@ def _print_learned(learned: LearnedExplanation) -> None:
             for model, terms in learned.models.items()
         ),
     )
+    if found := learned.calibration:
+        here, best = found["reported"], found["best_single"]
+        does = "does" if found["met"] else "does not do"
+        out.print(plain(f"The dial {does} what it says on traffic that it was not chosen on:"))
+        for who, point in (("this router", here), ("the best single model", best)):
+            at = f"quality {point['quality']:.3f} at ${point['usd_per_1000']:.4f} per 1,000"
+            out.print(plain(f"  {who}: {at}"))

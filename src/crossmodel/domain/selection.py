@@ -133,9 +133,12 @@ class LearnedExplanation:
         familiarity: 0..1: how far the estimate may move away from the prior. Near 0 the prompt is
             out of distribution and the static prior decides.
         topics: the likeliest topics and their shares.
-        price: quality that one USD must buy to be spent.
+        price: quality that one USD must buy to be spent; infinite where only the cost decides.
         dial: what was asked for, in words.
         models: the terms of every model that passed the filters.
+        calibration: what the dial's price does on the part of the traffic that it was not chosen
+            on, whether that is what was asked, and the best single model there; ``None`` without a
+            dial or a router.
     """
 
     familiarity: float
@@ -143,6 +146,7 @@ class LearnedExplanation:
     price: float
     dial: str
     models: Mapping[str, LearnedTerms]
+    calibration: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,8 @@ from crossmodel.selection.learned.router import Estimate, LearnedRouter
 from crossmodel.selection.learned.topics import Shares
 from crossmodel.selection.scoring import Suitability
 from crossmodel.selection.table import ProfileTable
+
+logger = logging.getLogger(__name__)
 
 CHARACTERS_PER_TOKEN: Final = 4
 """Rule of thumb for English, where no router knows better."""
@@ -41,11 +44,16 @@ class LearnedScore:
     table: ProfileTable
     matched: _Matched
     estimate: Estimate | None
-    price: float
     dial: str
+    setting: DialSetting | None
     quality: Floats
     cost_usd: Floats
     worth: Floats
+
+    @property
+    def price(self) -> float:
+        """Quality that one USD must buy to be spent."""
+        return self.setting.price if self.setting else 0.0
 
     @property
     def uncertainty(self) -> Floats:
@@ -77,6 +85,7 @@ class LearnedScore:
                 )
                 for row in rows
             },
+            calibration=self.setting.to_dict() if self.setting else None,
         )
 
 
@@ -131,19 +140,28 @@ class LearnedPolicy:
         if not models:
             return None
         if models not in self._settings:
-            self._settings[models] = calibrate(self.dial, router.traffic.columns(models))
+            found = self._settings[models] = calibrate(self.dial, router.traffic.columns(models))
+            if not found.met:
+                logger.warning(
+                    "the dial asks for %s; on traffic that it was not chosen on it reaches quality "
+                    "%.3f at $%.4f per 1,000 (the best single model %.3f at $%.4f)",
+                    self.dial,
+                    found.reported.quality,
+                    found.reported.usd_per_1000,
+                    found.best_single.quality,
+                    found.best_single.usd_per_1000,
+                )
         return self._settings[models]
 
     def score(self, suitability: Suitability, context: RequestContext) -> LearnedScore:
         """What to expect of every model on this request."""
         table, router = suitability.table, self.router
         matched = self._matched(table)
-        quality, cost, estimate, price = NOTHING, NOTHING, None, 0.0
+        quality, cost, estimate, setting = NOTHING, NOTHING, None, None
         if router is not None:
             estimate = router.estimate(context.prompt)
             quality, cost = estimate.quality, estimate.cost_usd
             setting = self.setting(table)
-            price = setting.price if setting else 0.0
         if not matched.whole:  # capability scores stand in where the router knows nothing
             tokens = len(context.prompt) / CHARACTERS_PER_TOKEN + ANSWER_TOKENS
             able = suitability.capability
@@ -152,8 +170,8 @@ class LearnedPolicy:
         else:
             quality, cost = quality[matched.columns], cost[matched.columns]
         return LearnedScore(
-            table, matched, estimate, price, str(self.dial), quality, cost,
-            worth(quality, cost, price),
+            table, matched, estimate, str(self.dial), setting, quality, cost,
+            worth(quality, cost, setting.price if setting else 0.0),
         )  # fmt: skip
 
     def shares(self, context: RequestContext) -> Shares | None:
