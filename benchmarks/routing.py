@@ -76,16 +76,16 @@ def unseen(table: OutcomeTable) -> str:
 
 
 def joining(table: OutcomeTable) -> Iterator[str]:
-    """What the best model adds, outcome by outcome, when it comes as the last one."""
-    best = table.models[int(np.nanmean(table.quality, axis=0).argmax())]
-    found = generalisation.new_model(table, train, best, SIZES)
-    yield f"`{best}` joins a router of the others, which reaches {found.without:.3f} without it:"
+    """What each model adds, outcome by outcome, when it comes as the last one."""
+    found = [generalisation.new_model(table, train, model, SIZES) for model in table.models]
+    sizes = [step.outcomes for step in found[0].steps]
+    yield "Quality at no price when a model joins a router of the others, after so many outcomes:"
     yield ""
-    yield "| outcomes of it | quality at no price | AIQ |"
-    yield "| ---: | ---: | ---: |"
-    for step in found.steps:
-        yield f"| {step.outcomes} | {step.quality:.3f} | {step.aiq:.3f} |"
-    yield f"| all | {found.trained:.3f} | {found.trained_aiq:.3f} |"
+    yield f"| model | without it | {' | '.join(map(str, sizes))} | trained on all |"
+    yield f"| --- {'| ---: ' * (len(sizes) + 2)}|"
+    for each in found:
+        reached = [each.without, *(step.quality for step in each.steps), each.trained]
+        yield f"| {each.model} | {' | '.join(f'{quality:.3f}' for quality in reached)} |"
 
 
 def measure(files: list[Path]) -> str:

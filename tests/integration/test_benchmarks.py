@@ -36,5 +36,11 @@ def test_the_learned_router_is_measured():
     settings = bench["main"].__globals__
     settings.update(SPLITS=1, SIZES=(0, 10))
     text = settings["measure"]([BENCHMARKS.parent / "examples" / "outcomes.csv"])
-    for expected in ("## outcomes.csv", "| CrossModel |", "domains left out", "| all |"):
+    for expected in (
+        "## outcomes.csv",
+        "| CrossModel |",
+        "domains left out",
+        "| large |",
+        "| trained on all |",
+    ):
         assert expected in text
