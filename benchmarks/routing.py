@@ -17,7 +17,7 @@ import numpy as np
 from crossmodel.evaluation.routing import generalisation, metrics
 from crossmodel.evaluation.routing.judge import PREDICTORS, ROUTER
 from crossmodel.evaluation.routing.metrics import Predictions
-from crossmodel.evaluation.routing.parts import complete_part, outcomes_of, predict, uniform
+from crossmodel.evaluation.routing.parts import complete_rows, outcomes_of, predict, uniform
 from crossmodel.evaluation.routing.reading import read_outcomes
 from crossmodel.evaluation.routing.trained import train
 from crossmodel.selection.learned import OutcomeTable
@@ -31,9 +31,10 @@ def splits(table: OutcomeTable) -> Iterator[tuple[OutcomeTable, OutcomeTable]]:
     """Train and held-out parts, by a hash of the query id."""
     for seed in range(SPLITS):
         share = uniform(table.query_ids, str(seed))
+        held_out = table.take(np.flatnonzero(share < HELD_OUT))
         yield (
             table.take(np.flatnonzero(share >= HELD_OUT)),
-            complete_part(table.take(np.flatnonzero(share < HELD_OUT)))[0],
+            held_out.take(complete_rows(held_out)),
         )
 
 

@@ -176,8 +176,8 @@ def _show(found: Judgement) -> None:
     out.print(plain(f"* sees the true domain. One decision takes {ours.ms:.3f} ms."))
     out.print(
         plain(
-            f"Asked for {tuned.asked} on one part, on another: {tuned.quality_share:.1%} of its "
-            f"quality at {tuned.cost_share:.1%} of its cost."
+            f"Asked for {tuned.dial} on one part, on another: {tuned.quality_share:.1%} "
+            f"of the best model's quality at {tuned.cost_share:.1%} of its cost."
         )
     )
     if found.filled_costs:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from crossmodel.domain import checks
 from crossmodel.domain.models import Feature, ModelCapability, coerce_capability
@@ -61,7 +61,7 @@ class RequestContext:
     """The request that a model is selected for, as far as selection looks at it.
 
     Attributes:
-        prompt: what a learned router reads; nobody keeps it.
+        prompt: what a learned router reads; it is not kept.
         input_tokens: how many tokens the model will read, at most.
         output_tokens: how many it may write.
         features: what it must be able to do besides text.
@@ -86,6 +86,10 @@ class RequestContext:
         checks.at_least("output_tokens", self.output_tokens, 0)
         wanted = [self.features] if isinstance(self.features, str) else self.features
         object.__setattr__(self, "features", frozenset(Feature.parse(each) for each in wanted))
+
+    def without_prompt(self) -> RequestContext:
+        """What may be kept of it."""
+        return replace(self, prompt="") if self.prompt else self
 
 
 NO_CONTEXT = RequestContext()
@@ -187,6 +191,18 @@ class SelectionExplanation:
         }
 
 
+class Basis(Protocol):
+    """What a selection was made from; whoever selects brings it."""
+
+    def explain(self, selection: ModelSelection) -> SelectionExplanation:
+        """Every term of every score, and every rejected model with its reason."""
+        ...
+
+    def rejected(self) -> Mapping[str, str]:
+        """The reason of every model that did not pass the filters."""
+        ...
+
+
 @dataclass(slots=True)
 class ModelSelection:
     """One choice, with what it was made of.
@@ -201,18 +217,21 @@ class ModelSelection:
     selection_timestamp: datetime = field(default_factory=utc_now)
     selection_metadata: dict[str, Any] = field(default_factory=dict)
     selection_latency_ms: float = 0.0
-    explainer: Callable[[], SelectionExplanation] | None = field(
-        default=None, repr=False, compare=False
-    )
+    basis: Basis | None = field(default=None, repr=False, compare=False)
 
     def explain(self) -> SelectionExplanation:
         """Every term of every score, and every rejected model with its reason.
 
         It is worked out when asked for, from the profiles as they were.
         """
-        if self.explainer is not None:
-            return self.explainer()
+        if self.basis is not None:
+            return self.basis.explain(self)
         return SelectionExplanation(self.model_id, {}, {}, {})
+
+    @property
+    def rejected(self) -> Mapping[str, str]:
+        """The reason of every model that did not pass the filters."""
+        return self.basis.rejected() if self.basis is not None else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmodel.domain.config import ExplorationConfig
-
-Floats = npt.NDArray[np.float64]
+from crossmodel.selection.table import Floats, Mask
 
 DRAWS: Final = 256
 """Redraws per choice: probabilities come in steps of 1/256."""
@@ -64,9 +62,7 @@ class Explorer:
             self.extra_usd += float(extra[position])
         return Draw(position, min(propensity, 1.0), explored=position != best)
 
-    def _shares(
-        self, worth: Floats, uncertainty: Floats, affordable: npt.NDArray[np.bool_]
-    ) -> Floats:
+    def _shares(self, worth: Floats, uncertainty: Floats, affordable: Mask) -> Floats:
         redrawn = worth + uncertainty * self._random.standard_normal((DRAWS, len(worth)))
         redrawn[:, ~affordable] = -np.inf  # the best costs nothing extra, so one always is
         wins = np.bincount(redrawn.argmax(axis=1), minlength=len(worth))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import threading
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from typing import Any, Final
 
 import numpy as np
@@ -22,12 +23,10 @@ from crossmodel.domain.selection import (
     ModelSelection,
     Outcome,
     RequestContext,
-    SelectionExplanation,
     TaskRequirement,
 )
 from crossmodel.domain.watched import WatchedDict
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError
-from crossmodel.selection import filters
 from crossmodel.selection.cache import SelectionCache
 from crossmodel.selection.conversation import ConversationMemory
 from crossmodel.selection.cost import CostOptimizer
@@ -124,7 +123,10 @@ class ModelSelector:
         )
         learned = self.policy.score(scored, context) if self._learns else None
         score = scored.total if learned is None else learned.worth
-        decision = Decision(requirement, context, scored, learned, score)
+        # what is kept with the selection holds no prompt
+        decision = Decision(
+            requirement, context.without_prompt(), self.config, scored, learned, score
+        )
         rows = best_rows(score, scored.admitted, 1 + self.config.max_alternatives)
         if not rows:
             raise self._nothing_available(decision)
@@ -141,7 +143,7 @@ class ModelSelector:
             suitability_score=float(score[rows[0]]),
             alternative_models=ids[1:],
             selection_metadata=metadata,
-            explainer=functools.partial(self._explain, decision, ids[0], metadata),
+            basis=decision,
         )
         selection.selection_latency_ms = (time.perf_counter() - started) * 1000
         self._remember(selection)
@@ -191,10 +193,11 @@ class ModelSelector:
 
         Of the prompt only the shares of its topics are kept, of the latest 10,000 requests.
         """
-        shares = self.policy.shares(context) if self._learns else None
-        self._expected[request_id] = (*selection.task_requirement.capabilities,), shares
-        while len(self._expected) > MOST_EXPECTED:
-            self._expected.pop(next(iter(self._expected)), None)
+        shares = self._shares_of(selection, context)
+        with self._lock:
+            self._expected[request_id] = (*selection.task_requirement.capabilities,), shares
+            while len(self._expected) > MOST_EXPECTED:
+                del self._expected[next(iter(self._expected))]
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Remember how an answer turned out; where somebody scored it, the model's scores learn.
@@ -214,11 +217,22 @@ class ModelSelector:
             self.performance_tracker.record_outcome(outcome)
 
     def _learn(self, profile: ModelCapabilityProfile, request_id: str, score: float) -> None:
-        wanted, shares = self._expected.pop(request_id, ((), None))
         with self._lock:
+            wanted, shares = self._expected.pop(request_id, ((), None))
             self._learner.learn(profile, wanted, score)
-        if shares is not None:
-            self.policy.learn(profile, shares, score)
+            if shares is not None:
+                self.policy.learn(profile, shares, score)
+
+    def _shares_of(self, selection: ModelSelection, context: RequestContext) -> Shares | None:
+        """The topics of a request: as selection read them, or read now where nothing was selected.
+
+        Reading twice would double what a request pays for its embedding.
+        """
+        if not self._learns:
+            return None
+        basis = selection.basis
+        known = basis.learned if isinstance(basis, Decision) else None
+        return known.shares if known else self.policy.shares(context)
 
     @property
     def _learns(self) -> bool:
@@ -258,7 +272,8 @@ class ModelSelector:
             requirement.quality_threshold,
             requirement.cost_constraint,
             requirement.latency_constraint,
-            context,
+            context.without_prompt(),
+            self._learned_key(context.prompt),
             astuple(config.weights),
             self.cost_optimizer.weight_factor,
             config.minimum_availability_threshold,
@@ -266,6 +281,13 @@ class ModelSelector:
             config.strategy,
             config.version,
         )
+
+    def _learned_key(self, prompt: str) -> Hashable:
+        """What a learned choice depends on: a digest of the prompt, and what the router knows."""
+        router = self.policy.router if self._learns else None
+        if router is None:
+            return None
+        return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest(), router.cells
 
     def _explore(self, decision: Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
         """Draw the model to use, where exploring is allowed; its propensity is noted."""
@@ -303,31 +325,13 @@ class ModelSelector:
         self.conversations.remember(conversation_id, ids[rows[0]], task)
         return rows
 
-    def _explain(
-        self, decision: Decision, chosen: str, metadata: Mapping[str, Any]
-    ) -> SelectionExplanation:
-        scored, table = decision.scored, decision.table
-        order = best_rows(decision.score, scored.admitted, len(table))
-        rejected = decision.obstacles(self.config.minimum_availability_threshold)
-        explored = "drawn to learn more of it" if metadata.get("explored") else None
-        return SelectionExplanation(
-            model_id=chosen,
-            weights=asdict(self.config.weights),
-            scores={table.ids[row]: scored.terms(row) for row in order},
-            rejected={model: _reason(found) for model, found in rejected.items()},
-            relaxation=filters.smallest_relaxation(rejected),
-            learned=decision.learned.explain(order) if decision.learned else None,
-            reason=metadata.get("conversation") or explored,
-        )
-
     def _nothing_available(self, decision: Decision) -> NoAvailableModelsError:
-        rejected = decision.obstacles(self.config.minimum_availability_threshold)
         return NoAvailableModelsError(
             "no model is available for this task"
             if len(decision.table)
             else "no model is registered: call register_model first",
-            reasons={model: _reason(found) for model, found in rejected.items()},
-            relaxation=filters.smallest_relaxation(rejected),
+            reasons=decision.rejected(),
+            relaxation=decision.relaxation(),
         )
 
     def _remember(self, selection: ModelSelection) -> None:
@@ -351,7 +355,3 @@ class ModelSelector:
 def _with_first(first: int, rows: list[int]) -> list[int]:
     """As many rows as there were, with ``first`` in front."""
     return [first, *(row for row in rows if row != first)][: len(rows)]
-
-
-def _reason(found: list[filters.Obstacle]) -> str:
-    return "; ".join(obstacle.reason for obstacle in found)

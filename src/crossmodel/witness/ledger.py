@@ -44,7 +44,7 @@ class Ledger:
         request = statement.commit(json.dumps([asdict(message) for message in turn.ask.messages]))
         outcome = self._outcome(turn)
         chosen = _selection_record(turn)
-        rejected = turn.selection.explain().rejected
+        rejected = turn.selection.rejected
         statements = [statement.selection_statement(request, chosen, rejected=rejected)]
         transferred = None
         if turn.transfer is not None:

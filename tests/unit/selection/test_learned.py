@@ -1,9 +1,11 @@
 """The learned router on traffic that is made up, so that the truth is known."""
 
+import gc
 import io
 import json
 import math
 import random
+import types
 import zipfile
 
 import numpy as np
@@ -430,6 +432,78 @@ def test_feedback_teaches_the_router_new_models_included(router):
         for prompt in prompts_of("code")
     ]
     assert again.count("new") > 30
+
+
+class Counting:
+    """An embedder that says how often it was asked."""
+
+    name, dimensions = HASHED.name, HASHED.dimensions
+
+    def __init__(self):
+        self.asked = 0
+
+    def embed(self, text):
+        self.asked += 1
+        return HASHED.embed(text)
+
+
+def test_a_prompt_is_read_once_for_its_selection_and_its_feedback(router):
+    counting = Counting()
+    mine = load_router(dump_router(router), embedders=lambda _: counting)
+    made = selector(mine, ("big", 0.9), ("small", 0.2))
+    context = RequestContext(prompt=prompts_of("code")[0])
+    chosen = made.select_optimal_model(CODING, context)
+    made.expect_feedback("r", chosen, context)
+    assert counting.asked == 1
+
+
+def strings_within(root):
+    """Every string that can be reached from an object."""
+    seen, waiting, found = set(), [root], set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, type | types.ModuleType | types.FunctionType):
+            continue
+        seen.add(id(each))
+        if isinstance(each, str):
+            found.add(each)
+        else:
+            waiting.extend(gc.get_referents(each))
+    return found
+
+
+@pytest.mark.parametrize("strategy", ["learned", "weighted"])
+def test_a_selector_keeps_no_prompt(router, strategy):
+    made = ModelSelector(
+        ModelSelectorConfig(strategy=strategy, cache_ttl_seconds=60), router=router
+    )
+    made.register_model(ModelCapabilityProfile("big", {"coding": 0.9}, quality_score=0.9))
+    secret = "the vault opens at seven, says " + prompts_of("code")[0]
+    chosen = made.select_optimal_model(CODING, RequestContext(prompt=secret))
+    made.expect_feedback("r", chosen, RequestContext(prompt=secret))
+    kept = strings_within(made)
+    assert "big" in kept
+    assert not [text for text in kept if "vault opens" in text and text is not secret]
+    chosen.explain()
+    assert secret not in strings_within((made.selection_history, made._cache, made._expected))
+
+
+def test_the_cache_minds_the_prompt_where_it_matters_and_what_the_router_learned(router):
+    mine = load_router(dump_router(router), embedders=lambda _: HASHED)
+    made = selector(
+        mine, ("big", 0.9), ("small", 0.2), cache_ttl_seconds=60, learning_prior=math.inf
+    )
+    code, poem = (RequestContext(prompt=prompts_of(topic)[0]) for topic in ("code", "poems"))
+    first = made.select_optimal_model(CODING, code)
+    assert made.select_optimal_model(CODING, code) is first
+    assert made.select_optimal_model(CODING, poem) is not first
+    made.expect_feedback("r", first, code)
+    made.record_outcome(Outcome("r", "small", success=True, score=0.0))
+    assert made.select_optimal_model(CODING, code) is not first
+    weighted = ModelSelector(ModelSelectorConfig(cache_ttl_seconds=60))
+    weighted.register_model(ModelCapabilityProfile("big", {"coding": 0.9}, quality_score=0.9))
+    choice = weighted.select_optimal_model(CODING, code)
+    assert weighted.select_optimal_model(CODING, poem) is choice
 
 
 # --- bad input -----------------------------------------------------------------------------------

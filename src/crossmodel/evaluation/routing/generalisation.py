@@ -15,7 +15,7 @@ from crossmodel.evaluation.routing.metrics import Predictions
 from crossmodel.evaluation.routing.parts import (
     TUNE,
     Train,
-    complete_part,
+    complete_rows,
     outcomes_of,
     predict,
     uniform,
@@ -88,7 +88,7 @@ def leave_one_domain_out(
     Raises:
         InvalidInputError: if no domain is large enough, or there is but one.
     """
-    complete, _ = complete_part(table)
+    complete = table.take(complete_rows(table))
     domains = np.array(complete.domains)
     large = [d for d in sorted(set(complete.domains)) if (domains == d).sum() >= JUDGED_QUERIES]
     if not large or len(set(complete.domains)) < 2:  # noqa: PLR2004 - one has to stay
@@ -131,7 +131,8 @@ def label_curve(
         InvalidInputError: if not even the smallest size is there.
     """
     part = uniform(table.query_ids)
-    held_out, _ = complete_part(table.take(np.flatnonzero(part >= TUNE)))
+    held_out = table.take(np.flatnonzero(part >= TUNE))
+    held_out = held_out.take(complete_rows(held_out))
     pool = np.flatnonzero(part < TUNE)
     pool = pool[np.argsort(part[pool], kind="stable")]
     fitting = [size for size in sizes if size <= len(pool)]
@@ -176,7 +177,8 @@ def new_model(
             f"{', '.join(table.models)}"
         )
     part = uniform(table.query_ids)
-    held_out, _ = complete_part(table.take(np.flatnonzero(part >= TUNE)))
+    held_out = table.take(np.flatnonzero(part >= TUNE))
+    held_out = held_out.take(complete_rows(held_out))
     known = table.take(np.flatnonzero(part < TUNE))
     column = table.models.index(model)
     pool = np.flatnonzero(~np.isnan(known.quality[:, column]))

@@ -9,25 +9,23 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from crossmodel.domain import checks
+from crossmodel.domain.config import DialConfig
 from crossmodel.errors import InvalidInputError
 from crossmodel.evaluation.routing import baselines, metrics
-from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Point, Predictions
+from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Point, Predictions, Rows
 from crossmodel.evaluation.routing.parts import (
     TRAIN,
     TUNE,
     Router,
     Train,
-    complete_part,
+    complete_rows,
     outcomes_of,
     predict,
     uniform,
 )
-from crossmodel.selection.learned import OutcomeTable
-
-Rows = npt.NDArray[np.int64]
+from crossmodel.selection.learned import DialSetting, OutcomeTable, Traffic, settle
 
 ROUTER: Final = "CrossModel"
 SEES_LABEL: Final = "domain prior (true label)"
@@ -44,8 +42,8 @@ RIVALS: Final = ("random", "static", "kNN", "TF-IDF+logistic")
 
 FOLDS: Final = 5
 TIMED: Final = 200
-LEAST_SHARE: Final = 0.95
-"""Of the best single model's quality: what the price is chosen for on one part."""
+DIAL: Final = DialConfig(least_quality_share=0.95)
+"""What the price is chosen for on one part."""
 
 COST_SHARE: Final = 0.25
 
@@ -75,28 +73,6 @@ class Line:
     quality: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """A price chosen on one part and what it does on another; costs in USD a query."""
-
-    asked: str
-    price: float
-    quality: float
-    cost: float
-    best_single_quality: float
-    best_single_cost: float
-
-    @property
-    def quality_share(self) -> float:
-        """Of the best single model's quality."""
-        return self.quality / self.best_single_quality if self.best_single_quality else 1.0
-
-    @property
-    def cost_share(self) -> float:
-        """Of the best single model's cost."""
-        return self.cost / self.best_single_cost if self.best_single_cost else 1.0
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
     """The table and what it was made on.
@@ -111,7 +87,7 @@ class Judgement:
     filled_costs: int
     incomplete_queries: int
     lines: tuple[Line, ...]
-    tuned: Tuned
+    tuned: DialSetting
     curves: dict[str, list[Point]]
     singles: dict[str, Point]
     query_ids: tuple[str, ...]
@@ -151,8 +127,7 @@ class Judgement:
             "table": [asdict(line) for line in self.lines],
             "best_baseline": self.best_rival.name,
             "verdict": self.verdict,
-            "tuned": asdict(self.tuned)
-            | {"quality_share": self.tuned.quality_share, "cost_share": self.tuned.cost_share},
+            "tuned": self.tuned.to_dict(),
         }
 
 
@@ -171,7 +146,8 @@ def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
         raise InvalidInputError(
             f"the router does not know {', '.join(missing)}; it knows {', '.join(router.models)}"
         )
-    complete, left_out = complete_part(table)
+    whole = complete_rows(table)
+    complete = table.take(whole)
     folds = (uniform(complete.query_ids) * FOLDS).astype(np.int64)
 
     def cross_fitted(make: Callable[[OutcomeTable], baselines.Predictor]) -> Floats:
@@ -182,15 +158,17 @@ def judge_trained(table: OutcomeTable, router: Router) -> Judgement:
         return found
 
     half = uniform(complete.query_ids, "half") < 0.5  # noqa: PLR2004 - a half
+    predictions = predict(router, table)
     found = _judge(
         complete,
         router,
+        predictions.take(whole),
         {name: cross_fitted(make) for name, make in PREDICTORS.items()},
-        left_out=left_out,
+        left_out=len(table) - len(whole),
         parts=(np.flatnonzero(half), np.flatnonzero(~half)),
         trained_on="another file; baselines by cross-fitting on this one",
     )
-    return replace(found, query_ids=table.query_ids, predictions=predict(router, table))
+    return replace(found, query_ids=table.query_ids, predictions=predictions)
 
 
 def judge_training(table: OutcomeTable, train: Train) -> Judgement:
@@ -201,13 +179,17 @@ def judge_training(table: OutcomeTable, train: Train) -> Judgement:
     """
     part = uniform(table.query_ids)
     learned = table.take(np.flatnonzero(part < TRAIN))
-    held_out, left_out = complete_part(table.take(np.flatnonzero(part >= TRAIN)))
+    others = table.take(np.flatnonzero(part >= TRAIN))
+    whole = complete_rows(others)
+    held_out = others.take(whole)
     tuning = uniform(held_out.query_ids) < TUNE
+    router = train(learned)
     return _judge(
         held_out,
-        train(learned),
+        router,
+        predict(router, held_out),
         {name: make(learned)(held_out) for name, make in PREDICTORS.items()},
-        left_out=left_out,
+        left_out=len(others) - len(whole),
         parts=(np.flatnonzero(tuning), np.flatnonzero(~tuning)),
         trained_on=f"{len(learned)} other queries of this file",
         judged=np.flatnonzero(~tuning),
@@ -217,6 +199,7 @@ def judge_training(table: OutcomeTable, train: Train) -> Judgement:
 def _judge(
     table: OutcomeTable,
     router: Router,
+    ours: Predictions,
     predicted: dict[str, Floats],
     *,
     left_out: int,
@@ -228,8 +211,8 @@ def _judge(
     tuning, reporting = parts
     checks.at_least("number of complete queries to judge on", min(len(rows), len(tuning)), 2)
     truth, filled = outcomes_of(table)
-    ours = predict(router, table)
-    tuned = _tune(truth, ours, tuning, reporting)
+    traffic = _traffic(table.models, truth, ours)
+    tuned = settle(DIAL, traffic.take(tuning), traffic.take(reporting))
     truth, ours = truth.take(rows), ours.take(rows)
     # baselines know the true cost of each query: that favours them
     everyone = {name: Predictions(q[rows], truth.cost) for name, q in predicted.items()}
@@ -293,18 +276,5 @@ def _timed(line: Line, router: Router, table: OutcomeTable) -> Line:
     return Line(**asdict(line) | {"ms": 1000 * statistics.median(seconds)})
 
 
-def _tune(truth: Outcomes, ours: Predictions, tuning: Rows, reporting: Rows) -> Tuned:
-    """The cheapest price that is good enough on one part, on the other."""
-    on_one, predicted = truth.take(tuning), ours.take(tuning)
-    enough = LEAST_SHARE * on_one.singles()[on_one.best].quality
-    reached = {
-        price: metrics.reached(on_one, predicted.choices(price))
-        for price in metrics.prices(predicted)
-    }
-    good = [price for price, point in reached.items() if point.quality >= enough]
-    price = min(good, key=lambda p: reached[p].cost) if good else 0.0
-    there = truth.take(reporting)
-    point = metrics.reached(there, ours.take(reporting).choices(price))
-    best = there.singles()[on_one.best]
-    asked = f"at least {LEAST_SHARE:.0%} of the best single model's quality"
-    return Tuned(asked, price, point.quality, point.cost, best.quality, best.cost)
+def _traffic(models: tuple[str, ...], truth: Outcomes, ours: Predictions) -> Traffic:
+    return Traffic(models, ours.quality, ours.cost, truth.quality, truth.cost)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Predictions
-from crossmodel.selection.learned import OutcomeTable
+from crossmodel.evaluation.routing.metrics import Floats, Outcomes, Predictions, Rows
+from crossmodel.selection.learned import OutcomeTable, hashes
 
 TRAIN, TUNE = 0.6, 0.8
 """Shares of the queries, by their hash, at which training and choosing a price end."""
@@ -38,10 +37,9 @@ def predict(router: Router, table: OutcomeTable) -> Predictions:
     return Predictions(quality[:, columns], cost[:, columns])
 
 
-def complete_part(table: OutcomeTable) -> tuple[OutcomeTable, int]:
-    """The queries that every model has a quality for, and how many others there are."""
-    whole = ~np.isnan(table.quality).any(axis=1)
-    return table.take(np.flatnonzero(whole)), int((~whole).sum())
+def complete_rows(table: OutcomeTable) -> Rows:
+    """The queries that every model has a quality for."""
+    return np.flatnonzero(~np.isnan(table.quality).any(axis=1))
 
 
 def outcomes_of(table: OutcomeTable) -> tuple[Outcomes, int]:
@@ -65,8 +63,4 @@ def outcomes_of(table: OutcomeTable) -> tuple[Outcomes, int]:
 
 def uniform(query_ids: Sequence[str], salt: str = "") -> Floats:
     """A number in 0..1 for each query, by its id: the same in every run, on any part of a file."""
-    digests = (
-        hashlib.sha256(f"{salt}/{query}".encode("utf-8", "surrogatepass")).digest()
-        for query in query_ids
-    )
-    return np.array([int.from_bytes(digest[:6], "big") / 2**48 for digest in digests])
+    return np.asarray(hashes(query_ids, f"{salt}/") / 2**56, dtype=np.float64)

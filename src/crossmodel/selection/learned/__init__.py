@@ -1,8 +1,8 @@
 """Quality and cost per prompt, learned from outcomes."""
 
-from crossmodel.selection.learned.dial import DialSetting, Traffic, calibrate
+from crossmodel.selection.learned.dial import DialSetting, Traffic, calibrate, settle
 from crossmodel.selection.learned.files import dump_router, load_router
-from crossmodel.selection.learned.outcomes import OutcomeTable, Trial
+from crossmodel.selection.learned.outcomes import OutcomeTable, Trial, hashes
 from crossmodel.selection.learned.router import Estimate, LearnedRouter
 from crossmodel.selection.learned.training import train_router
 
@@ -15,6 +15,8 @@ __all__ = [
     "Trial",
     "calibrate",
     "dump_router",
+    "hashes",
     "load_router",
+    "settle",
     "train_router",
 ]

@@ -7,7 +7,7 @@ against the luck of that half; on the other half what it then does, which is wha
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -49,6 +49,24 @@ class Traffic:
             self.cost_usd[:, picked],
         )
 
+    def take(self, rows: Rows) -> Traffic:
+        """The part of these queries alone."""
+        return Traffic(
+            self.models,
+            self.expected_quality[rows],
+            self.expected_cost[rows],
+            self.quality[rows],
+            self.cost_usd[rows],
+        )
+
+    def filled(self) -> Traffic:
+        """The same with the expectation where an outcome is unknown."""
+        return replace(
+            self,
+            quality=np.where(np.isnan(self.quality), self.expected_quality, self.quality),
+            cost_usd=np.where(np.isnan(self.cost_usd), self.expected_cost, self.cost_usd),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
@@ -56,6 +74,11 @@ class OperatingPoint:
 
     quality: float
     usd_per_1000: float
+
+    @classmethod
+    def of(cls, quality: Floats, cost_usd: Floats) -> OperatingPoint:
+        """The mean of requests with these qualities and costs."""
+        return cls(float(quality.mean()), 1000 * float(cost_usd.mean()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,18 @@ class DialSetting:
     best_single: OperatingPoint
     met: bool
 
+    @property
+    def quality_share(self) -> float:
+        """Reported quality as a share of the best single model's."""
+        best = self.best_single.quality
+        return self.reported.quality / best if best else 1.0
+
+    @property
+    def cost_share(self) -> float:
+        """Reported cost as a share of the best single model's."""
+        best = self.best_single.usd_per_1000
+        return self.reported.usd_per_1000 / best if best else 1.0
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; an infinite price is ``None``."""
         points = ("chosen", "reported", "best_single")
@@ -85,6 +120,8 @@ class DialSetting:
             "dial": str(self.dial),
             "price": self.price if np.isfinite(self.price) else None,
             "met": self.met,
+            "quality_share": self.quality_share,
+            "cost_share": self.cost_share,
             **{name: asdict(getattr(self, name)) for name in points},
         }
 
@@ -98,17 +135,18 @@ def calibrate(dial: DialConfig, traffic: Traffic) -> DialSetting:
         InvalidInputError: if there are fewer than four queries.
     """
     checks.at_least("number of queries to calibrate on", len(traffic.quality), 4)
-    quality = np.where(np.isnan(traffic.quality), traffic.expected_quality, traffic.quality)
-    cost = np.where(np.isnan(traffic.cost_usd), traffic.expected_cost, traffic.cost_usd)
-    order = np.random.default_rng(0).permutation(len(quality))
-    choosing, reporting = order[::2], order[1::2]
-    trials = [_Trial.of(traffic, quality, cost, choosing, p) for p in _prices(traffic)]
-    best = int(quality[choosing].mean(axis=0).argmax())
-    trial = _pick(dial, trials, quality[choosing, best])
-    reported = _Trial.of(traffic, quality, cost, reporting, trial.price).point
-    best_single = OperatingPoint(
-        float(quality[reporting, best].mean()), 1000 * float(cost[reporting, best].mean())
-    )
+    order = np.random.default_rng(0).permutation(len(traffic.quality))
+    return settle(dial, traffic.take(order[::2]), traffic.take(order[1::2]))
+
+
+def settle(dial: DialConfig, choosing: Traffic, reporting: Traffic) -> DialSetting:
+    """The price that does what the dial asks on one part, and what it does on another."""
+    choosing, reporting = choosing.filled(), reporting.filled()
+    trials = [_Trial.of(choosing, price) for price in _prices(choosing)]
+    best = int(choosing.quality.mean(axis=0).argmax())
+    trial = _pick(dial, trials, choosing.quality[:, best])
+    reported = _Trial.of(reporting, trial.price).point
+    best_single = OperatingPoint.of(reporting.quality[:, best], reporting.cost_usd[:, best])
     met = _is_met(dial, reported, best_single)
     return DialSetting(dial, trial.price, trial.point, reported, best_single, met)
 
@@ -132,16 +170,14 @@ class _Trial:
     cost: Floats
 
     @classmethod
-    def of(
-        cls, traffic: Traffic, quality: Floats, cost: Floats, rows: Rows, price: float
-    ) -> _Trial:
-        expected = traffic.expected_quality[rows], traffic.expected_cost[rows]
-        pick = worth(*expected, price).argmax(axis=1)
-        return cls(price, quality[rows, pick], cost[rows, pick])
+    def of(cls, traffic: Traffic, price: float) -> _Trial:
+        pick = worth(traffic.expected_quality, traffic.expected_cost, price).argmax(axis=1)
+        rows = np.arange(len(pick))
+        return cls(price, traffic.quality[rows, pick], traffic.cost_usd[rows, pick])
 
     @property
     def point(self) -> OperatingPoint:
-        return OperatingPoint(float(self.quality.mean()), 1000 * float(self.cost.mean()))
+        return OperatingPoint.of(self.quality, self.cost)
 
 
 def _prices(traffic: Traffic) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ FORMAT: Final = "crossmodel-router/1"
 LARGEST: Final = 512 * 2**20
 """Bytes that a file may hold when unpacked."""
 
+POSITIVE: Final = ("shape_spread", "sizes", "radii")
 TRAFFIC: Final = ("expected_quality", "expected_cost", "quality", "cost_usd")
 
 
@@ -33,7 +34,7 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
     embedder: str
     models: list[str]
     topics: list[str]
-    edge: float
+    edge: Annotated[float, msgspec.Meta(gt=0)]
     gate: Gate
     report: dict[str, Any]
 
@@ -132,6 +133,8 @@ def _build(header: Header, arrays: dict[str, Any], embedder: Embedder) -> Learne
             )
         if not name.startswith("traffic_") and not np.isfinite(found).all():
             raise InvalidInputError(f"{name} of this router file holds NaN or infinity")
+        if name in POSITIVE and not (found > 0).all():
+            raise InvalidInputError(f"{name} of this router file must be positive")
     return LearnedRouter(
         embedder=embedder,
         shape_center=arrays["shape_center"],

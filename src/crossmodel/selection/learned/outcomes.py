@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,15 @@ from crossmodel.errors import InvalidInputError
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+
+
+def hashes(query_ids: Iterable[str], salt: str = "") -> Rows:
+    """A number of 56 bits for each query, by its id: the same in every run, on any part."""
+    digests = (
+        hashlib.sha256(f"{salt}{query}".encode("utf-8", "surrogatepass")).digest()
+        for query in query_ids
+    )
+    return np.array([int.from_bytes(digest[:7], "big") for digest in digests], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

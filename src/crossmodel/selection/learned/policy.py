@@ -56,17 +56,22 @@ class LearnedScore:
         return self.setting.price if self.setting else 0.0
 
     @property
+    def shares(self) -> Shares | None:
+        """The topics of the prompt, as the router read them."""
+        return self.estimate.shares if self.estimate else None
+
+    @property
     def uncertainty(self) -> Floats:
         """Standard error of the expected quality; of models without outcomes, a wild guess's."""
-        of = self.estimate.uncertainty if self.estimate else np.zeros(0)
+        of = self.estimate.uncertainty if self.estimate else NOTHING
         return self.matched.spread(np.full(len(self.table), WILD_GUESS), of)
 
     def explain(self, rows: Sequence[int]) -> LearnedExplanation:
         """The terms of these rows."""
-        estimate, none = self.estimate, np.zeros(0)
-        prior = self.matched.spread(self.quality, estimate.prior if estimate else none)
+        estimate = self.estimate
+        prior = self.matched.spread(self.quality, estimate.prior if estimate else NOTHING)
         evidence = self.matched.spread(
-            np.zeros(len(self.table)), estimate.evidence if estimate else none
+            np.zeros(len(self.table)), estimate.evidence if estimate else NOTHING
         )
         uncertainty = self.uncertainty
         return LearnedExplanation(
@@ -128,9 +133,14 @@ class LearnedPolicy:
         self.router = router
         self._settings: dict[tuple[str, ...], DialSetting] = {}
         self._match: _Matched | None = None
+        self._setting: DialSetting | None = None
 
     def setting(self, table: ProfileTable) -> DialSetting | None:
         """The calibrated dial for the registered models; ``None`` if there is none to calibrate."""
+        self._matched(table)
+        return self._setting
+
+    def _set(self, table: ProfileTable) -> DialSetting | None:
         router = self.router
         given = any(getattr(self.dial, name) is not None for name in self.dial.__slots__)
         if router is None or not given:
@@ -195,5 +205,6 @@ class LearnedPolicy:
         models = self.router.models if self.router else ()
         match = self._match
         if match is None or match.table is not table or match.models is not models:
+            self._setting = self._set(table)
             match = self._match = _Matched.of(table, models)
         return match

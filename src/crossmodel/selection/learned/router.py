@@ -38,12 +38,13 @@ class Estimate:
         models: the router's models, shape (m,).
         quality: expected quality, 0..1, shape (m,).
         cost_usd: expected cost of one answer in USD, shape (m,).
+        shares: the prompt's topics.
     """
 
     models: tuple[str, ...]
     quality: Floats
     cost_usd: Floats
-    _shares: Shares
+    shares: Shares
     _cells: Cells
     _names: tuple[str, ...]
 
@@ -55,24 +56,24 @@ class Estimate:
     @property
     def uncertainty(self) -> Floats:
         """Standard error of the quality, shape (m,)."""
-        found = self._cells.uncertainty(self._shares)[0]
+        found = self._cells.uncertainty(self.shares)[0]
         return np.asarray(found, dtype=np.float64)
 
     @property
     def evidence(self) -> Floats:
         """Answers on the prompt's topics, weighted by their shares, shape (m,)."""
-        found = self._shares.choice[0, :-1] @ self._cells.counts
+        found = self.shares.choice[0, :-1] @ self._cells.counts
         return np.asarray(found, dtype=np.float64)
 
     @property
     def familiarity(self) -> float:
         """Share of the estimate that comes from known topics, 0..1; the rest is prior."""
-        return float(self._shares.familiarity[0])
+        return float(self.shares.familiarity[0])
 
     @property
     def topics(self) -> tuple[tuple[str, float], ...]:
         """The likeliest topics with their shares, likeliest first."""
-        shares = self._shares.choice[0, :-1]
+        shares = self.shares.choice[0, :-1]
         order = np.argsort(-shares, kind="stable")[:NAMED_TOPICS]
         return tuple((self._names[k], float(shares[k])) for k in order)
 
@@ -134,7 +135,7 @@ class LearnedRouter:
             models=cells.models,
             quality=self.calibration.apply(cells.quality(shares), shares)[0],
             cost_usd=cells.cost(shares, np.array([len(prompt)]))[0],
-            _shares=shares,
+            shares=shares,
             _cells=cells,
             _names=self.topics.names,
         )

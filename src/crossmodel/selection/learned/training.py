@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from crossmodel.selection.learned.cells import count_outcomes
 from crossmodel.selection.learned.clusters import topics_of
 from crossmodel.selection.learned.dial import Traffic
 from crossmodel.selection.learned.features import Matrix, combine, describe, scale_of
-from crossmodel.selection.learned.outcomes import Floats, OutcomeTable, Rows
+from crossmodel.selection.learned.outcomes import Floats, OutcomeTable, Rows, hashes
 from crossmodel.selection.learned.router import LearnedRouter
 from crossmodel.selection.learned.topics import (
     Gate,
@@ -75,7 +74,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
     quality, cost, shares = _cross_fitted(outcomes, labels, topics, held_out, folds)
     calibration = fit_calibration(quality, outcomes.quality)
     quality = calibration.apply(quality, shares)
-    sample = np.sort(np.argsort(_hashes(outcomes.query_ids), kind="stable")[:TRAFFIC_SAMPLE])
+    sample = np.sort(np.argsort(hashes(outcomes.query_ids), kind="stable")[:TRAFFIC_SAMPLE])
     return LearnedRouter(
         embedder=embedder,
         shape_center=center,
@@ -136,11 +135,6 @@ def _cross_fitted(
     return quality, cost, shares
 
 
-def _hashes(query_ids: tuple[str, ...]) -> Rows:
-    digests = (hashlib.sha256(query.encode("utf-8", "replace")).digest() for query in query_ids)
-    return np.array([int.from_bytes(digest[:7], "big") for digest in digests], dtype=np.int64)
-
-
 def _folds(query_ids: tuple[str, ...]) -> Rows:
     """A fold per query, by its id: the same in every run."""
-    return _hashes(query_ids) % FOLDS
+    return hashes(query_ids) % FOLDS
