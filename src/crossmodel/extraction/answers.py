@@ -266,7 +266,7 @@ def _last_sentences(reading: Reading) -> Iterator[tuple[int, int]]:
         if segment.is_prose:
             if segment.end - segment.start > MAX_STATEMENT * 10:
                 return
-            yield from reversed(list(sentences(reading.text, segment.start, segment.end)))
+            yield from reversed(sentences(reading.text, segment.start, segment.end))
         elif segment.kind is SegmentKind.MATH:
             yield segment.start, segment.end
         elif segment.kind is SegmentKind.CODE:

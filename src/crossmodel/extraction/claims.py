@@ -29,7 +29,7 @@ def claims(reading: Reading) -> list[Find]:
     )
     found = []
     for statement in reading.statements:
-        if len(statement.words) < _LEAST_WORDS or statement.text[-1] == ":":
+        if statement.length < _LEAST_WORDS or statement.text[-1] == ":":
             continue
         if taken.meet(statement.start, statement.end):
             continue

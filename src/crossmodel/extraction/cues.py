@@ -152,7 +152,7 @@ CUES: Final = (
 
 RULE_WORDS: Final = frozenset(
     """abbreviated always append avoid begin begins called cannot capitalized code codes consists
-    convention defaults denotes don't don’t encoded end ends followed format formatted forbidden
+    convention defaults denotes don encoded end ends followed format formatted forbidden
     goes go has have instead lowercase lower map maps mapped may means must name named naming need
     needs never numbered only order pattern policy preceded prefer prefix prefixed put receive
     receives required requires reserved round route routed rule rules send sent separated shall
@@ -164,11 +164,20 @@ RULE_WORDS: Final = frozenset(
 """A sentence without one of these words is no rule, and no example in words."""
 
 GIVES_WORDS: Final = frozenset(
-    """abbreviated be become becomes encoded evaluates example for formatted g get gets give gives
-    instance into map maps output outputs print prints produce produces rendered result results
-    return returns spelled spelt then translated turn turns written yield yields""".split()
+    """abbreviated become becomes converted encoded evaluates formatted gets give gives map mapped
+    maps output outputs print prints produce produces rendered result results return returns spelled
+    spelt then translated turn turns will would written yield yields""".split()
 )
-"""A sentence without one of these words, or code, holds no example in words."""
+"""A sentence without one of these words gives no output for an input."""
+
+EXAMPLE_WORDS: Final = frozenset("eg ex example g instance so thus".split())
+"""A sentence without one of these words announces no example."""
+
+RULE_LABEL_WORDS: Final = frozenset(
+    """constraint constraints convention conventions format formats guideline guidelines naming
+    policy requirement requirements rule rules standard standards syntax""".split()
+)
+"""A sentence without one of these words is not labelled as a rule."""
 
 ANSWER_WORDS: Final = frozenset({"answer", "answers", "choice", "option", "solution"})
 """A sentence without one of these words names no final answer."""
@@ -181,14 +190,48 @@ LANGUAGES: Final = frozenset(
 )  # fmt: skip
 
 CUE_WORDS: Final = RULE_WORDS.union(
-    GIVES_WORDS - {"be", "for", "g", "then"}, ANSWER_WORDS, *(cue.words for cue in CUES)
+    GIVES_WORDS - {"then", "will"}, RULE_LABEL_WORDS, ANSWER_WORDS, *(cue.words for cue in CUES)
 )
 """Sentences without any of these words are not looked at, unless a mark stands in them."""
 
 
+LABEL_PAIRS: Final = {
+    "q": ("a",), "question": ("answer", "a"), "input": ("output", "result", "expected output"),
+    "example input": ("example output",), "sample input": ("sample output",),
+    "before": ("after",), "request": ("response", "reply", "call"),
+    "prompt": ("completion", "response"), "source": ("target", "translation"),
+    "original": ("rewritten", "revised", "rewrite", "corrected"),
+    "wrong": ("right", "correct"), "incorrect": ("correct",), "bad": ("good", "better"),
+    "user": ("assistant", "you"), "task": ("call", "code", "answer", "solution"),
+    "raw": ("formatted", "clean"), "ticket": ("code", "queue", "label"),
+    "given": ("result", "output", "answer"), "old": ("new",), "plain": ("coded", "code"),
+    "customer": ("agent", "reply", "answer"), "avoid": ("prefer", "use"),
+}  # fmt: skip
+"""Labels of an input, and those of the output that goes with it."""
+
+FIRST_LABEL_WORDS: Final = frozenset(word for label in LABEL_PAIRS for word in label.split())
+TALE_WORDS: Final = frozenset("felt he her him his i me my she".split())
+"""Words of a story or of talk about the answer, not of a rule."""
+
+PAST_WORDS: Final = frozenset("did had was were".split())
+"""With one of these ``must`` or ``always`` tells of what has been."""
+
+VOCABULARY: Final = CUE_WORDS.union(
+    GIVES_WORDS, EXAMPLE_WORDS, LANGUAGES, FIRST_LABEL_WORDS, TALE_WORDS, PAST_WORDS, {"final"}
+)
+"""The words that anybody looks for in a sentence."""
+
+
+_ROWS_OF: Final = {
+    word: tuple(row for row, cue in enumerate(CUES) if word in cue.words)
+    for word in frozenset().union(*(cue.words for cue in CUES))
+}
+
+
 def classify(text: str, words: frozenset[str]) -> Cue | None:
     """The row that claims a sentence, if one does."""
-    for cue in CUES:
-        if not cue.words.isdisjoint(words) and cue.pattern.search(text):
-            return cue
+    rows = {row for word in words if word in _ROWS_OF for row in _ROWS_OF[word]}
+    for row in sorted(rows):
+        if CUES[row].pattern.search(text):
+            return CUES[row]
     return None

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from crossmodel.extraction.cues import GIVES_WORDS
+from crossmodel.extraction.cues import EXAMPLE_WORDS, FIRST_LABEL_WORDS, GIVES_WORDS, LABEL_PAIRS
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.text.segments import Segment, SegmentKind
 
@@ -61,28 +61,15 @@ _VERB_OF_CODE: Final = re.compile(
     re.IGNORECASE,
 )
 _CONCRETE: Final = re.compile(r"\d|[\"'“”]")
-_PAIR_LABELS: Final = {
-    "q": ("a",), "question": ("answer", "a"), "input": ("output", "result", "expected output"),
-    "example input": ("example output",), "sample input": ("sample output",),
-    "before": ("after",), "request": ("response", "reply", "call"),
-    "prompt": ("completion", "response"), "source": ("target", "translation"),
-    "original": ("rewritten", "revised", "rewrite", "corrected"),
-    "wrong": ("right", "correct"), "incorrect": ("correct",), "bad": ("good", "better"),
-    "user": ("assistant", "you"), "task": ("call", "code", "answer", "solution"),
-    "raw": ("formatted", "clean"), "ticket": ("code", "queue", "label"),
-    "given": ("result", "output", "answer"), "old": ("new",), "plain": ("coded", "code"),
-    "customer": ("agent", "reply", "answer"), "avoid": ("prefer", "use"),
-}  # fmt: skip
-_FIRST_LABELS: Final = frozenset(word for label in _PAIR_LABELS for word in label.split())
 _LABEL: Final = re.compile(
     r"[*_`]{0,3}((?:(?:example|sample) )?[a-z]{1,12}(?: output)?)(?: ?#?\d{1,3})?"
     r"[*_`]{0,3} ?[::][*_`]{0,3}\s*",
     re.IGNORECASE,
 )
 _SECOND_LABELS: Final = sorted(
-    {label for labels in _PAIR_LABELS.values() for label in labels}, key=len, reverse=True
+    {label for labels in LABEL_PAIRS.values() for label in labels}, key=len, reverse=True
 )
-_ALL_LABELS: Final = frozenset({*_PAIR_LABELS, *_SECOND_LABELS})
+_ALL_LABELS: Final = frozenset({*LABEL_PAIRS, *_SECOND_LABELS})
 _SECOND: Final = re.compile(
     rf"(?<=[\s,;|/.→(>])[*_`]{{0,3}}(?P<label>{'|'.join(_SECOND_LABELS)})"
     r"(?: ?#?\d{1,3})?[*_`]{0,3} ?[::][*_`]{0,3}\s*",
@@ -158,20 +145,21 @@ def make_pair(
 
 def pairs_in(statement: Statement) -> list[Pair]:
     """The examples that one sentence holds."""
-    said = statement.text
-    cue = _CUE.match(said)
+    said, words = statement.text, statement.words
+    cue = None if EXAMPLE_WORDS.isdisjoint(words) else _CUE.match(said)
     begin = cue.end() if cue else 0
     found: list[Pair] = []
     if ">" in said or not said.isascii():
         found = _arrows(said, begin)
-    if not found and ":" in said:
+    if not found and ":" in said and not FIRST_LABEL_WORDS.isdisjoint(words):
         found = _labelled(said, begin)
-    in_words = "`" in said or not GIVES_WORDS.isdisjoint(statement.words)
+    has_code = "`" in said
+    in_words = has_code or cue is not None or not GIVES_WORDS.isdisjoint(words)
     if not found and in_words and not statement.is_junk:
         pair = (
-            _how_to(said, begin)
+            (_how_to(said, begin) if has_code else None)
             or _gives(said, begin, has_cue=cue is not None)
-            or _code_first(said, begin)
+            or (_code_first(said, begin) if has_code else None)
         )
         found = [pair] if pair else []
     if not found or statement.is_question:
@@ -229,7 +217,7 @@ def _after_label(said: str, side: tuple[int, int]) -> tuple[int, int]:
 def _labelled(said: str, begin: int) -> list[Pair]:
     """``Input: 3, output: 9`` within one sentence."""
     label = _LABEL.match(said, begin)
-    wanted = _PAIR_LABELS.get(label.group(1).lower(), ()) if label else ()
+    wanted = LABEL_PAIRS.get(label.group(1).lower(), ()) if label else ()
     if label is None or not wanted:
         return []
     for second in _SECOND.finditer(said, label.end()):
@@ -310,16 +298,16 @@ def pairs_across(reading: Reading) -> Iterator[tuple[Pair, Segment]]:
     """Examples whose input and output are labelled and each stand in a sentence of their own."""
     statements = reading.statements
     for number, statement in enumerate(statements):
-        if statement.words.isdisjoint(_FIRST_LABELS):
+        if statement.words.isdisjoint(FIRST_LABEL_WORDS):
             continue
         label = _LABEL.match(statement.text)
-        wanted = _PAIR_LABELS.get(label.group(1).lower(), ()) if label else ()
+        wanted = LABEL_PAIRS.get(label.group(1).lower(), ()) if label else ()
         if label is None or not wanted:
             continue
         for follower in statements[number + 1 : number + 1 + _MOST_BETWEEN]:
             second = _LABEL.match(follower.text)
             name = second.group(1).lower() if second else ""
-            if second is None or (name not in wanted and name not in _PAIR_LABELS):
+            if second is None or (name not in wanted and name not in LABEL_PAIRS):
                 continue
             value = _value(reading, follower.start + second.end(), follower)
             if name in wanted and value is not None:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
-from crossmodel.extraction.cues import LANGUAGES, RULE_WORDS
+from crossmodel.extraction.cues import LANGUAGES, PAST_WORDS, RULE_LABEL_WORDS, RULE_WORDS, TALE_WORDS
 from crossmodel.extraction.reading import Statement
 from crossmodel.text.segments import SegmentKind
 
@@ -63,10 +64,6 @@ _NOT_A_RULE: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Beginnings of steps, of tales, and of talk about the answer."""
-_TALE: Final = frozenset("felt he her him his i me my she".split())
-"""Words of a story or of talk about the answer, not of a rule."""
-_PAST: Final = frozenset("did had was were".split())
-"""With one of these ``must`` or ``always`` tells of what has been."""
 _MODAL: Final = re.compile(
     r"must|shall|should|always|never|may|ha(?:ve|s) to|need|cannot|only", re.IGNORECASE
 )
@@ -80,7 +77,7 @@ _KEY_VALUE: Final = re.compile(
     r"[*_]{0,2}\s*(?P<mark>::?|=|–|—|-(?= ))[*_]{0,2}\s+(?P<value>\S.*)$",
     re.DOTALL,
 )
-_MAPPING_MARKS: Final = frozenset(":：=–—-")
+_MAPPING_MARK: Final = re.compile("[:：=–—-]")
 _MAPPING_WORDS: Final = frozenset(
     """abbreviation abbreviations alias category channel code codes color colors colour colours
     convention conventions endpoint field fields format formats glossary guide guideline guidelines
@@ -115,11 +112,13 @@ _LEAST_WORDS: Final = 4
 def subject_of_rule(statement: Statement, scope: str) -> str | None:
     """What the statement's rule is about (``""`` if it does not say); ``None`` if it is no rule."""
     said = statement.text
-    label = _LABEL.match(said) if ":" in said else None
+    labelled = ":" in said and not RULE_LABEL_WORDS.isdisjoint(statement.words)
+    label = _LABEL.match(said) if labelled else None
     if label is not None:
         return _subject(said[label.end() :]) if len(said) - label.end() >= _LEAST_WORDS else None
-    mapping = _mapping(statement, scope)
-    if mapping is None and not _is_normative(statement, scope):
+    about = _words_of(scope)
+    mapping = _mapping(statement, about)
+    if mapping is None and not _is_normative(statement, about):
         return None
     return mapping or _subject(said)
 
@@ -129,9 +128,14 @@ def goes_on(statement: Statement) -> bool:
     return _PRONOUN.match(statement.text) is not None and _NORM.search(statement.text) is not None
 
 
-def _is_normative(statement: Statement, scope: str) -> bool:
+@lru_cache(maxsize=1024)
+def _words_of(scope: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z]+", scope.lower()))
+
+
+def _is_normative(statement: Statement, about: frozenset[str]) -> bool:
     said, words = statement.text, statement.words
-    if not words.isdisjoint(_TALE) or len(words) < _LEAST_WORDS or said[-1] in ":,":
+    if not words.isdisjoint(TALE_WORDS) or statement.length < _LEAST_WORDS or said[-1] in ":,":
         return False
     if "`" in said and _HOW_TO.match(said.lstrip("*_ ")):
         return True
@@ -140,7 +144,6 @@ def _is_normative(statement: Statement, scope: str) -> bool:
     if _NOT_A_RULE.match(said) or _PRONOUN.match(said.lstrip("*_ ")):
         return False
     if _ORDER.match(said.lstrip("*_ ")):
-        about = set(re.findall(r"[a-z]+", scope.lower()))
         return (
             not words.isdisjoint(_WORDING_ORDER)
             or not about.isdisjoint(_STYLE_WORDS)
@@ -150,12 +153,14 @@ def _is_normative(statement: Statement, scope: str) -> bool:
     norm = _NORM.search(said)
     if norm is None or (norm.group().lower() == "means" and words & LANGUAGES):
         return False  # the latter is a translation
-    return words.isdisjoint(_PAST) or not _MODAL.match(norm.group())
+    return words.isdisjoint(PAST_WORDS) or not _MODAL.match(norm.group())
 
 
-def _mapping(statement: Statement, scope: str) -> str | None:
+def _mapping(statement: Statement, about: frozenset[str]) -> str | None:
     """The key of ``key: value``, where the value is what the key means or goes to."""
-    if _MAPPING_MARKS.isdisjoint(statement.text):
+    is_listed = statement.segment.kind is SegmentKind.LIST_ITEM and statement.text[0] in '*_"“'
+    is_mapping = is_listed or statement.text[0] == "`" or not _MAPPING_WORDS.isdisjoint(about)
+    if not is_mapping or not _MAPPING_MARK.search(statement.text):
         return None
     pair = _KEY_VALUE.match(statement.text)
     if pair is None or len(pair["value"]) > _MAX_VALUE or statement.text.endswith(":"):
@@ -165,8 +170,6 @@ def _mapping(statement: Statement, scope: str) -> str | None:
         return None
     if pair["mark"] == "=" and not (_WORDS_ONLY.fullmatch(key) and pair["value"][0].isalpha()):
         return None  # a calculation
-    about = set(re.findall(r"[a-z]+", scope.lower()))
-    is_listed = statement.segment.kind is SegmentKind.LIST_ITEM and pair["key"][0] in '*_"“'
     is_short = pair["value"].count(" ") < _VALUE_WORDS
     if _SAYS_MORE.search(pair["value"]):
         return None

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from crossmodel.domain.insight import Span, text_sha256
-from crossmodel.extraction.cues import CUE_WORDS
+from crossmodel.extraction.cues import CUE_WORDS, VOCABULARY
 from crossmodel.extraction.python_source import parsed
 from crossmodel.text.injected import injected_spans
 from crossmodel.text.segments import Segment, SegmentKind, parse
@@ -25,8 +25,7 @@ MAX_STATEMENT: Final = 1000
 _STARTS_LIKE_PYTHON: Final = re.compile(
     r"^(?:def \w+\(|class \w+[(:]|import \w|from [\w.]+ import |async def )", re.MULTILINE
 )
-_WORD: Final = re.compile(r"[a-z]+(?:['’][a-z]+)?")
-_SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:=|]|->|=>")
+_SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:=|>]")
 _JUNK: Final = re.compile(
     r"""(?:[*_#>\s]*)(?:
         sure|certainly|of\ course|absolutely|great\ question|thank|thanks|hello|hi\b|sorry
@@ -41,6 +40,19 @@ _JUNK: Final = re.compile(
       | the\ (?:question|problem|prompt|user)\ (?:is\ asking|asks|says|states)
     )""",
     re.VERBOSE | re.IGNORECASE,
+)
+
+
+class _Letters(dict[int, str]):
+    """ASCII letters to lower case; all else, worked out when it is first met, to a space."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = " "
+        return " "
+
+
+_LETTERS: Final = _Letters(
+    {code: chr(code).lower() if chr(code).isalpha() else " " for code in range(128)}
 )
 
 Result = TypeVar("Result")
@@ -58,7 +70,8 @@ class Statement(NamedTuple):
         start: where it begins.
         end: where it ends.
         text: what it says.
-        words: its words, in lower case.
+        words: those of its words that are in :data:`VOCABULARY`, in lower case.
+        length: how many words it has.
         segment: the block that it stands in.
     """
 
@@ -66,6 +79,7 @@ class Statement(NamedTuple):
     end: int
     text: str
     words: frozenset[str]
+    length: int
     segment: Segment
 
     @property
@@ -118,18 +132,24 @@ class Reading:
     def statements(self) -> list[Statement]:
         """The sentences in which something could be found: those with a cue, a mark or a label."""
         found = []
-        text, words_of, shape = self.text, _WORD.findall, _SHAPE.search
+        text, letters, known, shape = self.text, self.letters, VOCABULARY, _SHAPE.search
         for segment in self.segments:
             if not segment.is_prose:
                 continue
             for start, end in sentences(text, segment.start, segment.end):
                 if end - start > MAX_STATEMENT:
                     continue
-                said = text[start:end]
-                words = frozenset(words_of(said.lower()))
-                if not CUE_WORDS.isdisjoint(words) or shape(said):
-                    found.append(Statement(start, end, said, words, segment))
+                tokens = letters[start:end].split()
+                words = known.intersection(tokens)
+                if not CUE_WORDS.isdisjoint(words) or shape(text, start, end):
+                    said = text[start:end]
+                    found.append(Statement(start, end, said, words, len(tokens), segment))
         return found
+
+    @cached_property
+    def letters(self) -> str:
+        """The text in lower case with a space for whatever is no letter of ASCII."""
+        return self.text.translate(_LETTERS)
 
 
 def read(text: str, context: Mapping[str, Any]) -> Reading:

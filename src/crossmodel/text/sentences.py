@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 _BREAK: Final = re.compile(
-    r"""(?<![.!?…])[.!?…]++["'”’)\]*_`»]*+(?=\s)   # the end of a sentence, and what closes with it
-      | [。！？｡]++[”’」』）】]*+                  # needs no space after it
-      | [\r\n]++""",
+    r"""[.!?…。！？｡\r\n](?:  # one set first: the engine skips to its members
+        (?<=[.!?…])(?<![.!?…]{2})[.!?…]*+["'”’)\]*_`»]*+(?=\s)  # and what closes with it
+      | (?<=[\r\n])[\r\n]*+
+      | (?<=[。！？｡])[。！？｡]*+[”’」』）】]*+  # needs no space after it
+    )""",
     re.VERBOSE,
 )
 _ARROW_AHEAD: Final = re.compile(r"[ \t]*+(?:[-=]{1,2}>|[→⇒⟶➜➔➡⟹↦])")
@@ -31,22 +32,25 @@ _MAX_WORD: Final = 24
 _ASSIGNMENT: Final = re.compile(r"\w{1,20}(?:\(\w{0,10}\))? ?[=≈:<>]")
 """The beginning of a line that stands for itself: ``y = 2``, ``key: value``."""
 _MAX_ABBREVIATION: Final = 6
+_LONG_WORD: Final = _MAX_ABBREVIATION + 1
 _WRAP: Final = range(50, 101)
 """Widths, in characters, at which people wrap lines by hand."""
 
 
-def sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The spans of the sentences of ``text[start:end]``, without the white space around them.
 
     A line break ends a sentence unless the line was visibly wrapped. Full stops of abbreviations,
     initials, decimals and identifiers end none.
     """
+    spans: list[tuple[int, int]] = []
     begin = start
     wrapped: bool | None = None
     line_start = start
     for found in _BREAK.finditer(text, start, end):
         at, after = found.span()
         mark = text[at]
+        stop = after
         if mark in "\r\n":
             if wrapped is None:
                 wrapped = _is_wrapped(text, start, end)
@@ -55,27 +59,28 @@ def sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             if joined:
                 continue
             stop = at
+        elif text[after + 1 : after + 2].isupper():  # most are of this kind
+            if mark == "." and not text[at - _LONG_WORD : at].isalpha() and after < end:
+                if _is_no_stop(text, begin, at, after, end):
+                    continue
         elif _ARROW_AHEAD.match(text, after, end) or (
             mark == "." and after < end and _is_no_stop(text, begin, at, after, end)
         ):
             continue
-        else:
-            stop = after
-        trimmed = _trim(text, begin, stop)
+        _add(spans, text, begin, stop)
         begin = after
-        if trimmed:
-            yield trimmed
-    trimmed = _trim(text, begin, end)
-    if trimmed:
-        yield trimmed
+    _add(spans, text, begin, end)
+    return spans
 
 
-def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
+def _add(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
+    """Add the span without the white space around it, if anything is left of it."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
-    return (start, end) if start < end else None
+    if start < end:
+        spans.append((start, end))
 
 
 def _is_wrapped(text: str, start: int, end: int) -> bool:
