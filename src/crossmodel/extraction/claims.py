@@ -33,7 +33,7 @@ def claims(reading: Reading) -> list[Find]:
             continue
         if taken.meet(statement.start, statement.end):
             continue
-        cue = classify(statement.text, statement.words)
+        cue = classify(statement.lower, statement.words)
         if cue is None or statement.is_junk or statement.is_question:
             continue
         insight_type, kind = cue.insight_type, cue.kind

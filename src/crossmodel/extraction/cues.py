@@ -19,7 +19,7 @@ _CODE, _MATH, _L = InsightType.CODING, InsightType.MATH, InsightType.LANGUAGE
 
 
 class Cue(NamedTuple):
-    """A sentence that has one of ``words`` and fits ``pattern`` is of this type and kind."""
+    """A sentence in lower case with one of ``words`` that fits ``pattern`` is of this sort."""
 
     insight_type: InsightType
     kind: InsightKind
@@ -28,22 +28,21 @@ class Cue(NamedTuple):
 
 
 def _cue(insight_type: InsightType, kind: InsightKind, words: str, pattern: str) -> Cue:
-    flags = re.IGNORECASE | re.VERBOSE
-    return Cue(insight_type, kind, frozenset(words.split()), re.compile(pattern, flags))
+    return Cue(insight_type, kind, frozenset(words.split()), re.compile(pattern, re.VERBOSE))
 
 
 CUES: Final = (
     _cue(
         _CODE, InsightKind.CLAIM, "complexity o runtime",
-        r"\bO\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)|\b(?:time|space)\ complexity\b",
+        r"\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)|\b(?:time|space)\ complexity\b",
     ),
     _cue(
         _CODE, InsightKind.RISK,
         "edge off pitfall pitfalls raises raise throws overflow deadlock race leak loop recursion"
         " undefined null none exception exceptions injection",
         r"""\bedge\ cases?\b|\boff-by-one\b|\bpitfalls?\b
-        |\braises?\ (?:an?\ )?`?\w*(?:Error|Exception)
-        |\bthrows?\ (?:an?\ )?`?\w*(?:Error|Exception)|\b(?:integer|stack|buffer)\ overflow\b
+        |\braises?\ (?:an?\ )?`?\w*(?:error|exception)
+        |\bthrows?\ (?:an?\ )?`?\w*(?:error|exception)|\b(?:integer|stack|buffer)\ overflow\b
         |\bdeadlocks?\b|\brace\ condition|\bmemory\ leak|\binfinite\ (?:loop|recursion)
         |\bundefined\ behaviou?r|\bnull\ (?:pointer|reference)|\b(?:sql|code|command)\ injection""",
     ),
@@ -53,10 +52,10 @@ CUES: Final = (
         r"""["“'`*][^"”`*\n]{1,120}["”'`*]\ (?:\([^)\n]{1,60}\)\ )?
               (?:means|translates\ (?:to|as|into)|is\ translated\ as
               |is\ the\ \w+\ (?:word|term)\ for)\b
-        |\b(?:is|are|translates?)\b[^.\n]{1,80}\bin\ (?:French|German|Spanish|Italian|Latin|Japanese
-              |Chinese|English|Dutch|Portuguese|Russian|Arabic|Hindi|Korean)\b
-        |\bin\ (?:French|German|Spanish|Italian|Latin|Japanese|Chinese|English|Dutch|Portuguese
-              |Russian|Arabic|Hindi|Korean),?\ [^.\n]{1,80}\b(?:is|are|means)\ ["“'`*]
+        |\b(?:is|are|translates?)\b[^.\n]{1,80}\bin\ (?:french|german|spanish|italian|latin|japanese
+              |chinese|english|dutch|portuguese|russian|arabic|hindi|korean)\b
+        |\bin\ (?:french|german|spanish|italian|latin|japanese|chinese|english|dutch|portuguese
+              |russian|arabic|hindi|korean),?\ [^.\n]{1,80}\b(?:is|are|means)\ ["“'`*]
         |\b(?:correct\ )?translation\b[^\n]{0,120}\bis:?\ ["“'`*]""",
     ),
     _cue(
@@ -228,10 +227,10 @@ _ROWS_OF: Final = {
 }
 
 
-def classify(text: str, words: frozenset[str]) -> Cue | None:
-    """The row that claims a sentence, if one does."""
+def classify(lower: str, words: frozenset[str]) -> Cue | None:
+    """The row that claims a sentence, given in lower case, if one does."""
     rows = {row for word in words if word in _ROWS_OF for row in _ROWS_OF[word]}
     for row in sorted(rows):
-        if CUES[row].pattern.search(text):
+        if CUES[row].pattern.search(lower):
             return CUES[row]
     return None

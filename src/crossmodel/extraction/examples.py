@@ -31,7 +31,7 @@ _GIVES: Final = re.compile(
         |(?:(?:is|are|gets|would\ be|should\ be)\ )?
             (?:written|encoded|formatted|rendered|spelled|spelt|abbreviated)(?:\ as)?
         |gives?|yields?|returns?|produces?|evaluates?\ to|outputs?|prints?|results?\ in)[ ]""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 _IS: Final = re.compile(
     r" (?:is|are|would be|should be|will be|gets?|receives?|has|goes to|(?:is )?routed to"
@@ -158,7 +158,7 @@ def pairs_in(statement: Statement) -> list[Pair]:
     if not found and in_words and not statement.is_junk:
         pair = (
             (_how_to(said, begin) if has_code else None)
-            or _gives(said, begin, has_cue=cue is not None)
+            or _gives(said, statement.lower, begin, has_cue=cue is not None)
             or (_code_first(said, begin) if has_code else None)
         )
         found = [pair] if pair else []
@@ -243,9 +243,9 @@ def _how_to(said: str, begin: int) -> Pair | None:
     return make_pair(said, (0, len(said)), task, code.span())
 
 
-def _gives(said: str, begin: int, *, has_cue: bool) -> Pair | None:
+def _gives(said: str, lower: str, begin: int, *, has_cue: bool) -> Pair | None:
     """``A becomes B``: announced as an example, or with a literal that shows that it is one."""
-    verb = _GIVES.search(said, begin) or (_IS if has_cue else _WOULD_BE).search(said, begin)
+    verb = _GIVES.search(lower, begin) or (_IS if has_cue else _WOULD_BE).search(said, begin)
     if verb is None or _holds(_code_spans(said), verb.start()):
         return None
     subject_words = said.count(" ", begin, verb.start()) + 1

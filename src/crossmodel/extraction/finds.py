@@ -79,7 +79,7 @@ def _scope(headings: tuple[str, ...], lead: tuple[int, int] | None, text: str) -
         return ""
     said = " ".join(text[slice(*lead)].split()).strip("*_: ")
     said = _SENTENCE_END.split(said)[-1]
-    if _PLAIN_HEADINGS.fullmatch(said) or is_junk(said):
+    if _PLAIN_HEADINGS.fullmatch(said) or is_junk(said.lower()):
         return ""
     return said if len(said) <= _MAX_SCOPE else said[:_MAX_SCOPE].rsplit(" ", 1)[0]
 

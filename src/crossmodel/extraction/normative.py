@@ -29,10 +29,10 @@ _NORM: Final = re.compile(
     |maps?\ to|defaults?\ to|takes?\ the\ form|has\ the\ form|means|denotes
     |(?:format|pattern|syntax|template|convention|prefix|suffix|separator|signature)
         (?:\ (?:for|of|to)\ [^.:\n]{1,60}?)?\ (?:is|are):?
-        (?=\ (?:an?|the|always|never)\b|\ (?-i:[`"“'<\[*A-Z0-9]))
+        (?=\ (?:an?|the|always|never)\b|\ (?P<form>[`"“'<\[*a-z0-9]))
     |(?:code|default|name|symbol|abbreviation|unit|queue|channel|colou?r|word|term|label|tag|order)
         \ (?:for|of|when)\ [^.:\n]{1,60}?\ (?:is|are)\b)""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 """What a sentence says that tells how something must be, is called, or where it goes."""
 _ORDER: Final = re.compile(
@@ -40,7 +40,7 @@ _ORDER: Final = re.compile(
     |(?:use|write|put|add|pass|call|send|route|assign|name|store|round|sort|replace|separate|start
         |end|begin|keep|place)\b[^.\n]{1,120}
         \b(?:for|when|as|instead|before|after|with|to|in|under|by|never|only))\b""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 _HOW_TO: Final = re.compile(
     r"""(?:to|for|when|if)\ [^`:\n]{3,160}?[,:]?\s*(?:you\ |we\ |please\ )?
@@ -61,7 +61,7 @@ _NOT_A_RULE: Final = re.compile(
       |suppose|assume|note\ that\ the\ question|and|yet|or
       |the\ (?:final\ )?(?:answer|output|response)\ (?:should|must)
       |this\ (?:is|means|would|function|code|program|approach|solution|was|will)|my|his|her)\b""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 """Beginnings of steps, of tales, and of talk about the answer."""
 _MODAL: Final = re.compile(
@@ -115,17 +115,17 @@ def subject_of_rule(statement: Statement, scope: str) -> str | None:
     labelled = ":" in said and not RULE_LABEL_WORDS.isdisjoint(statement.words)
     label = _LABEL.match(said) if labelled else None
     if label is not None:
-        return _subject(said[label.end() :]) if len(said) - label.end() >= _LEAST_WORDS else None
+        return _subject(statement, label.end()) if len(said) - label.end() >= _LEAST_WORDS else None
     about = _words_of(scope)
     mapping = _mapping(statement, about)
     if mapping is None and not _is_normative(statement, about):
         return None
-    return mapping or _subject(said)
+    return mapping or _subject(statement)
 
 
 def goes_on(statement: Statement) -> bool:
     """Whether it says more of what the sentence before it is about."""
-    return _PRONOUN.match(statement.text) is not None and _NORM.search(statement.text) is not None
+    return _PRONOUN.match(statement.text) is not None and _norm(statement) is not None
 
 
 @lru_cache(maxsize=1024)
@@ -141,17 +141,17 @@ def _is_normative(statement: Statement, about: frozenset[str]) -> bool:
         return True
     if words.isdisjoint(RULE_WORDS):
         return False
-    if _NOT_A_RULE.match(said) or _PRONOUN.match(said.lstrip("*_ ")):
+    if _NOT_A_RULE.match(statement.lower) or _PRONOUN.match(said.lstrip("*_ ")):
         return False
-    if _ORDER.match(said.lstrip("*_ ")):
+    if _ORDER.match(statement.lower.lstrip("*_ ")):
         return (
             not words.isdisjoint(_WORDING_ORDER)
             or not about.isdisjoint(_STYLE_WORDS)
             or "`" in said
             or '"' in said
         )
-    norm = _NORM.search(said)
-    if norm is None or (norm.group().lower() == "means" and words & LANGUAGES):
+    norm = _norm(statement)
+    if norm is None or (norm.group() == "means" and words & LANGUAGES):
         return False  # the latter is a translation
     return words.isdisjoint(PAST_WORDS) or not _MODAL.match(norm.group())
 
@@ -178,12 +178,21 @@ def _mapping(statement: Statement, about: frozenset[str]) -> str | None:
     return None
 
 
-def _subject(said: str) -> str:
+def _norm(statement: Statement) -> re.Match[str] | None:
+    """Where it tells how something must be."""
+    norm = _NORM.search(statement.lower)
+    while norm is not None and norm["form"] and statement.text[norm.start("form")].islower():
+        norm = _NORM.search(statement.lower, norm.end())  # "the format is simple" gives none
+    return norm
+
+
+def _subject(statement: Statement, begin: int = 0) -> str:
     """What the sentence is about: the words before its verb, if they are few."""
-    norm = _NORM.search(said)
-    if norm is None:
+    norm = _norm(statement)
+    said = statement.text[begin:]
+    if norm is None or norm.start() < begin:
         return ""
     start = _CONNECTIVE.match(said)
-    subject = said[start.end() if start else 0 : norm.start()]
+    subject = said[start.end() if start else 0 : norm.start() - begin]
     subject = subject.translate(_UNQUOTED).strip(" *_,:")
     return subject if len(subject) <= _MAX_SUBJECT and subject.count(" ") < _SUBJECT_WORDS else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from string import ascii_lowercase
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from crossmodel.domain.insight import Span, text_sha256
@@ -39,28 +40,26 @@ _JUNK: Final = re.compile(
       | now,?\ (?:let|we)|\[(?:assistant|user|system)\]|this\ question|we\ solve\b
       | the\ (?:question|problem|prompt|user)\ (?:is\ asking|asks|says|states)
     )""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE,
 )
 
 
 class _Letters(dict[int, str]):
-    """ASCII letters to lower case; all else, worked out when it is first met, to a space."""
+    """Lower-case ASCII letters to themselves; all else, when it is first met, to a space."""
 
     def __missing__(self, code: int) -> str:
         self[code] = " "
         return " "
 
 
-_LETTERS: Final = _Letters(
-    {code: chr(code).lower() if chr(code).isalpha() else " " for code in range(128)}
-)
+_LETTERS: Final = _Letters({ord(each): each for each in ascii_lowercase})
 
 Result = TypeVar("Result")
 
 
-def is_junk(text: str) -> bool:
-    """Whether ``text`` begins as an opener, a courtesy, or talk about the answer itself does."""
-    return _JUNK.match(text) is not None
+def is_junk(lower: str) -> bool:
+    """Whether a text in lower case begins as an opener, a courtesy, or talk about itself does."""
+    return _JUNK.match(lower) is not None
 
 
 class Statement(NamedTuple):
@@ -70,6 +69,7 @@ class Statement(NamedTuple):
         start: where it begins.
         end: where it ends.
         text: what it says.
+        lower: the same in lower case, character by character.
         words: those of its words that are in :data:`VOCABULARY`, in lower case.
         length: how many words it has.
         segment: the block that it stands in.
@@ -78,6 +78,7 @@ class Statement(NamedTuple):
     start: int
     end: int
     text: str
+    lower: str
     words: frozenset[str]
     length: int
     segment: Segment
@@ -90,7 +91,7 @@ class Statement(NamedTuple):
     @property
     def is_junk(self) -> bool:
         """Whether it is an opener, a courtesy, or talk about the answer itself."""
-        return is_junk(self.text)
+        return is_junk(self.lower)
 
 
 class Reading:
@@ -132,7 +133,8 @@ class Reading:
     def statements(self) -> list[Statement]:
         """The sentences in which something could be found: those with a cue, a mark or a label."""
         found = []
-        text, letters, known, shape = self.text, self.letters, VOCABULARY, _SHAPE.search
+        text, lower, known, shape = self.text, self.lower, VOCABULARY, _SHAPE.search
+        letters = lower.translate(_LETTERS)
         for segment in self.segments:
             if not segment.is_prose:
                 continue
@@ -143,13 +145,21 @@ class Reading:
                 words = known.intersection(tokens)
                 if not CUE_WORDS.isdisjoint(words) or shape(text, start, end):
                     said = text[start:end]
-                    found.append(Statement(start, end, said, words, len(tokens), segment))
+                    found.append(Statement(start, end, said, lower[start:end], words, len(tokens), segment))
         return found
 
     @cached_property
-    def letters(self) -> str:
-        """The text in lower case with a space for whatever is no letter of ASCII."""
-        return self.text.translate(_LETTERS)
+    def lower(self) -> str:
+        """The text in lower case, with the same offsets."""
+        lower = self.text.lower()
+        if len(lower) == len(self.text):
+            return lower
+        return "".join(map(_lower_one, self.text))
+
+
+def _lower_one(character: str) -> str:
+    lower = character.lower()
+    return lower if len(lower) == 1 else character
 
 
 def read(text: str, context: Mapping[str, Any]) -> Reading:

@@ -90,13 +90,13 @@ def _split(statements: list[Statement]) -> Iterator[Statement]:
             continue
         head, tail = statement.text[: inline.start()], statement.text[inline.end() :]
         example = Statement(
-            statement.start + inline.end(), statement.end, tail, statement.words, statement.length, statement.segment
+            statement.start + inline.end(), statement.end, tail, statement.lower[inline.end() :], statement.words, statement.length, statement.segment
         )
         if not pairs_in(example):
             yield statement
             continue
         end = statement.start + len(head)
-        yield Statement(statement.start, end, head, statement.words, statement.length, statement.segment)
+        yield Statement(statement.start, end, head, statement.lower[: len(head)], statement.words, statement.length, statement.segment)
         yield example
 
 
