@@ -26,6 +26,7 @@ MAX_STATEMENT: Final = 1000
 _STARTS_LIKE_PYTHON: Final = re.compile(
     r"^(?:def \w+\(|class \w+[(:]|import \w|from [\w.]+ import |async def )", re.MULTILINE
 )
+_PYTHON_SIGNS: Final = ("def ", "class ", "import ")
 _SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:=|>]")
 _JUNK: Final = re.compile(
     r"""(?:[*_#>\s]*)(?:
@@ -121,7 +122,9 @@ class Reading:
     @cached_property
     def segments(self) -> list[Segment]:
         """The blocks of the text, in order; an answer that is all code is one block."""
-        if _STARTS_LIKE_PYTHON.search(self.text) and "```" not in self.text:
+        text = self.text
+        is_likely = any(sign in text for sign in _PYTHON_SIGNS) and "```" not in text
+        if is_likely and _STARTS_LIKE_PYTHON.search(text):
             program = parsed(self.text)
             if program is not None and program.statements:
                 start = len(self.text) - len(self.text.lstrip())

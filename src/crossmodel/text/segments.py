@@ -64,6 +64,8 @@ _FORMULA_ENDS: Final = {
     "\\begin{align": "\\end{align",
     "\\begin{equation": "\\end{equation",
 }
+_AFTER_LETTER: Final = ".)"
+"""After a first letter these make a marker: ``a) b``. So may what is empty: a line of one letter."""
 _MARKER_STARTS: Final = frozenset("-*+•‣◦–·([>#`~=|$\\")
 _BOLD_LEVEL: Final = 7
 """A line all in bold is a heading below every ``#`` one."""
@@ -96,21 +98,25 @@ class _Scanner:
         self.formula_ends: dict[str, tuple[int, int, bool]] = {}
 
     def run(self) -> list[Segment]:
-        resume = previous_end = 0
-        for line in _LINE.finditer(self.text):
-            start, end = line.span()
+        text = self.text
+        if "\r" in text:
+            text = text.replace("\r\n", " \n").replace("\r", "\n")  # as long as before
+        following = resume = 0
+        for raw in text.split("\n"):
+            start = following
+            following += len(raw) + 1
             if start < resume:  # within a fence or formula that has been read already
-                previous_end = end
                 continue
-            raw = line.group()
             body = raw.strip()
-            gap = start - previous_end
-            if not body or gap > 2 or (gap == 2 and self.text[previous_end] == "\n"):  # noqa: PLR2004 - "\r\n"
+            if not body:
                 self._close()
-            previous_end = end
-            if body:
-                self.indent = len(raw) - len(raw.lstrip())
-                start += self.indent
+                continue
+            first = body[0]
+            self.indent = raw.index(first)
+            start += self.indent
+            if first.isalpha() and body[1:2] not in _AFTER_LETTER:
+                self._text(start, start + len(body))  # a line like any other: most are
+            else:
                 resume = self._line(body, start)
         self._close()
         return self.segments
@@ -134,12 +140,15 @@ class _Scanner:
         elif len(body) > 2 and body[1] in ".)" and (bullet := _BULLET.match(body)):  # noqa: PLR2004 - "a) b"
             self._open(SegmentKind.LIST_ITEM, start + bullet.end(), start + len(body))
             return 0
+        self._text(start, start + len(body))
+        return 0
+
+    def _text(self, start: int, end: int) -> None:
         if self.start < 0:
-            self._open(SegmentKind.PARAGRAPH, start, start + len(body))
+            self._open(SegmentKind.PARAGRAPH, start, end)
         else:
             self.last_line = start
-            self.end = start + len(body)
-        return 0
+            self.end = end
 
     def _marked(self, first: str, body: str, start: int) -> int | None:
         """Take in a line that begins with a marker; ``None`` if it is a line like any other."""
