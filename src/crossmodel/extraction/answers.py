@@ -34,6 +34,7 @@ _ANSWER_IS: Final = re.compile(
 _ANSWER_LABEL: Final = re.compile(
     r"[*_#>\s]{0,6}(?:answer|a|result|solution)[*_]{0,3} ?[::][*_]{0,3}[ \t]*", re.IGNORECASE
 )
+_MAX_LABEL: Final = 24
 _OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(?:\s|$|\*))")
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
@@ -144,8 +145,8 @@ def _hashes(reading: Reading) -> Answer | None:
 
 def _block(reading: Reading) -> Answer | None:
     """What stands under a line that says "final answer", or between answer tags."""
-    for statement in _from_the_end(reading):
-        if "final" not in statement.words or "answer" not in statement.words:
+    for statement in reading.once(_named):
+        if "final" not in statement.words or "answer" not in statement.lower:
             continue
         found = None
         for found in _FINAL.finditer(statement.text):  # noqa: B007 - the last one is wanted
@@ -197,9 +198,7 @@ def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
 
 
 def _phrase(reading: Reading) -> Answer | None:
-    for statement in _from_the_end(reading):
-        if statement.words.isdisjoint(ANSWER_WORDS):
-            continue
+    for statement in reading.once(_named):
         found = None
         for found in _ANSWER_IS.finditer(statement.text):  # noqa: B007 - the last one is wanted
             pass
@@ -214,8 +213,9 @@ def _phrase(reading: Reading) -> Answer | None:
 
 
 def _label(reading: Reading) -> Answer | None:
-    for statement in _from_the_end(reading):
-        label = _ANSWER_LABEL.match(statement.text)
+    for statement in reading.once(_last):
+        begins = statement.text[:_MAX_LABEL]
+        label = _ANSWER_LABEL.match(statement.text) if ":" in begins or ":" in begins else None
         if label is None:
             continue
         start = statement.start + label.end()
@@ -257,8 +257,13 @@ def _last_number(reading: Reading) -> Answer | None:
     return None
 
 
-def _from_the_end(reading: Reading) -> Iterator[Statement]:
-    return islice(reversed(reading.statements), _LAST_STATEMENTS)
+def _named(reading: Reading) -> list[Statement]:
+    """The last sentences that speak of an answer, the last one first."""
+    return [each for each in _last(reading) if not each.words.isdisjoint(ANSWER_WORDS)]
+
+
+def _last(reading: Reading) -> list[Statement]:
+    return reading.statements[: -_LAST_STATEMENTS - 1 : -1]
 
 
 def _last_sentences(reading: Reading) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.answers import final_answer
-from crossmodel.extraction.cues import classify
+from crossmodel.extraction.cues import CLAIM_WORDS, classify
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
@@ -29,9 +29,9 @@ def claims(reading: Reading) -> list[Find]:
     )
     found = []
     for statement in reading.statements:
-        if statement.length < _LEAST_WORDS or statement.text[-1] == ":":
+        if CLAIM_WORDS.isdisjoint(statement.words) or statement.length < _LEAST_WORDS:
             continue
-        if taken.meet(statement.start, statement.end):
+        if statement.text[-1] == ":" or taken.meet(statement.start, statement.end):
             continue
         cue = classify(statement.lower, statement.words)
         if cue is None or statement.is_junk or statement.is_question:

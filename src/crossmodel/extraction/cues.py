@@ -223,8 +223,10 @@ VOCABULARY: Final = CUE_WORDS.union(
 
 _ROWS_OF: Final = {
     word: tuple(row for row, cue in enumerate(CUES) if word in cue.words)
-    for word in frozenset().union(*(cue.words for cue in CUES))
+    for word in frozenset[str]().union(*(cue.words for cue in CUES))
 }
+CLAIM_WORDS: Final = frozenset(_ROWS_OF)
+"""A sentence without one of these words fits no row."""
 
 
 def classify(lower: str, words: frozenset[str]) -> Cue | None:

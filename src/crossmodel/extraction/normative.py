@@ -156,6 +156,12 @@ def _is_normative(statement: Statement, about: frozenset[str]) -> bool:
     return words.isdisjoint(PAST_WORDS) or not _MODAL.match(norm.group())
 
 
+@lru_cache(maxsize=1024)
+def is_mapping(scope: str) -> bool:
+    """Whether what stands under that heading or announcement maps keys to values."""
+    return not _MAPPING_WORDS.isdisjoint(_words_of(scope))
+
+
 def _mapping(statement: Statement, about: frozenset[str]) -> str | None:
     """The key of ``key: value``, where the value is what the key means or goes to."""
     is_listed = statement.segment.kind is SegmentKind.LIST_ITEM and statement.text[0] in '*_"“'

@@ -15,15 +15,24 @@ from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.code_examples import pairs_in_code
+from crossmodel.extraction.cues import (
+    EXAMPLE_WORDS,
+    FIRST_LABEL_WORDS,
+    GIVES_WORDS,
+    RULE_LABEL_WORDS,
+    RULE_WORDS,
+)
 from crossmodel.extraction.examples import Pair, pairs_across, pairs_in
 from crossmodel.extraction.finds import Find, default_type, scope_of
-from crossmodel.extraction.normative import goes_on, subject_of_rule
+from crossmodel.extraction.normative import goes_on, is_mapping, subject_of_rule
 from crossmodel.extraction.reading import Reading, Statement
 from crossmodel.extraction.tables import finds_in_table
 from crossmodel.text.segments import Segment, SegmentKind
 from crossmodel.text.spans import Spans
 
 _EXAMPLE_WORDS: Final = frozenset({"g", "example", "instance", "so"})
+_LIKELY_WORDS: Final = RULE_WORDS | GIVES_WORDS | EXAMPLE_WORDS | FIRST_LABEL_WORDS | RULE_LABEL_WORDS
+_LIKELY_STARTS: Final = frozenset("*_\"“`")
 _INLINE_EXAMPLE: Final = re.compile(
     r"[,;:(–—]\s*(?:e\.g\.|for example|for instance|example:)[,:]?\s+| - e\.g\.[,:]?\s+"
     r"|, so (?=\S+ (?:becomes?|is written|turns into) )",
@@ -61,7 +70,8 @@ def _in_blocks(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segment]]
 
 def _in_statements(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segment]]:
     last: tuple[Find, Statement] | None = None
-    for statement in _split(reading.statements):
+    likely = [each for each in reading.statements if _is_likely(each, reading)]
+    for statement in _split(likely):
         if taken.meet(statement.start, statement.start + 1):
             continue
         pairs = pairs_in(statement)
@@ -76,6 +86,16 @@ def _in_statements(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segme
         if rule is not None:
             last = rule, statement
             yield rule, statement.segment
+
+
+def _is_likely(statement: Statement, reading: Reading) -> bool:
+    """Whether it has a word or mark of a rule or an example: most sentences have none."""
+    if not statement.words.isdisjoint(_LIKELY_WORDS):
+        return True
+    said = statement.text
+    if said[0] in _LIKELY_STARTS or ">" in said or "`" in said or not said.isascii():
+        return True
+    return is_mapping(scope_of(statement.segment, reading))
 
 
 def _split(statements: list[Statement]) -> Iterator[Statement]:
