@@ -84,6 +84,8 @@ class InsightKind(StrEnum):
     RECOMMENDATION = "recommendation"
     FINDING = "finding"
     TRANSLATION = "translation"
+    METHOD = "method"
+    COMPOSITION = "composition"
 
 
 class ValidationStatus(StrEnum):

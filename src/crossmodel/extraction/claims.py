@@ -13,6 +13,7 @@ from crossmodel.extraction.cues import CLAIM_WORDS, classify
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.extraction.sections import sections
 from crossmodel.text.spans import Spans
 
 _LEAST_WORDS: Final = 5
@@ -25,7 +26,8 @@ def claims(reading: Reading) -> list[Find]:
     """What the sentences say that are neither rule, nor example, nor final answer."""
     taken = Spans(
         (find.start, find.end)
-        for find in [*reading.once(rules_and_examples), *reading.once(final_answer)]
+        for finder in (rules_and_examples, final_answer, sections)
+        for find in reading.once(finder)
     )
     found = []
     for statement in reading.statements:

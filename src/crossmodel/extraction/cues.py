@@ -33,8 +33,8 @@ def _cue(insight_type: InsightType, kind: InsightKind, words: str, pattern: str)
 
 CUES: Final = (
     _cue(
-        _CODE, InsightKind.CLAIM, "complexity o runtime",
-        r"\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)|\b(?:time|space)\ complexity\b",
+        _CODE, InsightKind.CLAIM, "complexity o runtime invariant invariants",
+        r"\binvariants?\b|\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)|\b(?:time|space)\ complexity\b",
     ),
     _cue(
         _CODE, InsightKind.RISK,
@@ -57,6 +57,19 @@ CUES: Final = (
         |\bin\ (?:french|german|spanish|italian|latin|japanese|chinese|english|dutch|portuguese
               |russian|arabic|hindi|korean),?\ [^.\n]{1,80}\b(?:is|are|means)\ ["“'`*]
         |\b(?:correct\ )?translation\b[^\n]{0,120}\bis:?\ ["“'`*]""",
+    ),
+    _cue(
+        _MATH, InsightKind.METHOD,
+        "theorem formula formulas law laws identity method principle inequality lemma algorithm"
+        " equation rule",
+        r"""\b(?:us(?:e|es|ed|ing)|appl(?:y|ies|ied|ying)|by|recall|employ(?:s|ing)?|according\ to)
+            \ (?:the|that|an?)\ (?:[\w'’\-–]+\ ){0,4}
+            (?:theorem|formula|law|identity|method|principle|inequality|lemma|algorithm|equation
+              |rule)s?\b
+        |\b(?:using|apply(?:ing)?|by)\ (?:[\w'’\-–]+\ ){1,2}
+            (?:theorem|formula|law|identity|principle|inequality|lemma)s?\b
+        |\b(?:theorem|formula|law|principle|lemma)\ (?:\w+\ ){0,3}?(?:states?|says|gives|tells)\b
+        |\b(?:the|this)\ (?:[\w'’\-–]+\ ){0,3}(?:formula|equation|law)\ (?:for|of)\b""",
     ),
     _cue(
         _MATH, InsightKind.DEFINITION, "let denote denotes denoted where",
@@ -108,12 +121,14 @@ CUES: Final = (
     _cue(
         _C, InsightKind.IDEA,
         "idea ideas imagine alternatively alternative analogy analogous metaphor metaphorically"
-        " think concept inspired reminiscent",
+        " think concept inspired reminiscent like rhyme syllables stanzas iambic",
         r"""\b(?:another|one|an?\ alternative|a\ different)\ (?:\w+\ )?
               (?:idea|option|approach|way|concept)\b
         |^[\W\d]*(?:idea|concept)\b[^:\n]{0,20}:|^[\W\d]*imagine\ (?:an?|the|that|if)\b
         |^[\W\d]*alternatively\b|\b(?:analogy|analogous\ to|metaphor(?:ically)?)\b
-        |\bthink\ of\ (?:\w+\ ){1,5}as\ an?\b|\binspired\ by\b""",
+        |\bthink\ of\ (?:\w+\ ){1,5}(?:as|like)\ an?\b
+        |\b(?:is|are|acts?|works?)\ (?:a\ bit\ |much\ |just\ |rather\ )?like\ (?:an?|the)\b
+        |\brhyme\ schemes?\b|\bsyllables?\b|\biambic\b|\bstanzas?\b|\binspired\ by\b""",
     ),
     _cue(
         _A, InsightKind.FINDING,
@@ -178,6 +193,20 @@ RULE_LABEL_WORDS: Final = frozenset(
 )
 """A sentence without one of these words is not labelled as a rule."""
 
+SECTION_WORDS: Final = frozenset(
+    """advantage advantages advice alternative alternatives analogies analogy benefit benefits
+    brainstorm brainstorming caveat caveats challenge challenges comparison comparisons
+    complexity con concept concepts concerns cons definition definitions difference differences
+    disadvantage disadvantages downside downsides drawback drawbacks edge finding findings glossary
+    gotcha gotchas idea ideas improvement improvements insight insights invariant invariants
+    limitation limitations metaphor metaphors notation observation observations offs outline pitfall
+    pitfalls plan plot practices pro pros recommendation recommendations risk risks similarities
+    similarity slogan slogans strength strengths suggestion suggestions tagline taglines takeaway
+    takeaways terminology theme themes tip tips tradeoff tradeoffs twist twists weakness
+    weaknesses""".split()
+)
+"""Names of categories: a heading or label with one of them tells what stands under it."""
+
 ANSWER_WORDS: Final = frozenset({"answer", "answers", "choice", "option", "solution"})
 """A sentence without one of these words names no final answer."""
 
@@ -189,7 +218,7 @@ LANGUAGES: Final = frozenset(
 )  # fmt: skip
 
 CUE_WORDS: Final = RULE_WORDS.union(
-    GIVES_WORDS - {"then", "will"}, RULE_LABEL_WORDS, ANSWER_WORDS, *(cue.words for cue in CUES)
+    GIVES_WORDS - {"then", "will"}, RULE_LABEL_WORDS, SECTION_WORDS, ANSWER_WORDS, *(cue.words for cue in CUES)
 )
 """Sentences without any of these words are not looked at, unless a mark stands in them."""
 

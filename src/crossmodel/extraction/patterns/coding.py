@@ -12,6 +12,7 @@ from crossmodel.extraction.patterns.base import FinderPattern
 from crossmodel.extraction.python_source import PYTHON_NAMES, parsed
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.extraction.sections import sections
 from crossmodel.text.segments import SegmentKind
 
 _LOOKS_LIKE_PYTHON: Final = re.compile(r"^(?:def|class|import|from|async def|@)\b", re.MULTILINE)
@@ -53,4 +54,4 @@ class CodingExtractionPattern(FinderPattern):
     """Code with its language, uses of interfaces, complexity and pitfalls."""
 
     insight_type: ClassVar = InsightType.CODING
-    finders: ClassVar = (code_blocks, rules_and_examples, claims)
+    finders: ClassVar = (code_blocks, rules_and_examples, sections, claims)

@@ -6,11 +6,13 @@ from typing import ClassVar
 
 from crossmodel.domain.insight import InsightType
 from crossmodel.extraction.claims import claims
+from crossmodel.extraction.compositions import compositions
 from crossmodel.extraction.patterns.base import FinderPattern
+from crossmodel.extraction.sections import sections
 
 
 class CreativityExtractionPattern(FinderPattern):
     """Ideas, alternatives and analogies that are named as such."""
 
     insight_type: ClassVar = InsightType.CREATIVITY
-    finders: ClassVar = (claims,)
+    finders: ClassVar = (compositions, sections, claims)

@@ -8,10 +8,11 @@ from crossmodel.domain.insight import InsightType
 from crossmodel.extraction.claims import claims
 from crossmodel.extraction.patterns.base import FinderPattern
 from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.extraction.sections import sections
 
 
 class LanguageExtractionPattern(FinderPattern):
     """Rules and examples of wording, formats and style; definitions and translations."""
 
     insight_type: ClassVar = InsightType.LANGUAGE
-    finders: ClassVar = (rules_and_examples, claims)
+    finders: ClassVar = (rules_and_examples, sections, claims)
