@@ -47,7 +47,8 @@ class Evidence:
     source_sha256: str
 
     def __post_init__(self) -> None:
-        Span(self.start, self.end)
+        if not 0 <= self.start < self.end:
+            raise InvalidInputError(f"not a span: {self.start}..{self.end}")
 
     @property
     def span(self) -> Span:

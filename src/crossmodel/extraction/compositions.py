@@ -1,5 +1,8 @@
 """Poems and passages that were written to order: the whole of each is one insight."""
 
+# ruff: noqa: RUF001 - the look-alike characters are what is looked for
+# ruff: noqa: SIM905 - a list of words reads best as text
+
 from __future__ import annotations
 
 import re
@@ -9,13 +12,13 @@ from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.finds import Find, scope_of
-from crossmodel.extraction.reading import Reading
+from crossmodel.extraction.reading import Reading, is_junk
 from crossmodel.text.segments import Segment, SegmentKind
 
 VERSE: Final = "verse"
 _FORMS: Final = frozenset(
-    "ballad dialogue haiku limerick lyrics monologue ode passage poem scene sonnet stanza story verse"
-    " vignette".split()
+    """ballad dialogue haiku limerick lyrics monologue ode passage poem scene sonnet stanza story
+    verse vignette""".split()
 )
 _WORD: Final = re.compile(r"[a-z]+")
 _MOST_TITLE_WORDS: Final = 6
@@ -54,13 +57,15 @@ def _form(segment: Segment, text: str, before: str) -> str:
     has_lines = text.find("\n", start, end) > 0
     if has_lines and (label := text.find(":\n", start, min(start + _MAX_LABEL, end))) > 0:
         return _named(text[start:label])
+    if has_lines and _has_shape_of_verse(text[start:end]):
+        return VERSE
+    if is_junk(text[start : start + _MAX_LABEL].lower()):
+        return ""
     if segment.lead is not None and (named := _named(text[slice(*segment.lead)])):
         return named
     if before and before != VERSE:
         return before  # a passage goes on until something else begins
-    if segment.headings and (named := _named(segment.headings[-1])):
-        return named
-    return VERSE if has_lines and _has_shape_of_verse(text[start:end]) else ""
+    return _named(segment.headings[-1]) if segment.headings else ""
 
 
 def _find(form: str, segments: list[Segment], reading: Reading) -> Iterator[Find]:

@@ -13,6 +13,7 @@ import re
 from typing import Final, NamedTuple
 
 from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.categories import SECTION_WORDS
 
 _R, _C, _A = InsightType.REASONING, InsightType.CREATIVITY, InsightType.ANALYSIS
 _CODE, _MATH, _L = InsightType.CODING, InsightType.MATH, InsightType.LANGUAGE
@@ -34,7 +35,8 @@ def _cue(insight_type: InsightType, kind: InsightKind, words: str, pattern: str)
 CUES: Final = (
     _cue(
         _CODE, InsightKind.CLAIM, "complexity o runtime invariant invariants",
-        r"\binvariants?\b|\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)|\b(?:time|space)\ complexity\b",
+        r"""\binvariants?\b|\b(?:time|space)\ complexity\b
+        |\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)""",
     ),
     _cue(
         _CODE, InsightKind.RISK,
@@ -193,20 +195,6 @@ RULE_LABEL_WORDS: Final = frozenset(
 )
 """A sentence without one of these words is not labelled as a rule."""
 
-SECTION_WORDS: Final = frozenset(
-    """advantage advantages advice alternative alternatives analogies analogy benefit benefits
-    brainstorm brainstorming caveat caveats challenge challenges comparison comparisons
-    complexity con concept concepts concerns cons definition definitions difference differences
-    disadvantage disadvantages downside downsides drawback drawbacks edge finding findings glossary
-    gotcha gotchas idea ideas improvement improvements insight insights invariant invariants
-    limitation limitations metaphor metaphors notation observation observations offs outline pitfall
-    pitfalls plan plot practices pro pros recommendation recommendations risk risks similarities
-    similarity slogan slogans strength strengths suggestion suggestions tagline taglines takeaway
-    takeaways terminology theme themes tip tips tradeoff tradeoffs twist twists weakness
-    weaknesses""".split()
-)
-"""Names of categories: a heading or label with one of them tells what stands under it."""
-
 ANSWER_WORDS: Final = frozenset({"answer", "answers", "choice", "option", "solution"})
 """A sentence without one of these words names no final answer."""
 
@@ -218,7 +206,11 @@ LANGUAGES: Final = frozenset(
 )  # fmt: skip
 
 CUE_WORDS: Final = RULE_WORDS.union(
-    GIVES_WORDS - {"then", "will"}, RULE_LABEL_WORDS, SECTION_WORDS, ANSWER_WORDS, *(cue.words for cue in CUES)
+    GIVES_WORDS - {"then", "will"},
+    RULE_LABEL_WORDS,
+    SECTION_WORDS,
+    ANSWER_WORDS,
+    *(cue.words for cue in CUES),
 )
 """Sentences without any of these words are not looked at, unless a mark stands in them."""
 

@@ -38,6 +38,14 @@ class Find:
     links: list[Find] = field(default_factory=list)
     is_block: bool = False
 
+    _id: str = field(default="", init=False)
+
+    def id(self, reading: Reading) -> str:
+        """The id of its insight."""
+        if not self._id:
+            self._id = self.insight(reading).id
+        return self._id
+
     def insight(self, reading: Reading) -> Insight:
         """The find as an insight of its own, links left out."""
         content = reading.text[self.start : self.end]
@@ -55,11 +63,13 @@ class Find:
 
 def insights_of(finds: Iterable[Find], reading: Reading) -> list[Insight]:
     """The finds as new insights, linked by id."""
-    made = [(find, find.insight(reading)) for find in finds]
-    for find, insight in made:
+    made = []
+    for find in finds:
+        insight = find.insight(reading)
         if find.links:
-            insight.links = tuple(link.insight(reading).id for link in find.links)
-    return [insight for _, insight in made]
+            insight.links = tuple(link.id(reading) for link in find.links)
+        made.append(insight)
+    return made
 
 
 def scope_of(segment: Segment, reading: Reading) -> str:

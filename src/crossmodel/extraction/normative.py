@@ -9,7 +9,13 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from crossmodel.extraction.cues import LANGUAGES, PAST_WORDS, RULE_LABEL_WORDS, RULE_WORDS, TALE_WORDS
+from crossmodel.extraction.cues import (
+    LANGUAGES,
+    PAST_WORDS,
+    RULE_LABEL_WORDS,
+    RULE_WORDS,
+    TALE_WORDS,
+)
 from crossmodel.extraction.reading import Statement
 from crossmodel.text.segments import SegmentKind
 
@@ -17,7 +23,7 @@ _NORM: Final = re.compile(
     r"""\b(?:must(?:\ not|n't|n’t)?|(?<!we\ )shall(?:\ not)?
     |(?<!almost\ )(?<!have\ )(?<!has\ )(?<!['’]ve\ )(?<!['’]s\ )(?<!there\ is\ )(?:always|never)
     |should(?:\ not|n't|n’t)?|may\ (?:only|not)|(?:has|have|needs?)\ to\ be|cannot\ be
-    |only\ (?:if|when|for)
+    |only\ (?:if|when|for)|needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
     |(?:is|are|gets?|be)\ (?:always\ |never\ |only\ )?(?:required|mandatory|forbidden|prohibited
         |not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed
         |suffixed|preceded|followed\ by|separated\ by|joined|sorted|numbered|named|called|routed

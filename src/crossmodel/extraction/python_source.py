@@ -6,6 +6,8 @@ import ast
 import textwrap
 import threading
 import warnings
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 PYTHON_NAMES: Final = frozenset({"python", "py", "python3", "py3"})
@@ -16,12 +18,14 @@ _WARNINGS: Final = threading.Lock()
 
 
 class Program(NamedTuple):
-    """Python that parses, and the functions and classes that it defines at top level."""
+    """Python that parses: what it defines at top level, and the packages that it imports."""
 
     defines: tuple[str, ...]
+    imports: tuple[str, ...]
     statements: int
 
 
+@lru_cache(maxsize=16)
 def parsed(source: str) -> Program | None:
     """``source`` as a program, or ``None`` if it does not parse or is too long to try."""
     if len(source) > _MAX_PARSED:
@@ -34,4 +38,12 @@ def parsed(source: str) -> Program | None:
             return None
     defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     names = tuple(node.name for node in tree.body if isinstance(node, defined))
-    return Program(names, len(tree.body))
+    return Program(names, tuple(dict.fromkeys(_imported(tree))), len(tree.body))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]

@@ -148,7 +148,9 @@ class Reading:
                 words = known.intersection(tokens)
                 if not CUE_WORDS.isdisjoint(words) or shape(text, start, end):
                     said = text[start:end]
-                    found.append(Statement(start, end, said, lower[start:end], words, len(tokens), segment))
+                    found.append(
+                        Statement(start, end, said, lower[start:end], words, len(tokens), segment)
+                    )
         return found
 
     @cached_property

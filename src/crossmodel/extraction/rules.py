@@ -31,8 +31,10 @@ from crossmodel.text.segments import Segment, SegmentKind
 from crossmodel.text.spans import Spans
 
 _EXAMPLE_WORDS: Final = frozenset({"g", "example", "instance", "so"})
-_LIKELY_WORDS: Final = RULE_WORDS | GIVES_WORDS | EXAMPLE_WORDS | FIRST_LABEL_WORDS | RULE_LABEL_WORDS
-_LIKELY_STARTS: Final = frozenset("*_\"“`")
+_LIKELY_WORDS: Final = (
+    RULE_WORDS | GIVES_WORDS | EXAMPLE_WORDS | FIRST_LABEL_WORDS | RULE_LABEL_WORDS
+)
+_LIKELY_STARTS: Final = frozenset('*_"“`')
 _INLINE_EXAMPLE: Final = re.compile(
     r"[,;:(–—]\s*(?:e\.g\.|for example|for instance|example:)[,:]?\s+| - e\.g\.[,:]?\s+"
     r"|, so (?=\S+ (?:becomes?|is written|turns into) )",
@@ -108,16 +110,21 @@ def _split(statements: list[Statement]) -> Iterator[Statement]:
         if inline is None or inline.start() == 0:
             yield statement
             continue
-        head, tail = statement.text[: inline.start()], statement.text[inline.end() :]
-        example = Statement(
-            statement.start + inline.end(), statement.end, tail, statement.lower[inline.end() :], statement.words, statement.length, statement.segment
-        )
+        example = _part(statement, inline.end(), len(statement.text))
         if not pairs_in(example):
             yield statement
             continue
-        end = statement.start + len(head)
-        yield Statement(statement.start, end, head, statement.lower[: len(head)], statement.words, statement.length, statement.segment)
+        yield _part(statement, 0, inline.start())
         yield example
+
+
+def _part(statement: Statement, start: int, end: int) -> Statement:
+    return statement._replace(
+        start=statement.start + start,
+        end=statement.start + end,
+        text=statement.text[start:end],
+        lower=statement.lower[start:end],
+    )
 
 
 def _example(

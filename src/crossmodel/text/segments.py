@@ -65,7 +65,7 @@ _FORMULA_ENDS: Final = {
     "\\begin{equation": "\\end{equation",
 }
 _AFTER_LETTER: Final = ".)"
-"""After a first letter these make a marker: ``a) b``. So may what is empty: a line of one letter."""
+"""After a first letter these make a marker: ``a) b``."""
 _MARKER_STARTS: Final = frozenset("-*+•‣◦–·([>#`~=|$\\")
 _BOLD_LEVEL: Final = 7
 """A line all in bold is a heading below every ``#`` one."""

@@ -60,9 +60,9 @@ def sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
                 continue
             stop = at
         elif text[after + 1 : after + 2].isupper():  # most are of this kind
-            if mark == "." and not text[at - _LONG_WORD : at].isalpha() and after < end:
-                if _is_no_stop(text, begin, at, after, end):
-                    continue
+            is_plain = mark != "." or text[at - _LONG_WORD : at].isalpha()
+            if not is_plain and _is_no_stop(text, begin, at, after, end):
+                continue
         elif _ARROW_AHEAD.match(text, after, end) or (
             mark == "." and after < end and _is_no_stop(text, begin, at, after, end)
         ):

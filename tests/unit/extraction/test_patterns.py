@@ -74,16 +74,19 @@ def test_filler_is_no_insight(text):
 def test_code_says_its_language_and_whether_it_parses():
     text = (
         "```python\ndef f(x):\n    return x\nclass C: ...\n```\n```python\ndef f(:\n```\n"
-        "```js\nlet x = 1\n```\n```\nimport os\n```\n```text\noutput\n```"
+        "```js\nlet x = 1\n```\n```\nimport os\n```\n```text\noutput\n```\n"
+        '```json\n{"a": [1]}\n```\n```json\n{"a": [1}\n```'
     )
     found = [
         i.metadata for i in CodingExtractionPattern().extract(text, {}) if i.kind == "code"
     ]  # fmt: skip
     assert found == [
-        {"language": "python", "parses": True, "defines": ["f", "C"]},
-        {"language": "python", "parses": False, "defines": []},
+        {"language": "python", "parses": True, "defines": ["f", "C"], "imports": []},
+        {"language": "python", "parses": False},
         {"language": "js"},
-        {"language": "python", "parses": True, "defines": []},
+        {"language": "python", "parses": True, "defines": [], "imports": ["os"]},
+        {"language": "json", "parses": True},
+        {"language": "json", "parses": False},
     ]
 
 

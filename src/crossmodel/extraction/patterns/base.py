@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 from crossmodel.domain.insight import Insight, InsightType
 from crossmodel.extraction.finds import Find, insights_of
 from crossmodel.extraction.reading import Reading, read
+
+Finder = Callable[[Reading], list[Find]]
 
 
 class ExtractionPattern(ABC):
@@ -31,15 +34,29 @@ class FinderPattern(ExtractionPattern):
     """
 
     insight_type: ClassVar[InsightType]
-    finders: ClassVar[tuple[Callable[[Reading], list[Find]], ...]]
+    finders: ClassVar[tuple[Finder, ...]]
 
     def extract(self, text: str, context: dict[str, Any]) -> list[Insight]:
         """The finds of this pattern's type, as new insights."""
         reading = read(text, context)
-        mine = [
-            find
-            for finder in self.finders
-            for find in reading.once(finder)
-            if find.insight_type == self.insight_type
-        ]
-        return insights_of(mine, reading)
+        mine: list[Find] = []
+        for finder in self.finders:
+            mine += _by_type(finder, reading).get(self.insight_type, ())
+        return insights_of(mine, reading) if mine else []
+
+
+def _by_type(finder: Finder, reading: Reading) -> dict[str, list[Find]]:
+    return reading.once(_sorter(finder))
+
+
+@cache
+def _sorter(finder: Finder) -> Callable[[Reading], dict[str, list[Find]]]:
+    """A function, always the same for the same finder, that sorts its finds by type."""
+
+    def sort(reading: Reading) -> dict[str, list[Find]]:
+        sorted_finds: dict[str, list[Find]] = {}
+        for find in reading.once(finder):
+            sorted_finds.setdefault(find.insight_type, []).append(find)
+        return sorted_finds
+
+    return sort

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
@@ -19,6 +22,7 @@ _LOOKS_LIKE_PYTHON: Final = re.compile(r"^(?:def|class|import|from|async def|@)\
 _OUTPUT_LANGUAGES: Final = frozenset(
     {"text", "txt", "output", "plaintext", "none", "markdown", "md"}
 )
+_PARSERS: Final[dict[str, Callable[[str], object]]] = {"json": json.loads, "toml": tomllib.loads}
 _MAX_CODE: Final = 20_000
 """A longer block, in characters, is a file rather than an insight."""
 
@@ -33,21 +37,34 @@ def code_blocks(reading: Reading) -> list[Find]:
         if segment.language in _OUTPUT_LANGUAGES:
             continue
         source = reading.text[segment.start : segment.end]
-        metadata: dict[str, Any] = {"language": segment.language}
-        if segment.language in PYTHON_NAMES or (
-            not segment.language and _LOOKS_LIKE_PYTHON.search(source)
-        ):
-            program = parsed(source)
-            metadata = {
-                "language": "python",
-                "parses": program is not None,
-                "defines": list(program.defines) if program else [],
-            }
+        metadata = _metadata(segment.language, source)
         scope = scope_of(segment, reading)
         found.append(
             Find(InsightType.CODING, InsightKind.CODE, segment.start, segment.end, scope, metadata)
         )
     return found
+
+
+def _metadata(language: str, source: str) -> dict[str, Any]:
+    """The language, and where there is a parser for it, whether it parses and what it names."""
+    if language in PYTHON_NAMES or (not language and _LOOKS_LIKE_PYTHON.search(source)):
+        program = parsed(source)
+        if program is None:
+            return {"language": "python", "parses": False}
+        return {
+            "language": "python",
+            "parses": True,
+            "defines": list(program.defines),
+            "imports": list(program.imports),
+        }
+    parser = _PARSERS.get(language)
+    if parser is None:
+        return {"language": language}
+    try:
+        parser(source)
+    except (ValueError, RecursionError):
+        return {"language": language, "parses": False}
+    return {"language": language, "parses": True}
 
 
 class CodingExtractionPattern(FinderPattern):

@@ -14,7 +14,7 @@ from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.patterns.base import FinderPattern
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
-from crossmodel.text.segments import SegmentKind
+from crossmodel.text.segments import Segment, SegmentKind
 from crossmodel.text.spans import Spans
 
 _RELATION: Final = re.compile(r"(?<![<>=!:])=(?![=>])|[≈≤≥≠∝]|\\(?:leq?|geq?|neq|approx|equiv)\b")
@@ -31,42 +31,66 @@ _VALUE: Final = re.compile(
     r"(?:\s*$|\s+[^\s\d=+*]|[%°.,])"
 )
 """A number, alone or with its unit: what is equal to one is a result, not a formula."""
+_RELATION_SIGNS: Final = (
+    "=",
+    "\\le",
+    "\\ge",
+    "\\ne",
+    "\\approx",
+    "\\equiv",
+    "≈",
+    "≤",
+    "≥",
+    "≠",
+    "<",
+    ">",
+)
+_INLINE: Final = re.compile(r"\\\(([^\n]{3,300}?)\\\)|(?<![\w$])\$([^$\n]{3,300})\$(?![\w$])")
 _LONG_WORD: Final = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _MAX_WORDS: Final = 4
 _MAX_FORMULA: Final = 600
 
 
 def equations(reading: Reading) -> list[Find]:
-    """Formulas: relations between symbols, set apart or on a line of their own.
+    """Formulas set apart, and sentences whose point is one.
 
-    Plain sums (``3 + 4 = 7``) hold for one question only and are left out.
+    A relation between symbols is an equation, which holds elsewhere too; a calculation that was set
+    apart is a step. Sums within a sentence (``3 + 4 = 7``) are left out.
     """
     found = []
     for segment in reading.segments:
         if segment.kind is not SegmentKind.MATH or segment.end - segment.start > _MAX_FORMULA:
             continue
-        if _is_formula(reading.text[segment.start : segment.end]):
-            scope = scope_of(segment, reading)
-            found.append(_equation(segment.start, segment.end, scope))
+        said = reading.text[segment.start : segment.end]
+        if any(sign in said for sign in _RELATION_SIGNS):
+            kind = InsightKind.EQUATION if _is_formula(said) else InsightKind.STEP
+            found.append(_formula(kind, segment.start, segment.end, segment, reading))
+    statements = [each for each in reading.statements if _may_hold_formula(each.text)]
+    if not statements:
+        return found
     taken = Spans(
         (find.start, find.end)
         for finder in (rules_and_examples, final_answer, claims)
         for find in reading.once(finder)
     )
-    for statement in reading.statements:
-        said = statement.text
-        if "=" not in said or "`" in said or statement.is_question or statement.is_junk:
+    for statement in statements:
+        start, end = statement.start, statement.end
+        if statement.text[-1] == ":" or taken.meet(start, end):
             continue
-        if taken.meet(statement.start, statement.end):
+        if statement.is_question or statement.is_junk:
             continue
-        if _is_formula(said):
-            scope = scope_of(statement.segment, reading)
-            found.append(_equation(statement.start, statement.end, scope))
+        inline = [one or other for one, other in _INLINE.findall(statement.text)]
+        if any(map(_is_formula, inline)) or (not inline and _is_formula(statement.text)):
+            found.append(_formula(InsightKind.EQUATION, start, end, statement.segment, reading))
     return found
 
 
+def _may_hold_formula(said: str) -> bool:
+    return ("=" in said or "\\" in said) and "`" not in said
+
+
 def _is_formula(said: str) -> bool:
-    if said[-1] == ":" or said[0] == "<" or '="' in said:
+    if not said or said[-1] == ":" or said[0] == "<" or '="' in said:
         return False
     plain = _LAYOUT.sub(" ", said)
     relation = _RELATION.search(plain)
@@ -76,8 +100,8 @@ def _is_formula(said: str) -> bool:
     return bool(_VARIABLE.search(right)) and not _VALUE.match(right)
 
 
-def _equation(start: int, end: int, scope: str) -> Find:
-    return Find(InsightType.MATH, InsightKind.EQUATION, start, end, scope)
+def _formula(kind: InsightKind, start: int, end: int, segment: Segment, reading: Reading) -> Find:
+    return Find(InsightType.MATH, kind, start, end, scope_of(segment, reading), is_block=True)
 
 
 class MathExtractionPattern(FinderPattern):

@@ -1,0 +1,74 @@
+"""What headings say of what stands under them: risks under "Risks", ideas under "Plan"."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from crossmodel.domain.insight import InsightKind, InsightType
+
+
+class Category(NamedTuple):
+    """What stands in a section of a certain name."""
+
+    insight_type: InsightType
+    kind: InsightKind
+
+
+_NAMES: Final = {
+    Category(
+        InsightType.CODING, InsightKind.RISK
+    ): "edgecase edgecases gotcha gotchas pitfall pitfalls",
+    Category(InsightType.CODING, InsightKind.CLAIM): "complexity invariant invariants",
+    Category(InsightType.ANALYSIS, InsightKind.RISK): (
+        "caveat caveats challenge challenges con concerns cons disadvantage disadvantages downside"
+        " downsides drawback drawbacks limitation limitations risk risks weakness weaknesses"
+    ),
+    Category(InsightType.ANALYSIS, InsightKind.RECOMMENDATION): (
+        "advice improvement improvements practices recommendation recommendations suggestion"
+        " suggestions tip tips"
+    ),
+    Category(InsightType.ANALYSIS, InsightKind.COMPARISON): (
+        "comparison comparisons difference differences similarities similarity tradeoff tradeoffs"
+    ),
+    Category(InsightType.ANALYSIS, InsightKind.FINDING): (
+        "advantage advantages benefit benefits finding findings insight insights observation"
+        " observations pro pros strength strengths takeaway takeaways"
+    ),
+    Category(InsightType.CREATIVITY, InsightKind.IDEA): (
+        "alternative alternatives analogies analogy brainstorm brainstorming concept concepts idea"
+        " ideas metaphor metaphors outline plan plot slogan slogans tagline taglines theme themes"
+        " twist twists"
+    ),
+    Category(
+        InsightType.LANGUAGE, InsightKind.DEFINITION
+    ): "definition definitions glossary notation terminology",
+}
+_CATEGORIES: Final = tuple(
+    (category, frozenset(names.split())) for category, names in _NAMES.items()
+)
+_JOINED: Final = {"edge case": "edgecase", "trade-off": "tradeoff", "trade off": "tradeoff"}
+"""Names of two words, as one."""
+
+SECTION_WORDS: Final = frozenset({"edge", "trade"}).union(*(names for _, names in _CATEGORIES))
+"""A heading or label without one of these words names no category."""
+
+_WORD: Final = re.compile(r"[a-z]+")
+_MOST_WORDS: Final = 5
+"""A heading of more words tells a story rather than naming a category."""
+
+
+@lru_cache(maxsize=4096)
+def category_of(title: str) -> Category | None:
+    """The category that a heading or label names, if it names one."""
+    lower = title.lower()
+    for apart, joined in _JOINED.items():
+        lower = lower.replace(apart, joined)
+    words = _WORD.findall(lower)
+    if len(words) > _MOST_WORDS:
+        return None
+    for category, names in _CATEGORIES:
+        if not names.isdisjoint(words):
+            return category
+    return None

@@ -1,0 +1,141 @@
+"""What is found by where it stands: sections, labels, poems, formulas, methods."""
+
+import time
+
+import pytest
+
+from crossmodel import InsightExtractor
+from crossmodel.extraction.categories import category_of
+from crossmodel.extraction.compositions import compositions
+from crossmodel.extraction.cues import (
+    CUES,
+    EXAMPLE_WORDS,
+    FIRST_LABEL_WORDS,
+    GIVES_WORDS,
+    LANGUAGES,
+    PAST_WORDS,
+    RULE_LABEL_WORDS,
+    RULE_WORDS,
+    TALE_WORDS,
+    VOCABULARY,
+)
+from crossmodel.extraction.reading import Reading
+
+
+def found(text, kind=None):
+    insights = InsightExtractor().extract(text, "strong").insights
+    for insight in insights:
+        span = insight.evidence[0]
+        assert " ".join(text[span.start : span.end].split()) == " ".join(insight.content.split())
+    return [(i.insight_type, i.kind, i.content) for i in insights if kind in (None, i.kind)]
+
+
+def test_every_word_that_is_looked_for_is_kept():
+    looked_for = frozenset().union(
+        GIVES_WORDS, EXAMPLE_WORDS, LANGUAGES, FIRST_LABEL_WORDS, TALE_WORDS, PAST_WORDS,
+        RULE_WORDS, RULE_LABEL_WORDS, *(cue.words for cue in CUES),
+    )  # fmt: skip
+    assert looked_for <= VOCABULARY
+
+
+@pytest.mark.parametrize(
+    ("heading", "insight_type", "kind"),
+    [
+        ("Risks", "analysis", "risk"),
+        ("Pros and cons", "analysis", "risk"),
+        ("Key Findings:", "analysis", "finding"),
+        ("Best practices", "analysis", "recommendation"),
+        ("Trade-offs", "analysis", "comparison"),
+        ("Plot outline", "creativity", "idea"),
+        ("Edge cases", "coding", "risk"),
+        ("Complexity", "coding", "claim"),
+        ("Glossary", "language", "definition"),
+    ],
+)
+def test_items_are_what_their_heading_or_their_lead_says(heading, insight_type, kind):
+    item = "Stale entries stay in the cache after a rename"
+    for text in (f"## {heading}\n\n- {item}\n", f"{heading.rstrip(':')}:\n\n- {item}\n"):
+        assert (insight_type, kind, item) in found(text)
+
+
+@pytest.mark.parametrize(
+    "heading", ["Edge of the plate", "Use cases", "How the idea of a risk came to the city", ""]
+)
+def test_other_headings_name_no_category(heading):
+    assert category_of(heading) is None
+
+
+def test_labelled_lines_say_what_they_are():
+    text = "Idea 1: a clock that runs on rain.\n\n**Trade-off:** writes slow down by a third."
+    assert ("creativity", "idea", "Idea 1: a clock that runs on rain.") in found(text)
+    assert ("analysis", "comparison", "**Trade-off:** writes slow down by a third.") in found(text)
+
+
+POEM = (
+    "The kettle hums upon the morning stove,\nA narrow light comes over roof and wall,\n"
+    "The cat has found the only patch of sun,\nAnd sleeps as if no hour would ever call.\n\n"
+    "So let the day begin without a word.\nThe street is still and nothing can be heard."
+)
+
+
+def test_a_poem_is_one_insight():
+    text = f"Sure, here is a poem:\n\n{POEM}\n\nI hope that you like it."
+    [(insight_type, _, content)] = found(text, "composition")
+    assert (insight_type, content) == ("creativity", POEM)
+    [find] = compositions(Reading(text))
+    assert find.metadata == {"form": "verse", "lines": 6, "paragraphs": 2}
+
+
+def test_a_passage_goes_on_until_something_else_begins():
+    passage = "Mara found the key under the third stone.\n\nIt fitted no lock in the house."
+    for text in (f"Passage:\n{passage}\n\n## Notes\n\nShort.", f"### Story\n\n{passage}\n"):
+        assert [content for *_, content in found(text, "composition")] == [passage]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Alice is older than Bob\nBob is older than Carol\nCarol is older than Dave\nDave is last",
+        "Name: Ada\nAge: 36\nCity: London\nJob: Analyst",
+        "x = 1,\ny = 2,\nz = 3,\nw = 4",
+        "We went to the shop. It was closed.\nThen we went home. It rained.\nWe slept.\nThe end.",
+    ],
+)
+def test_lines_alone_make_no_poem(text):
+    assert not found(text, "composition")
+
+
+def test_methods_are_named():
+    text = "By the law of cosines, the third side is 7. Using Fermat's theorem we reduce it."
+    assert [content for *_, content in found(text, "method")] == text.replace(". U", ".|U").split(
+        "|"
+    )
+    assert not found("It says that ignorance of the law excuses you.", "method")
+
+
+def test_formulas_that_hold_elsewhere_are_equations_and_calculations_steps():
+    text = (
+        "The force follows from\n\n$$F = \\frac{G m_1 m_2}{r^2}$$\n\n"
+        "\\[\nv = 3 \\cdot 4 = 12\n\\]\n\n"
+        "For a falling body \\(v = g t\\) holds near the ground.\n\nSubstitute \\(v = g t\\):\n"
+    )
+    sorts = {content: kind for _, kind, content in found(text)}
+    assert sorts["F = \\frac{G m_1 m_2}{r^2}"] == "equation"
+    assert sorts["v = 3 \\cdot 4 = 12"] == "step"
+    assert sorts["For a falling body \\(v = g t\\) holds near the ground."] == "equation"
+    assert "Substitute \\(v = g t\\):" not in sorts
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["A line,\n" * 200_000, "Passage:\n" * 100_000, "- Risk: " * 100_000, "$" * 400_000,
+     "\\(" * 200_000, "# Risks\n- a b c\n" * 50_000, "by the " * 200_000, "é İ ß " * 100_000],
+)  # fmt: skip
+def test_hostile_texts_take_linear_time(hostile):
+    def seconds(text):
+        started = time.process_time()
+        InsightExtractor().extract(text, "strong")
+        return time.process_time() - started
+
+    part = seconds(hostile[: len(hostile) // 8])
+    assert seconds(hostile) < 8 * 8 * part + 1  # eight times the text, far from its square
