@@ -30,11 +30,14 @@ class Standing:
         self._handed = [Grounder(text) for text in texts if isinstance(text, str)]
         self._required = required
 
-    def problem(self, insight: Insight) -> str:
-        """Why the insight must be refused, or nothing; gives it evidence that it lacks."""
-        if not insight.content.strip():
+    def problem(self, insight: Insight, *, exact: bool = False) -> str:
+        """Why the insight must be refused, or nothing; gives it evidence that it lacks.
+
+        ``exact`` tells that its content was cut out of this reading.
+        """
+        if not insight.content or insight.content.isspace():
             return NOT_GROUNDED
-        if not _is_said(insight, self._reading):
+        if not exact and not _is_said(insight, self._reading):
             reading = self._reading
             span = reading.once(_grounder).ground(insight.content)
             insight.evidence = (
@@ -47,6 +50,8 @@ class Standing:
 
     def _is_repeated(self, insight: Insight) -> bool:
         """Whether it stands in a marked block, or in a text that was handed over."""
+        if not self._reading.injected and not self._handed:
+            return False
         return any(
             each.start < span.end and span.start < each.end
             for span in self._reading.injected

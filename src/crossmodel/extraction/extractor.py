@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ from crossmodel.domain.insight import (
 )
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import InvalidExtractionPatternError, InvalidInputError
+from crossmodel.extraction.completion import Completion
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.deduplication import merge_duplicates
-from crossmodel.extraction.evidence import INJECTED, Standing
 from crossmodel.extraction.linking import relinked, resolved
 from crossmodel.extraction.patterns import (
     AnalysisExtractionPattern,
@@ -37,16 +37,15 @@ from crossmodel.extraction.patterns import (
     PatternRegistry,
     ReasoningExtractionPattern,
     installed_patterns,
+    is_exact,
 )
 from crossmodel.extraction.reading import READING, Reading, read
 from crossmodel.extraction.validation import InsightValidator
 
-LOW_CONFIDENCE: Final = "low confidence"
 DUPLICATE: Final = "duplicate"
 OVER_LIMIT: Final = "over the limit"
 
 _MAX_ERROR: Final = 200
-_MAX_CONTEXT_DEPTH: Final = 4
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +114,8 @@ class InsightExtractor:
             insights = self.extract_insights(model_output, source_model, context)
             # a subclass may hand back what the patterns returned, as they returned it
             if any(insight.source_model != source_model for insight in insights):
-                insights = self._complete(insights, reading, source_model, context)
-                insights = self._finish(insights)
+                completion = self._completion(reading, source_model, context)
+                insights = self._finish(completion.complete(insights))
             if self.config.validation_config.enable_validation:
                 insights = resolved(self.validate_insights(insights))
         return ExtractionResult(
@@ -144,12 +143,13 @@ class InsightExtractor:
             given = extraction_context or {}
             reading = read(model_output, given)
             context = {**given, READING: reading}
+            completion = self._completion(reading, source_model, context)
             found: list[Insight] = []
             applied: list[str] = []
             for pattern_name, pattern in self.extraction_patterns.items():
                 try:
                     mine = list(pattern.extract(model_output, dict(context)))
-                    found += self._complete(mine, reading, source_model, context, pattern_name)
+                    found += completion.complete(mine, pattern_name, exact=is_exact(pattern))
                 except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
                     self._log_extraction_error(pattern_name, error)
                 else:
@@ -294,53 +294,17 @@ class InsightExtractor:
         if run is not None and count:
             run.rejected[reason] += count
 
-    def _complete(
-        self,
-        insights: Sequence[Insight],
-        reading: Reading,
-        source_model: str,
-        context: Mapping[str, Any],
-        pattern_name: str = "",
-    ) -> list[Insight]:
-        """Give each insight its evidence, source, confidence and final id, or refuse it."""
-        if not insights:
-            return []
-        now = utc_now()
-        plain_context = _plain({k: v for k, v in context.items() if k not in (READING, INJECTED)})
-        standing = Standing(reading, context, required=self.config.require_grounding)
-        whole_context = dict(context)
-        renamed: dict[str, str] = {}
-        kept = []
-        for insight in insights:
-            reason = standing.problem(insight)
-            if reason:
-                self._reject(reason)
-                continue
-            insight.source_model = source_model
-            insight.extraction_timestamp = now
-            insight.metadata = {
-                **insight.metadata,
-                "source_model": source_model,
-                "extraction_timestamp": now.isoformat(),
-                "context": _plain(plain_context),
-                "patterns_applied": [],
-                "confidence_calibrated": False,
-            }
-            if pattern_name:
-                insight.metadata["pattern"] = pattern_name
-            score = self.confidence_calculator.calculate_confidence(
-                insight, reading.source, whole_context
-            )
-            insight.confidence_score = checks.unit_interval("confidence_score", score)
-            if score < self.config.confidence_config.minimum_confidence_threshold:
-                self._reject(LOW_CONFIDENCE)
-                continue
-            final_id = insight.content_id()
-            if insight.id != final_id:
-                renamed[insight.id] = final_id
-                insight.id = final_id
-            kept.append(insight)
-        return relinked(kept, renamed) if renamed else kept
+    def _completion(
+        self, reading: Reading, source_model: str, context: Mapping[str, Any]
+    ) -> Completion:
+        return Completion(
+            reading,
+            source_model,
+            context,
+            config=self.config,
+            calculator=self.confidence_calculator,
+            reject=self._reject,
+        )
 
     def _finish(self, insights: list[Insight]) -> list[Insight]:
         insights = resolved(self._post_process_insights(insights))
@@ -354,17 +318,6 @@ def _check(model_output: object, source_model: object) -> None:
     for name, value in (("model_output", model_output), ("source_model", source_model)):
         if not isinstance(value, str) or not value:
             raise InvalidInputError(f"{name} is required: a string that is not empty")
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """A copy that is nothing but JSON; what is not is left out, what is too deep as well."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if depth < _MAX_CONTEXT_DEPTH and isinstance(value, Mapping):
-        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
-    if depth < _MAX_CONTEXT_DEPTH and isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each, depth + 1) for each in value]
-    return None
 
 
 def _described(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """The patterns that come with CrossModel, one file each, and what all patterns are."""
 
 from crossmodel.extraction.patterns.analysis import AnalysisExtractionPattern
-from crossmodel.extraction.patterns.base import ExtractionPattern
+from crossmodel.extraction.patterns.base import ExtractionPattern, is_exact
 from crossmodel.extraction.patterns.coding import CodingExtractionPattern
 from crossmodel.extraction.patterns.creativity import CreativityExtractionPattern
 from crossmodel.extraction.patterns.language import LanguageExtractionPattern
@@ -19,4 +19,5 @@ __all__ = [
     "PatternRegistry",
     "ReasoningExtractionPattern",
     "installed_patterns",
+    "is_exact",
 ]

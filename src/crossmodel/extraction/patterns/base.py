@@ -45,6 +45,11 @@ class FinderPattern(ExtractionPattern):
         return insights_of(mine, reading) if mine else []
 
 
+def is_exact(pattern: ExtractionPattern) -> bool:
+    """Whether the content of all its insights is cut out of the text that it read."""
+    return getattr(type(pattern), "extract", None) is FinderPattern.extract
+
+
 def _by_type(finder: Finder, reading: Reading) -> dict[str, list[Find]]:
     return reading.once(_sorter(finder))
 
