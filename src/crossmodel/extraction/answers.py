@@ -39,7 +39,13 @@ _OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
 _NUMBER: Final = re.compile(r"(?<![\w.])[-−]?[$€£]?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w]*\d)")
-_CALCULATION: Final = re.compile(r"\d\)?\s?[-+*/×÷x=−^]\s?[$(]?\d|=\s?[$£€]?\d")
+_CALCULATION: Final = re.compile(
+    r"""[-+*/×÷x=−^](?:  # the operator first, since the engine skips to a set
+        (?<==)\s?[$£€]?\d
+      | (?:(?<=\d.)|(?<=\d[\s)].)|(?<=\d\)\s.))\s?[$(]?\d
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
 _FENCES: Final = ('"""', "'''", "<answer>", "```")
 _CLOSERS: Final = {'"""': '"""', "'''": "'''", "<answer>": "</answer>", "```": "```"}
 _MAX_ANSWER: Final = 300

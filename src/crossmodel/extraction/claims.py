@@ -24,19 +24,14 @@ _CALCULATES: Final = re.compile(r"\d\)?\s?[-+*/×÷−]\s?[$(]?\d[^=\n]*=")
 
 def claims(reading: Reading) -> list[Find]:
     """What the sentences say that are neither rule, nor example, nor final answer."""
-    taken = Spans(
-        (find.start, find.end)
-        for finder in (rules_and_examples, final_answer, sections)
-        for find in reading.once(finder)
-    )
     found = []
     for statement in reading.statements:
         if CLAIM_WORDS.isdisjoint(statement.words) or statement.length < _LEAST_WORDS:
             continue
-        if statement.text[-1] == ":" or taken.meet(statement.start, statement.end):
-            continue
-        cue = classify(statement.lower, statement.words)
+        cue = classify(statement.lower, statement.words) if statement.text[-1] != ":" else None
         if cue is None or statement.is_junk or statement.is_question:
+            continue
+        if reading.once(_taken).meet(statement.start, statement.end):
             continue
         insight_type, kind = cue.insight_type, cue.kind
         if kind in _CONCLUDING and _CALCULATES.search(statement.text):
@@ -44,3 +39,12 @@ def claims(reading: Reading) -> list[Find]:
         scope = scope_of(statement.segment, reading)
         found.append(Find(insight_type, kind, statement.start, statement.end, scope))
     return found
+
+
+def _taken(reading: Reading) -> Spans:
+    """What is spoken for by finders that look more closely."""
+    return Spans(
+        (find.start, find.end)
+        for finder in (rules_and_examples, final_answer, sections)
+        for find in reading.once(finder)
+    )

@@ -55,6 +55,8 @@ def rules_and_examples(reading: Reading) -> list[Find]:
     taken = Spans((pair.start, pair.end) for pair, _ in across)
     found += _in_blocks(reading, taken)
     found += _in_statements(reading, taken)
+    if not found:
+        return []
     found.sort(key=lambda each: each[0].start)
     _link(found, reading.text)
     return [find for find, _ in found]

@@ -27,8 +27,10 @@ _LEAST_WORDS: Final = 3
 
 def sections(reading: Reading) -> list[Find]:
     """The items of lists under such headings, and the lines that carry such a label."""
-    taken = Spans((find.start, find.end) for find in reading.once(rules_and_examples))
     found = [*_items(reading), *_labelled(reading)]
+    if not found:
+        return []
+    taken = Spans((find.start, find.end) for find in reading.once(rules_and_examples))
     return [find for find in found if not taken.meet(find.start, find.end)]
 
 
