@@ -310,7 +310,8 @@ class InsightExtractor:
         insights = resolved(self._post_process_insights(insights))
         limit = self.config.max_history_size
         with self._lock:
-            self.extraction_history = [*self.extraction_history, *insights][-limit:]
+            self.extraction_history += insights
+            del self.extraction_history[:-limit]
         return insights
 
 

@@ -19,25 +19,33 @@ from crossmodel.extraction.cues import (
 from crossmodel.extraction.reading import Statement
 from crossmodel.text.segments import SegmentKind
 
+_DONE: Final = r"""(?:always\ |never\ |only\ )?
+    (?:required|mandatory|forbidden|prohibited|not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed|suffixed|preceded
+    |followed\ by|separated\ by|joined|sorted|numbered|named|called|routed|assigned|sent\ to
+    |stored\ (?:in|as|under)|capitalized|marked|tagged|labell?ed|rounded|counted\ as|handled\ by
+    |replaced\ (?:by|with)|measured\ in)"""
+_BEFORE_TALE: Final = "".join(
+    rf"(?<!{said}\ {{0}})" for said in ("almost", "have", "has", "['’]ve", "['’]s", "there\\ is")
+)
+"""What stands before "always" or "never" where these tell what has been."""
 _NORM: Final = re.compile(
-    r"""\b(?:must(?:\ not|n't|n’t)?|(?<!we\ )shall(?:\ not)?
-    |(?<!almost\ )(?<!have\ )(?<!has\ )(?<!['’]ve\ )(?<!['’]s\ )(?<!there\ is\ )(?:always|never)
-    |should(?:\ not|n't|n’t)?|may\ (?:only|not)|(?:has|have|needs?)\ to\ be|cannot\ be
-    |only\ (?:if|when|for)|needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
-    |(?:is|are|gets?|be)\ (?:always\ |never\ |only\ )?(?:required|mandatory|forbidden|prohibited
-        |not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed
-        |suffixed|preceded|followed\ by|separated\ by|joined|sorted|numbered|named|called|routed
-        |assigned|sent\ to|stored\ (?:in|as|under)|capitalized|marked|tagged|labell?ed|rounded
-        |counted\ as|handled\ by|replaced\ (?:by|with)|measured\ in)
-    |(?:starts?|begins?|ends?)\ (?:with|in)|consists?\ of|stands?\ for|go(?:es)?\ to\b|belongs?\ to
-    |(?:words|codes|letters|prefixes|suffixes|names|values|labels|tags|colou?rs|levels|units)
-        \ (?:are|is):[ ]
-    |maps?\ to|defaults?\ to|takes?\ the\ form|has\ the\ form|means|denotes
-    |(?:format|pattern|syntax|template|convention|prefix|suffix|separator|signature)
-        (?:\ (?:for|of|to)\ [^.:\n]{1,60}?)?\ (?:is|are):?
+    rf"""(?<![a-z0-9_])(?:  # each branch begins with a letter, so that few are tried at a word
+      must(?:\ not|n't|n’t)?|shall(?<!we\ shall)(?:\ not)?|should(?:\ not|n't|n’t)?
+    |may\ (?:only|not)|always{_BEFORE_TALE.format("always")}|never{_BEFORE_TALE.format("never")}
+    |ha(?:s|ve)\ to\ be|has\ the\ form|cannot\ be|only\ (?:if|when|for)
+    |needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
+    |is\ {_DONE}|are\ {_DONE}|gets?\ {_DONE}|be\ {_DONE}
+    |starts?\ (?:with|in)|begins?\ (?:with|in)|ends?\ (?:with|in)|consists?\ of|stands?\ for
+    |go(?:es)?\ to\b|belongs?\ to|maps?\ to|defaults?\ to|takes?\ the\ form|means|denotes
+    |[clnpstuvw](?:(?<=w)ords|(?<=c)odes|(?<=l)etters|(?<=p)refixes|(?<=s)uffixes|(?<=n)ames
+        |(?<=v)alues|(?<=l)abels|(?<=t)ags|(?<=c)olou?rs|(?<=l)evels|(?<=u)nits)\ (?:are|is):[ ]
+    |[cfpst](?:(?<=f)ormat|(?<=p)attern|(?<=s)yntax|(?<=t)emplate|(?<=c)onvention|(?<=p)refix
+        |(?<=s)uffix|(?<=s)eparator|(?<=s)ignature)
+        (?:\ (?:for|of|to)\ [^.:\n]{{1,60}}?)?\ (?:is|are):?
         (?=\ (?:an?|the|always|never)\b|\ (?P<form>[`"“'<\[*a-z0-9]))
-    |(?:code|default|name|symbol|abbreviation|unit|queue|channel|colou?r|word|term|label|tag|order)
-        \ (?:for|of|when)\ [^.:\n]{1,60}?\ (?:is|are)\b)""",
+    |[acdlnoqstuw](?:(?<=c)ode|(?<=d)efault|(?<=n)ame|(?<=s)ymbol|(?<=a)bbreviation|(?<=u)nit
+        |(?<=q)ueue|(?<=c)hannel|(?<=c)olou?r|(?<=w)ord|(?<=t)erm|(?<=l)abel|(?<=t)ag|(?<=o)rder)
+        \ (?:for|of|when)\ [^.:\n]{{1,60}}?\ (?:is|are)\b)""",
     re.VERBOSE,
 )
 """What a sentence says that tells how something must be, is called, or where it goes."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from string import ascii_lowercase
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 from crossmodel.domain.insight import Span, text_sha256
 from crossmodel.extraction.cues import CUE_WORDS, VOCABULARY
@@ -55,7 +55,15 @@ class _Letters(dict[int, str]):
 
 _LETTERS: Final = _Letters({ord(each): each for each in ascii_lowercase})
 
+
+class HasType(Protocol):
+    """What a finder finds."""
+
+    insight_type: str
+
+
 Result = TypeVar("Result")
+Typed = TypeVar("Typed", bound=HasType)
 
 
 def is_junk(lower: str) -> bool:
@@ -107,12 +115,22 @@ class Reading:
         self.text = _without(source, self.injected) if self.injected else source
         self.scopes: dict[tuple[tuple[str, ...], tuple[int, int] | None], str] = {}
         self._found: dict[Any, Any] = {}
+        self._of_type: dict[Any, dict[str, list[Any]]] = {}
 
     def once(self, find: Callable[[Reading], Result]) -> Result:
         """What ``find`` makes of this reading; worked out when it is first asked for."""
         if find not in self._found:
             self._found[find] = find(self)
         return cast("Result", self._found[find])
+
+    def of_type(self, find: Callable[[Reading], list[Typed]], insight_type: str) -> list[Typed]:
+        """What ``find`` makes of this reading, as far as it is of that type."""
+        sorted_finds = self._of_type.get(find)
+        if sorted_finds is None:
+            sorted_finds = self._of_type[find] = {}
+            for each in self.once(find):
+                sorted_finds.setdefault(each.insight_type, []).append(each)
+        return sorted_finds.get(insight_type, [])
 
     @cached_property
     def source_sha256(self) -> str:

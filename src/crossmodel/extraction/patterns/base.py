@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar
 
 from crossmodel.domain.insight import Insight, InsightType
@@ -39,29 +38,12 @@ class FinderPattern(ExtractionPattern):
     def extract(self, text: str, context: dict[str, Any]) -> list[Insight]:
         """The finds of this pattern's type, as new insights."""
         reading = read(text, context)
-        mine: list[Find] = []
-        for finder in self.finders:
-            mine += _by_type(finder, reading).get(self.insight_type, ())
+        mine = [
+            find for finder in self.finders for find in reading.of_type(finder, self.insight_type)
+        ]
         return insights_of(mine, reading) if mine else []
 
 
 def is_exact(pattern: ExtractionPattern) -> bool:
     """Whether the content of all its insights is cut out of the text that it read."""
     return getattr(type(pattern), "extract", None) is FinderPattern.extract
-
-
-def _by_type(finder: Finder, reading: Reading) -> dict[str, list[Find]]:
-    return reading.once(_sorter(finder))
-
-
-@cache
-def _sorter(finder: Finder) -> Callable[[Reading], dict[str, list[Find]]]:
-    """A function, always the same for the same finder, that sorts its finds by type."""
-
-    def sort(reading: Reading) -> dict[str, list[Find]]:
-        sorted_finds: dict[str, list[Find]] = {}
-        for find in reading.once(finder):
-            sorted_finds.setdefault(find.insight_type, []).append(find)
-        return sorted_finds
-
-    return sort
