@@ -1,8 +1,8 @@
 r"""The final answer: what an answer comes down to, and where it says so.
 
-Explicit marks win over phrases, phrases over position: ``\boxed{}``, ``#### 42``, a block under
-"final answer", "the answer is …", "Answer: …", a rating, and last the last number of the
-concluding sentence of a calculation.
+Explicit marks win over phrases, phrases over position: ``\boxed{}``, ``#### 42``, what stands under
+"final answer" or in answer tags, a rating (the last of these); then "the answer is …", "Answer: …",
+and at last the last number of the concluding sentence of a calculation.
 """
 
 # ruff: noqa: RUF001 - the look-alike characters are what the patterns match
@@ -18,13 +18,22 @@ from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.cues import ANSWER_WORDS
 from crossmodel.extraction.examples import bare
 from crossmodel.extraction.finds import Find
+from crossmodel.extraction.python_source import parsed
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.extraction.rules import rules_and_examples
 from crossmodel.text.segments import SegmentKind
 from crossmodel.text.sentences import sentences
 
-_HASHES: Final = re.compile(r"^[ \t]*####[ \t]+(\S[^\r\n]{0,80})", re.MULTILINE)
-_FINAL: Final = re.compile(r"\bfinal answers?\b(?: is)?[*_]{0,3}[ \t]*[::]?[*_ \t]*", re.IGNORECASE)
+_HASHES: Final = re.compile(
+    r"""^[ \t]*\#{4}[ \t]+([-−+$€£(]*\d(?!\d{0,2}[.)][ \t]+\w)[\d.,/:]*
+        (?:[ \t]*[^\s\d]{1,16}){0,3})[ \t]*$""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""A number with its unit; a heading of that level goes on in words."""
+_FINAL: Final = re.compile(
+    r"\bfinal answers?\b(?: is\b[*_]{0,3}[ \t]*[::]?|[*_]{0,3}[ \t]*[::]|[*_]{0,3}\s*$)[*_ \t]*",
+    re.IGNORECASE | re.MULTILINE,
+)
 _ANSWER_IS: Final = re.compile(
     r"\b(?:answer|solution|choice|option)s?(?: to [^.:\n]{1,80})?[*_]{0,3}"
     r" (?:is|are|would be|must be|should be|=)[ \t]*(?:therefore |thus |simply |option |choice )?"
@@ -38,7 +47,9 @@ _MAX_LABEL: Final = 24
 _OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(?:\s|$|\*))")
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
-_NUMBER: Final = re.compile(r"(?<![\w.])[-−]?[$€£]?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w]*\d)")
+_NUMBER: Final = re.compile(
+    r"(?<![\w.])[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?![\w]*\d)"
+)
 _CALCULATION: Final = re.compile(
     r"""[-+*/×÷x=−^](?:  # the operator first, since the engine skips to a set
         (?<==)\s?[$£€]?\d
@@ -49,6 +60,8 @@ _CALCULATION: Final = re.compile(
 _FENCES: Final = ('"""', "'''", "<answer>", "```")
 _CLOSERS: Final = {'"""': '"""', "'''": "'''", "<answer>": "</answer>", "```": "```"}
 _MAX_ANSWER: Final = 300
+_MAX_WORK: Final = 8000
+"""Characters of an answer between marks, which may be a poem or a program."""
 _LAST_STATEMENTS: Final = 40
 """Statements from the end in which an answer is looked for."""
 
@@ -70,12 +83,9 @@ def final_answer(reading: Reading) -> list[Find]:
             continue
         value = reading.text[slice(*answer.value)]
         is_number = _NUMBER.search(value) is not None and len(value.split()) < 5  # noqa: PLR2004 - "370 activities a day"
-        insight_type = InsightType.MATH if is_number else InsightType.REASONING
-        if answer.sign == "rating":
-            insight_type = InsightType.ANALYSIS
         return [
             Find(
-                insight_type,
+                _type_of(value, answer.sign, is_number=is_number),
                 InsightKind.FINAL_ANSWER,
                 answer.start,
                 answer.end,
@@ -84,9 +94,20 @@ def final_answer(reading: Reading) -> list[Find]:
                     "answer_span": list(answer.value),
                     "answer_sign": answer.sign,
                 },
+                is_block=len(value) > _MAX_ANSWER,
             )
         ]
     return []
+
+
+def _type_of(value: str, sign: str, *, is_number: bool) -> InsightType:
+    if sign == "rating":
+        return InsightType.ANALYSIS
+    if "\n" in value:
+        program = parsed(value)
+        is_program = program is not None and program.statements > 0
+        return InsightType.CODING if is_program else InsightType.CREATIVITY
+    return InsightType.MATH if is_number else InsightType.REASONING
 
 
 def _is_one_of_several_examples(answer: Answer, reading: Reading) -> bool:
@@ -98,9 +119,11 @@ def _is_one_of_several_examples(answer: Answer, reading: Reading) -> bool:
     )
 
 
-def _answer(reading: Reading, start: int, value: tuple[int, int], sign: str) -> Answer | None:
+def _answer(
+    reading: Reading, start: int, value: tuple[int, int], sign: str, *, most: int = _MAX_ANSWER
+) -> Answer | None:
     first, last = bare(reading.text, *value)
-    if first >= last or last - first > _MAX_ANSWER:
+    if first >= last or last - first > most:
         return None
     return Answer(start, max(value[1], last), (first, last), sign)
 
@@ -134,7 +157,7 @@ def _hashes(reading: Reading) -> Answer | None:
     last = None
     for last in _HASHES.finditer(reading.text):  # noqa: B007 - the last one is wanted
         pass
-    if last is None or not any(map(str.isdigit, last.group(1))):
+    if last is None:
         return None
     answer = _answer(reading, last.start(1), last.span(1), "hashes")
     if answer is None:
@@ -150,9 +173,9 @@ def _hashes(reading: Reading) -> Answer | None:
 
 
 def _block(reading: Reading) -> Answer | None:
-    """What stands under a line that says "final answer", or between answer tags."""
+    """What stands after or under "final answer"."""
     for statement in reading.once(_named):
-        if "final" not in statement.words or "answer" not in statement.lower:
+        if "final" not in statement.words:
             continue
         found = None
         for found in _FINAL.finditer(statement.text):  # noqa: B007 - the last one is wanted
@@ -160,30 +183,38 @@ def _block(reading: Reading) -> Answer | None:
         if found is None:
             continue
         after = statement.text[found.end() :].strip()
-        if after:
+        if after and not after.startswith(_FENCES):
             value = _value(reading, statement.start + found.end(), statement.end)
             return _answer(reading, statement.start, value, "final answer")
-        return _fenced(reading, statement.start + found.start(), statement.end)
+        return _fenced(reading, statement.start + found.start(), statement.start + found.end())
+    return None
+
+
+def _tagged(reading: Reading) -> Answer | None:
     tag = reading.text.rfind("<answer>")
     return _fenced(reading, tag, tag) if tag >= 0 else None
 
 
 def _fenced(reading: Reading, start: int, position: int) -> Answer | None:
+    """What stands between marks, or on the line."""
     text = reading.text
-    limit = min(len(text), position + MAX_STATEMENT)
     begin = position
-    while begin < limit and text[begin].isspace():
+    while begin < len(text) and text[begin].isspace():
         begin += 1
     fence = next((mark for mark in _FENCES if text.startswith(mark, begin)), None)
     if fence:
         begin += len(fence)
+        if fence == "```":  # the language is no part of the answer
+            begin = max(text.find("\n", begin), begin)
+        limit = min(len(text), begin + _MAX_WORK)
         end = text.find(_CLOSERS[fence], begin, limit)
-        end = limit if end < 0 else end
     else:
+        limit = min(len(text), begin + MAX_STATEMENT)
         end = text.find("\n", begin, limit)
-        end = limit if end < 0 else end
-    value = _value(reading, begin, end)
-    answer = _answer(reading, start, value, "final answer")
+    value = _value(reading, begin, limit if end < 0 else end)
+    answer = _answer(
+        reading, start, value, "final answer", most=_MAX_WORK if fence else _MAX_ANSWER
+    )
     if answer is not None and answer.end < value[1]:
         return answer._replace(end=value[1])
     return answer
@@ -284,6 +315,13 @@ def _last_sentences(reading: Reading) -> Iterator[tuple[int, int]]:
             return
 
 
+def _explicit(reading: Reading) -> Answer | None:
+    """The last of the answers that are marked as such."""
+    marked = [answer for look in _MARKS if (answer := look(reading)) is not None]
+    return max(marked, key=lambda answer: answer.value) if marked else None
+
+
+_MARKS: Final = (_boxed, _hashes, _block, _tagged, _rating)
 _LOOKS: Final[tuple[Callable[[Reading], Answer | None], ...]] = (
-    _boxed, _hashes, _block, _rating, _phrase, _label, _last_number,
+    _explicit, _phrase, _label, _last_number,
 )  # fmt: skip

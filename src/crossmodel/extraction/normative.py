@@ -19,11 +19,11 @@ from crossmodel.extraction.cues import (
 from crossmodel.extraction.reading import Statement
 from crossmodel.text.segments import SegmentKind
 
-_DONE: Final = r"""(?:always\ |never\ |only\ )?
-    (?:required|mandatory|forbidden|prohibited|not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed|suffixed|preceded
-    |followed\ by|separated\ by|joined|sorted|numbered|named|called|routed|assigned|sent\ to
-    |stored\ (?:in|as|under)|capitalized|marked|tagged|labell?ed|rounded|counted\ as|handled\ by
-    |replaced\ (?:by|with)|measured\ in)"""
+_DONE: Final = r"""(?:always\ |never\ |only\ )?(?:required|mandatory|forbidden|prohibited
+    |not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed
+    |suffixed|preceded|followed\ by|separated\ by|joined|sorted|numbered|named|called|routed
+    |assigned|sent\ to|stored\ (?:in|as|under)|capitalized|marked|tagged|labell?ed|rounded
+    |counted\ as|handled\ by|replaced\ (?:by|with)|measured\ in)"""
 _BEFORE_TALE: Final = "".join(
     rf"(?<!{said}\ {{0}})" for said in ("almost", "have", "has", "['’]ve", "['’]s", "there\\ is")
 )

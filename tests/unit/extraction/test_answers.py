@@ -61,3 +61,20 @@ def test_a_bare_number_comes_with_the_sentence_that_says_what_it_is():
     text = "He walks. In total he walks 3 + 4 = 7 miles.\n#### 7"
     (find,) = final_answer(Reading(text))
     assert text[find.start : find.end] == "In total he walks 3 + 4 = 7 miles.\n#### 7"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So \\boxed{5 J} it is.\n\nFINAL ANSWER: <answer>(I)</answer>", "(I)"),
+        ("The final answer needs care.\n\nStep 2: add.\n\n<answer>(D)</answer>", "(D)"),
+        ("#### Step 2.2: Solve for B\n\nB = 3 + 4 = 7, so B is 7.", "7"),
+        ("#### 2. Solve for B\n\nThe answer is 9.", "9"),
+        ("They eat 4 * 4 = 16.\n#### 16", "16"),
+        ("She pays.\n#### $1,250.50 per month", "$1,250.50 per month"),
+        ('>> FINAL ANSWER:\n"""\nA line,\nand another.\n"""', "A line,\nand another"),
+        ("FINAL ANSWER:\n```python\nx = 1\ny = 2\n```", "x = 1\ny = 2"),
+    ],
+)
+def test_the_last_explicit_mark_wins(text, answer):
+    assert [find.metadata["answer"] for find in final_answer(Reading(text))] == [answer]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.answers import final_answer
 from crossmodel.extraction.claims import claims
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.patterns.base import FinderPattern
@@ -71,4 +72,4 @@ class CodingExtractionPattern(FinderPattern):
     """Code with its language, uses of interfaces, complexity and pitfalls."""
 
     insight_type: ClassVar = InsightType.CODING
-    finders: ClassVar = (code_blocks, rules_and_examples, sections, claims)
+    finders: ClassVar = (final_answer, code_blocks, rules_and_examples, sections, claims)
