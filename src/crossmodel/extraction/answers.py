@@ -94,7 +94,7 @@ def final_answer(reading: Reading) -> list[Find]:
                     "answer_span": list(answer.value),
                     "answer_sign": answer.sign,
                 },
-                is_block=len(value) > _MAX_ANSWER,
+                is_block="\n" in value,
             )
         ]
     return []
@@ -211,7 +211,9 @@ def _fenced(reading: Reading, start: int, position: int) -> Answer | None:
     else:
         limit = min(len(text), begin + MAX_STATEMENT)
         end = text.find("\n", begin, limit)
-    value = _value(reading, begin, limit if end < 0 else end)
+    end = limit if end < 0 else end
+    is_work = "\n" in text[begin:end].strip()
+    value = (begin, end) if is_work else _value(reading, begin, end)
     answer = _answer(
         reading, start, value, "final answer", most=_MAX_WORK if fence else _MAX_ANSWER
     )
