@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
+import msgspec
+
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult, Insight
@@ -270,8 +272,22 @@ class CrossModel:
 
 
 def build_extractor(settings: Settings) -> InsightExtractor:
-    """The extractor alone, for work that needs no store and no models."""
-    return InsightExtractor(settings.insight_extractor)
+    """The extractor alone, for work that needs no store and no models.
+
+    Raises:
+        ConfigurationError: if its calibration cannot be read.
+    """
+    extractor = InsightExtractor(settings.insight_extractor)
+    path = settings.insight_extractor.confidence_config.calibration_file
+    if path:
+        key = "insight_extractor.confidence_config.calibration_file"
+        try:
+            extractor.confidence_calculator.restore(msgspec.json.decode(Path(path).read_bytes()))
+        except OSError as error:
+            raise ConfigurationError(f"cannot read {path}: {error.strerror}", path=key) from error
+        except (msgspec.DecodeError, InvalidInputError) as error:
+            raise ConfigurationError(f"{path}: {error}", path=key) from error
+    return extractor
 
 
 def verify_evidence(

@@ -219,10 +219,16 @@ class ModelSelectorConfig:
 
 @dataclass(slots=True)
 class ConfidenceConfig:
-    """Insights below ``minimum_confidence_threshold`` (0..1) are not returned."""
+    """Insights below ``minimum_confidence_threshold`` (0..1) are not returned.
+
+    With ``enable_confidence_calibration`` scores are calibrated as soon as there are labels to do
+    so by: given to ``ConfidenceCalculator.calibrate``, or in the JSON file ``calibration_file``,
+    which ``crossmodel eval extraction --calibration-out`` writes.
+    """
 
     minimum_confidence_threshold: float = 0.0
     enable_confidence_calibration: bool = False
+    calibration_file: str = ""
 
     def __post_init__(self) -> None:
         checks.unit_interval("minimum_confidence_threshold", self.minimum_confidence_threshold)

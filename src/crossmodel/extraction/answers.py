@@ -78,7 +78,7 @@ class Answer(NamedTuple):
 def final_answer(reading: Reading) -> list[Find]:
     """The final answer, if there is one: a list of at most one find."""
     for look in _LOOKS:
-        answer = look(reading)
+        answer = reading.once(look)
         if answer is None or _is_one_of_several_examples(answer, reading):
             continue
         value = reading.text[slice(*answer.value)]
@@ -108,6 +108,12 @@ def _type_of(value: str, sign: str, *, is_number: bool) -> InsightType:
         is_program = program is not None and program.statements > 0
         return InsightType.CODING if is_program else InsightType.CREATIVITY
     return InsightType.MATH if is_number else InsightType.REASONING
+
+
+def stated_answers(reading: Reading) -> list[str]:
+    """Every answer that the text marks as one, by whatever mark; they may contradict each other."""
+    marked = (reading.once(look) for look in (*_MARKS, _phrase))
+    return [reading.text[slice(*answer.value)] for answer in marked if answer is not None]
 
 
 def _is_one_of_several_examples(answer: Answer, reading: Reading) -> bool:
@@ -319,7 +325,7 @@ def _last_sentences(reading: Reading) -> Iterator[tuple[int, int]]:
 
 def _explicit(reading: Reading) -> Answer | None:
     """The last of the answers that are marked as such."""
-    marked = [answer for look in _MARKS if (answer := look(reading)) is not None]
+    marked = [answer for look in _MARKS if (answer := reading.once(look)) is not None]
     return max(marked, key=lambda answer: answer.value) if marked else None
 
 

@@ -9,6 +9,7 @@ from crossmodel.domain import checks
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.period import utc_now
+from crossmodel.extraction.agreement import ANSWERS
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.evidence import INJECTED, Standing
 from crossmodel.extraction.linking import relinked
@@ -17,6 +18,8 @@ from crossmodel.extraction.reading import READING, Reading
 LOW_CONFIDENCE: Final = "low confidence"
 
 _MAX_CONTEXT_DEPTH: Final = 4
+_UNKEPT: Final = frozenset({READING, INJECTED, ANSWERS})
+"""What insights do not carry with them: whole texts."""
 
 
 class Completion:
@@ -42,9 +45,8 @@ class Completion:
         self._metadata = {
             "source_model": source_model,
             "extraction_timestamp": self._now.isoformat(),
-            "confidence_calibrated": False,
         }
-        given = {key: each for key, each in context.items() if key not in (READING, INJECTED)}
+        given = {key: each for key, each in context.items() if key not in _UNKEPT}
         self._plain_context = _plain(given)
         self._source_model = source_model
 
@@ -73,9 +75,7 @@ class Completion:
             }
             if pattern_name:
                 insight.metadata["pattern"] = pattern_name
-            score = self._calculator.calculate_confidence(
-                insight, self._reading.source, self._context
-            )
+            score = self._score(insight)
             insight.confidence_score = checks.unit_interval("confidence_score", score)
             if score < self._least:
                 self._reject(LOW_CONFIDENCE)
@@ -87,6 +87,16 @@ class Completion:
                     insight.id = final_id
             kept.append(insight)
         return relinked(kept, renamed) if renamed else kept
+
+    def _score(self, insight: Insight) -> float:
+        """Its confidence; the metadata say whether it is calibrated, and what it was before."""
+        calculator, whole = self._calculator, (self._reading.source, self._context)
+        is_ours = isinstance(calculator, ConfidenceCalculator)  # else only the score is asked
+        is_calibrated = is_ours and calculator.calibration_of(insight.kind) is not None
+        insight.metadata["confidence_calibrated"] = is_calibrated
+        if is_calibrated:
+            insight.metadata["raw_confidence"] = calculator.raw_score(insight, *whole)
+        return calculator.calculate_confidence(insight, *whole)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -117,7 +117,8 @@ def test_formulas_that_hold_elsewhere_are_equations_and_calculations_steps():
     text = (
         "The force follows from\n\n$$F = \\frac{G m_1 m_2}{r^2}$$\n\n"
         "\\[\nv = 3 \\cdot 4 = 12\n\\]\n\n"
-        "For a falling body \\(v = g t\\) holds near the ground.\n\nSubstitute \\(v = g t\\):\n"
+        "For a falling body \\(v = g t\\) holds near the ground.\n\nSubstitute \\(v = g t\\):\n\n"
+        "So the answer is 12."
     )
     sorts = {content: kind for _, kind, content in found(text)}
     assert sorts["F = \\frac{G m_1 m_2}{r^2}"] == "equation"

@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from crossmodel.calibration import brier_score, expected_calibration_error
+
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
@@ -179,15 +181,17 @@ def regret(truth: Outcomes, predictions: Predictions) -> float:
 
 def brier(truth: Outcomes, predictions: Predictions) -> float:
     """Mean squared difference of predicted and true quality."""
-    return float(((predictions.quality - truth.quality) ** 2).mean())
+    return brier_score(*_paired(truth, predictions))
 
 
 def ece(truth: Outcomes, predictions: Predictions) -> float:
-    """Expected calibration error: 15 bins of equal width over all queries and models."""
-    said, came = np.clip(predictions.quality, 0, 1).reshape(-1), truth.quality.reshape(-1)
-    bins = np.minimum((said * BINS).astype(np.int64), BINS - 1)
-    off = np.bincount(bins, said - came, BINS)
-    return float(np.abs(off).sum() / len(said))
+    """Expected calibration error over all queries and models."""
+    return expected_calibration_error(*_paired(truth, predictions), BINS)
+
+
+def _paired(truth: Outcomes, predictions: Predictions) -> tuple[list[float], list[float]]:
+    said = np.clip(predictions.quality, 0, 1)
+    return said.reshape(-1).tolist(), truth.quality.reshape(-1).tolist()
 
 
 def bootstrap(

@@ -11,13 +11,12 @@ from typing import Final
 
 import numpy as np
 
+from crossmodel.calibration import RISE, pooled
 from crossmodel.selection.learned.outcomes import Floats
 from crossmodel.selection.learned.topics import Shares
 
 BINS: Final = 12
 LEAST_PER_BIN: Final = 30
-RISE: Final = 1e-6
-"""Least rise between two knots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +54,8 @@ def fit_calibration(estimates: Floats, actual: Floats) -> Calibration:
     bins = min(BINS, len(x) // LEAST_PER_BIN)
     if bins < 2:  # noqa: PLR2004 - one bin has no slope
         return Calibration.identity()
-    blocks: list[tuple[float, float, int]] = []
-    for xs, ys in zip(np.array_split(x, bins), np.array_split(y, bins), strict=True):
-        blocks.append((float(xs.mean()), float(ys.mean()), len(xs)))
-        while len(blocks) > 1 and blocks[-2][1] >= blocks[-1][1] - RISE:
-            (x1, y1, n1), (x2, y2, n2) = blocks.pop(), blocks.pop()
-            n = n1 + n2
-            blocks.append(((x1 * n1 + x2 * n2) / n, (y1 * n1 + y2 * n2) / n, n))
+    parts = zip(np.array_split(x, bins), np.array_split(y, bins), strict=True)
+    blocks = pooled((float(xs.mean()), float(ys.mean()), len(xs)) for xs, ys in parts)
     inner = [(a, b) for a, b, _ in blocks if 0 < a < 1]
     return Calibration(
         np.array([0.0, *(a for a, _ in inner), 1.0]),
