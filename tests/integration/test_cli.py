@@ -74,7 +74,8 @@ def test_extract_learns_from_files_and_from_standard_input(cli, tmp_path):
     done = cli("extract", "answers", "--source-model", "big")
     assert done.returncode == 0, done.stderr
     assert "2 answers" in done.stdout
-    rows = document(cli("extract", "-", "--json", stdin=ANSWER + "\nAnd more."))
+    more = "\nTags of closed tickets must end with -done.\n"
+    rows = document(cli("extract", "-", "--json", stdin=ANSWER + more))
     assert {i["kind"] for i in rows[0]["insights"]} >= {"rule", "example"}
 
     listed = document(cli("insights", "list", "--json", "--limit", "100"))

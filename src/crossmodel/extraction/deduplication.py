@@ -8,82 +8,80 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final
 
-from crossmodel.domain.insight import Insight, InsightKind
-from crossmodel.text.similarity import guard, similarity, substitutes
+from crossmodel.domain.insight import Insight
+from crossmodel.text.sameness import EXACT_KINDS, say_the_same
 
 _WORD: Final = re.compile(r"\w+")
 _MAX_COMPARED: Final = 32
 """Insights that share a rare word with a new one and are compared with it."""
 _MAX_EVIDENCE: Final = 16
-_EXACT_KINDS: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
-"""These differ where one character differs."""
-_STRICT_KINDS: Final = frozenset(
-    {InsightKind.RULE, InsightKind.DEFINITION, InsightKind.TRANSLATION, InsightKind.FINAL_ANSWER}
-)
-"""These differ where one word is exchanged for another: a table of rules is full of such."""
+_LEAST_SHARED: Final = 0.5
+"""Share of its words that a duplicate has in common with an insight, at least."""
 
 
 def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int, int]:
     """Merge near-duplicates in place; maps the index of each that went to that of the one kept.
 
-    Two are duplicates if they are of the same kind, agree exactly in numbers, negations, operators
-    and identifiers (rules in each of their words), and are at least ``threshold`` (0..1) alike in
-    words. The more confident one is kept, and gains the other's evidence and links. Takes
-    near-linear time: an insight is compared only with those that share one of its rarest words
-    (prefix filtering: Chaudhuri, Ganti and Kaushik, ICDE 2006), at most 32 of them for each.
+    :func:`crossmodel.text.sameness.say_the_same` decides, for insights of one kind. The more
+    confident one is kept, and gains the other's evidence and links. Takes near-linear time: an
+    insight is compared only with those that share one of its rarest words (prefix filtering:
+    Chaudhuri, Ganti and Kaushik, ICDE 2006), at most 32 of them for each.
     """
     kinds = Counter(insight.kind for insight in insights)
-    words = [
-        frozenset() if kinds[each.kind] == 1 else frozenset(_WORD.findall(each.content.lower()))
-        for each in insights
-    ]
-    frequency = Counter(chain.from_iterable(words))
-    order = sorted(range(len(insights)), key=lambda i: (-insights[i].confidence_score, i))
-    same: dict[tuple[object, ...], int] = {}
-    sharing: dict[tuple[object, ...], deque[int]] = defaultdict(lambda: deque(maxlen=_MAX_COMPARED))
+    compared = [i for i, insight in enumerate(insights) if kinds[insight.kind] > 1]
+    if not compared:
+        return {}
+    words = {
+        i: frozenset(_WORD.findall(insights[i].content.lower()))
+        for i in compared
+        if insights[i].kind not in EXACT_KINDS
+    }
+    frequency = Counter(chain.from_iterable(words.values()))
+    same: dict[tuple[str, str], int] = {}
+    sharing: dict[tuple[str, str], deque[int]] = defaultdict(lambda: deque(maxlen=_MAX_COMPARED))
     merged: dict[int, int] = {}
-    for index in order:
+    for index in sorted(compared, key=lambda i: (-insights[i].confidence_score, i)):
         insight = insights[index]
-        if kinds[insight.kind] == 1:
-            continue
         exact = (insight.kind, " ".join(insight.content.split()))
         kept = same.get(exact)
-        if insight.kind in _EXACT_KINDS:
-            if kept is None:
-                same[exact] = index
-        elif kept is None:
-            agree = (insight.kind, guard(insight.content))
+        if kept is None and index in words:
             distinct = sorted(words[index], key=lambda word: (frequency[word], word))
-            keys = [(*agree, word) for word in distinct[: _prefix(len(distinct), threshold)]]
-            kept = _match(insight, keys, sharing, insights, threshold)
+            shared = [
+                (insight.kind, word)
+                for word in distinct[: _prefix(len(distinct))]
+                if frequency[word] > 1  # else no other insight has it
+            ]
+            kept = _match(insight, shared, sharing, insights, threshold)
             if kept is None:
-                same[exact] = index
-                for key in keys:
+                for key in shared:
                     sharing[key].append(index)
-        if kept is not None:
+        if kept is None:
+            same[exact] = index
+        else:
             merged[index] = kept
             _merge(insights[kept], insight)
     return merged
 
 
-def _prefix(size: int, threshold: float) -> int:
-    """How many of the rarest words two texts of that likeness must share one of."""
-    return size - int(threshold * size) + 1
+def _prefix(size: int) -> int:
+    """How many of the rarest words two texts that share enough must share one of."""
+    return size - int(_LEAST_SHARED * size) + 1
 
 
 def _match(
     insight: Insight,
-    keys: Sequence[tuple[object, ...]],
-    sharing: Mapping[tuple[object, ...], deque[int]],
+    keys: Sequence[tuple[str, str]],
+    sharing: Mapping[tuple[str, str], deque[int]],
     insights: Sequence[Insight],
     threshold: float,
 ) -> int | None:
+    seen = set()
     for key in keys:
         for other in sharing.get(key, ()):
-            known = insights[other].content
-            if similarity(insight.content, known) < threshold:
+            if other in seen:
                 continue
-            if insight.kind not in _STRICT_KINDS or not substitutes(insight.content, known):
+            seen.add(other)
+            if say_the_same(insight.kind, insight.content, insights[other].content, threshold):
                 return other
     return None
 

@@ -176,6 +176,16 @@ insight_links = sa.Table(
     sa.Column("target_id", sa.Text, nullable=False),
 )
 
+# Near-duplicates have a key in common: see crossmodel.text.sameness.
+insight_keys = sa.Table(
+    "insight_keys",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("key", sa.BigInteger, primary_key=True),
+    sa.Column("insight_seq", sa.ForeignKey("insights.seq"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 transfers = sa.Table(
     "transfers",
     metadata,

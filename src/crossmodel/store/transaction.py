@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 from crossmodel.errors import StoreError
 from crossmodel.ports import NodeAt
 from crossmodel.store import schema
+from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.search import SearchIndex
 
 CHUNK: Final = 500
@@ -30,6 +31,7 @@ class SqlTransaction:
     def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
         self._connection = connection
         self._search = search
+        self._duplicates = DuplicateIndex(connection)
 
     # models, selections, outcomes, transfers
 
@@ -104,9 +106,14 @@ class SqlTransaction:
         return SourceText(**{name: row[name] for name in SourceText.__slots__})
 
     def add_insights(self, tenant: str, insights: Sequence[Insight]) -> list[str]:
-        """Keep those insights that are new; returns their ids."""
+        """Keep those insights that are new; returns their ids.
+
+        One that says the same as a kept one of the tenant is not kept again: its evidence and
+        links go to that one, and links to it lead there.
+        """
         known = self._known_ids(tenant, [insight.id for insight in insights])
         fresh = {insight.id: insight for insight in insights if insight.id not in known}
+        fresh = self._merged(tenant, fresh)
         if not fresh:
             return []
         last = self._connection.scalar(sa.select(sa.func.max(schema.insights.c.seq))) or 0
@@ -129,7 +136,24 @@ class SqlTransaction:
             ),
         )
         self._search.add(self._connection, numbered)
+        self._duplicates.add(tenant, numbered)
         return list(fresh)
+
+    def _merged(self, tenant: str, fresh: dict[str, Insight]) -> dict[str, Insight]:
+        """Those of the insights that nobody has told yet."""
+        told = self._duplicates.known(tenant, list(fresh.values()))
+        if not told:
+            return fresh
+        renamed = {old: new for old, (_, new) in told.items()}
+        relinked = {
+            insight_id: replace(
+                insight, links=tuple(renamed.get(link, link) for link in insight.links)
+            )
+            for insight_id, insight in fresh.items()
+        }
+        for insight_id, (seq, _) in told.items():
+            self._duplicates.support(seq, relinked.pop(insight_id))
+        return relinked
 
     def get_insights(self, tenant: str, ids: Sequence[str]) -> list[Insight]:
         """Those of the insights that there are, in the order asked for."""

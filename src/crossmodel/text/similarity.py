@@ -1,10 +1,13 @@
 """Do two texts say the same?
 
-Alike in words is not enough: ``x < 5`` and ``x > 5``, ``may`` and ``may not``, ``v2`` and ``v3``
-differ in one token each. So numbers, negations, operators and identifiers must agree exactly.
+Alike in words is not enough: ``x < 5`` and ``x > 5``, ``may`` and ``may not``, ``v2`` and ``v3``,
+``5 km`` and ``5 miles`` differ in one token each. So numbers with their units, negations,
+operators, identifiers and words that tell a direction must agree exactly, and no name may stand for
+another.
 """
 
 # ruff: noqa: RUF001 - the look-alike characters are what the patterns match
+# ruff: noqa: SIM905 - a list of words reads best as text
 
 from __future__ import annotations
 
@@ -12,16 +15,72 @@ import re
 from typing import Final
 
 from rapidfuzz import fuzz
+from rapidfuzz.utils import default_process
 
 from crossmodel.text.normalise import NEGATIONS, unify
 
 _GUARDED: Final = re.compile(
     r"`[^`\n]+`"  # what its author set as code
+    r"|\([A-Za-z]\)"
     r"|\w+(?:[.,:/\\'-]\w+)*+\(?"
     r"|!(?=[\w=(])|[<>=≤≥≠≈±¬∧∨⇒→←↔∈∉∪∩⊂⊆×÷*/+^%$€£¥°]+"
     r"|(?<!\w)-(?=\d|\s|$)"
 )
 _WORD: Final = re.compile(r"\w+")
+_NUMBER_WORDS: Final = {
+    word: str(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()
+    )
+} | {"twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "hundred": "100"}
+del _NUMBER_WORDS["one"]  # mostly a pronoun
+_DIRECTIONS: Final = {
+    word: name
+    for name, words in {
+        "more": "more greater larger bigger higher",
+        "less": "less fewer smaller lower",
+        "up": "increase increases increased increasing rise rises rising grow grows growing",
+        "down": "decrease decreases decreased decreasing fall falls falling shrink shrinks",
+        "max": "max maximum maximal most",
+        "min": "min minimum minimal least",
+        "before": "before prior",
+        "after": "after",
+        "above": "above",
+        "below": "below beneath",
+        "first": "first",
+        "last": "last",
+        "true": "true",
+        "false": "false",
+        "positive": "positive",
+        "negative": "negative",
+        "ascending": "ascending",
+        "descending": "descending",
+        "even": "even",
+        "odd": "odd",
+        "inside": "inside",
+        "outside": "outside",
+    }.items()
+    for word in words.split()
+}
+"""Words whose exchange turns a claim around, each with what it stands for."""
+_OPENERS: Final = frozenset(
+    """a after all also an and as at because before but by each every finally first for from hence
+    however if in it its let next no now of on one our since so some such that the their then there
+    therefore these they this those thus to we when where which while with you your""".split()
+)
+"""Words that begin sentences with a capital and are no names."""
+_ARTICLES: Final = frozenset({"a", "an", "the"})
+_OPPOSITES: Final = ("in", "un", "im", "il", "ir", "non", "dis")
+_NO_SYMBOLS: Final = frozenset("AI")
+_CAPITAL: Final = re.compile(r"(?<!\w)[^\W\d_a-z]\w*[a-z]\w*")
+_UNIT: Final = re.compile(r"(\d+)[ -]?([^\W\d_]+)(?: ([^\W\d_]+))?")
+_LOOK_BACK: Final = 6
+_BEGINNINGS: Final = ".!?:;\n-–—•#>|"
+_AROUND: Final = " \t*_\"'`(["
+_MARKUP: Final = re.compile(
+    r"^\s*(?:[-*•]\s+|#{1,6}\s+|\d{1,3}[.)]\s+)|(?<![\w*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w*])"
+)
+"""Bullets and emphasis, which say nothing."""
 _MOST_EXCHANGED: Final = 2
 _SAME_WORD: Final = 80
 """RapidFuzz ratio, 0..100, from which two words count as forms of one."""
@@ -30,8 +89,9 @@ _LEAST_LENGTH_RATIO: Final = 0.6
 
 
 def guard(text: str) -> tuple[str, ...]:
-    """What must agree exactly: numbers, negations, operators and identifiers, sorted."""
-    return tuple(sorted(filter(None, map(_guarded, _GUARDED.findall(unify(text))))))
+    """What must agree exactly, sorted: numbers, negations, operators, identifiers, directions."""
+    plain = _MARKUP.sub("", unify(text))
+    return tuple(sorted(filter(None, map(_guarded, _GUARDED.findall(plain)))))
 
 
 def similarity(first: str, second: str) -> float:
@@ -42,12 +102,37 @@ def similarity(first: str, second: str) -> float:
     shorter, longer = sorted((len(first), len(second)))
     if shorter < _LEAST_LENGTH_RATIO * longer:
         return 0.0
-    return fuzz.token_set_ratio(first.lower(), second.lower()) / 100
+    return fuzz.token_set_ratio(first, second, processor=default_process) / 100
 
 
 def near_duplicates(first: str, second: str, threshold: float) -> bool:
-    """Whether two texts say the same in at least nearly the same words."""
-    return guard(first) == guard(second) and similarity(first, second) >= threshold
+    """Whether two texts say the same in at least nearly the same words; 0..1."""
+    return (
+        similarity(first, second) >= threshold
+        and guard(first) == guard(second)
+        and not exchanges(first, second)
+    )
+
+
+def exchanges(first: str, second: str) -> bool:
+    """Whether one names what the other does not, has another unit, or the opposite of a word."""
+    ours, theirs = _only(first, second)
+    if not ours and not theirs:
+        return False
+    if _has_other_units(first, second):
+        return True
+    if any(
+        f"{prefix}{word}" in others
+        for words, others in ((ours, theirs), (theirs, ours))
+        for word in words
+        for prefix in _OPPOSITES
+    ):
+        return True
+    names, other_names = _names(first), _names(second)
+    if not names[0].isdisjoint(ours) or not other_names[0].isdisjoint(theirs):
+        return True
+    # at the beginning of a sentence a capital tells nothing, unless another stands in its place
+    return not names[1].isdisjoint(ours) and not other_names[1].isdisjoint(theirs)
 
 
 def substitutes(first: str, second: str) -> bool:
@@ -56,8 +141,7 @@ def substitutes(first: str, second: str) -> bool:
     "goes to queue blue" and "goes to queue green" are alike and not the same. Forms of one word
     do not count, nor words that are added on one side only.
     """
-    ours, theirs = (set(_WORD.findall(unify(text).lower())) for text in (first, second))
-    only_ours, only_theirs = ours - theirs, theirs - ours
+    only_ours, only_theirs = (words - _ARTICLES for words in _only(first, second))
     if not 0 < max(len(only_ours), len(only_theirs)) <= _MOST_EXCHANGED:
         return False
     return any(
@@ -65,12 +149,54 @@ def substitutes(first: str, second: str) -> bool:
     ) and bool(only_theirs)
 
 
+def _only(first: str, second: str) -> tuple[set[str], set[str]]:
+    """The words that only the first has, and those that only the second has."""
+    ours, theirs = (set(_WORD.findall(unify(text).lower())) for text in (first, second))
+    return ours - theirs, theirs - ours
+
+
+def _names(text: str) -> tuple[set[str], set[str]]:
+    """Words with a capital, in lower case: within a sentence, and where one begins."""
+    within: set[str] = set()
+    beginning: set[str] = set()
+    for match in _CAPITAL.finditer(text):
+        word, start = match.group(), match.start()
+        before = text[max(0, start - _LOOK_BACK) : start].rstrip(_AROUND)[-1:]
+        begins = not before or before in _BEGINNINGS
+        (beginning if begins else within).add(word.lower())
+    return within - _OPENERS, beginning - _OPENERS
+
+
+def _has_other_units(first: str, second: str) -> bool:
+    """Whether a number has another unit there; a word may have come between the two."""
+    ours, theirs = _units(first), _units(second)
+    return any(
+        one[0] not in other and other[0] not in one
+        for number in ours.keys() & theirs.keys()
+        for one, other in zip(ours[number], theirs[number], strict=False)
+    )
+
+
+def _units(text: str) -> dict[str, list[tuple[str, str]]]:
+    """For each number the words that follow it, two at each place where it stands."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for number, unit, after in _UNIT.findall(unify(text).lower()):
+        found.setdefault(number, []).append((unit, after))
+    return found
+
+
 def _guarded(token: str) -> str:
     """``token`` in the form that must agree, or nothing for an ordinary word."""
+    if token[0] == "(" or (len(token) == 1 and token.isupper() and token not in _NO_SYMBOLS):
+        return token.strip("()").upper()  # an option, or a symbol
     if token.isalpha():
         folded = token.lower()
         if folded in NEGATIONS:
             return "not"
+        if folded in _DIRECTIONS:
+            return _DIRECTIONS[folded]
+        if folded in _NUMBER_WORDS:
+            return _NUMBER_WORDS[folded]
         is_name = len(token) > 1 and not (token.islower() or token.istitle())
         return token if is_name else ""
     plain = token.strip("`").removesuffix("(")

@@ -1,0 +1,1 @@
+"""How far extraction can be trusted, measured on real answers."""
