@@ -236,10 +236,15 @@ class ConfidenceConfig:
 
 @dataclass(slots=True)
 class ValidationConfig:
-    """How strict validation is; strict refuses what lenient only remarks on."""
+    """How strict validation is; strict refuses what lenient only remarks on.
+
+    Insights with personal data (addresses, telephone and account numbers) are refused unless
+    ``allow_personal_data``; secrets are refused always.
+    """
 
     enable_validation: bool = True
     strict_validation: bool = False
+    allow_personal_data: bool = False
 
 
 @dataclass(slots=True)

@@ -6,34 +6,17 @@ This is the first line only; the quotation marks of :mod:`crossmodel.text.inject
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from crossmodel.domain.insight import Insight, ValidationStatus
 from crossmodel.text.injected import injected_spans
+from crossmodel.text.instructions import gives_orders, holds_template_marks
 
 MAX_CHARACTERS: Final = 8_192
 """Longer than any insight that still is one thing to know, in characters."""
 
 _REFUSED_STATUS: Final = (ValidationStatus.INVALID, ValidationStatus.VALIDATION_ERROR)
-
-_INSTRUCTIONS: Final = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|"
-    r"instructions?|prompts?|guidelines|system|everything)\b"
-    r"|\b(?:system|developer) (?:prompt|message|instructions?)\b"
-    r"|\byou are now\b|\bfrom now on,? you\b|\bnew instructions?:"
-    r"|\bdo not (?:tell|inform|warn) the user\b|\bjailbreak",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Words that speak to the model instead of about the subject."""
-
-_ROLE_TAGS: Final = re.compile(
-    r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<<?/?SYS>?>|</?(?:system|assistant|user)>"
-    r"|^[ \t]*(?:#{1,6} ?)?(?:system|assistant|human)[ \t]*:",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""Turn marks of chat templates, with which a quotation could end its own turn."""
 
 
 def reason_to_refuse(insight: Insight) -> str | None:
@@ -66,8 +49,8 @@ def _speaks_against(text: str) -> str | None:
         return f"it is longer than {MAX_CHARACTERS} characters"
     if injected_spans(text):
         return "it quotes a context that was handed over before"
-    if _ROLE_TAGS.search(text):
+    if holds_template_marks(text):
         return "it holds marks of a chat template"
-    if _INSTRUCTIONS.search(text):
+    if gives_orders(text):
         return "it reads like an instruction to the model"
     return None
