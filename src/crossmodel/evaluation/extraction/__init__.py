@@ -1,0 +1,1 @@
+"""How good extraction is: figures over answers of which something is known."""
