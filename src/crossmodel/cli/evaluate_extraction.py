@@ -137,9 +137,14 @@ def _show(found: Judgement) -> None:
 
 def _show_grounding(found: Judgement) -> None:
     grounding = found.grounding
+    out.print(
+        plain(
+            f"{grounding.insights:,} insights from {len(found.extracted):,} answers, "
+            f"{_percent(grounding.rate) or 'none'} of them grounded."
+        )
+    )
     print_table(
-        f"{grounding.insights:,} insights from {len(found.extracted):,} answers; "
-        f"grounded: {_percent(grounding.rate)}",
+        "What was found",
         ("type", "kind", "insights"),
         ((*names, count) for names, count in sorted(grounding.counts.items())),
     )

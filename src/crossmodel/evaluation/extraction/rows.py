@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from crossmodel.domain.insight import ExtractionResult, Insight, InsightKind
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.extraction import InsightExtractor
 
 UNKNOWN: Final = "unknown"
+_LOOKS_LIKE: Final = (
+    'a row looks like {"id": "1", "output": "The answer is 4.", "reference": "4", ...}'
+)
 _TEXT_FIELDS: Final = ("domain", "source_model", "task", "prompt", "check", "repo")
 
 Progress = Callable[[str], None]
@@ -105,13 +107,7 @@ def read_answers(path: Path) -> AnswerFile:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        try:
-            raw = msgspec.json.decode(line, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeEncodeError) as error:
-            raise InvalidInputError(
-                f"{path}:{number}: not a JSON object: {error}; a row looks like"
-                ' {"id": "1", "output": "The answer is 4.", "reference": "4", ...}'
-            ) from error
+        raw = _object(line, f"{path}:{number}")
         row = _row(raw, number, remarks)
         if row is None:
             continue
@@ -122,6 +118,17 @@ def read_answers(path: Path) -> AnswerFile:
     if not rows:
         raise InvalidInputError(f"{path} holds no row with an answer: a string called 'output'")
     return AnswerFile(list(rows.values()), dict(remarks))
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    """The JSON object in a line; by the standard library, which reads lone surrogates as well."""
+    try:
+        raw = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{where}: not a JSON object: {error}; {_LOOKS_LIKE}") from error
+    if not isinstance(raw, dict):
+        raise InvalidInputError(f"{where}: not a JSON object; {_LOOKS_LIKE}")
+    return raw
 
 
 def _row(raw: Mapping[str, Any], number: int, remarks: Counter[str]) -> AnswerRow | None:
@@ -141,16 +148,21 @@ def _row(raw: Mapping[str, Any], number: int, remarks: Counter[str]) -> AnswerRo
         remarks["'reference' that is no text"] += 1
         reference = None
     name = raw.get("id")
-    row_id = str(name) if isinstance(name, str | int) and name != "" else f"line {number}"
+    row_id = _printable(name) if isinstance(name, str | int) and name != "" else f"line {number}"
     return AnswerRow(id=row_id, output=output, reference=reference, correct=correct, **texts)
 
 
 def _text(raw: Mapping[str, Any], name: str, remarks: Counter[str]) -> str:
     value = raw.get(name)
     if isinstance(value, str):
-        return value
+        return value if name == "prompt" else _printable(value)
     remarks[f"without '{name}'" if value is None else f"'{name}' that is no text"] += 1
     return ""
+
+
+def _printable(name: str | int) -> str:
+    """A name without lone surrogates, which no report could hold."""
+    return str(name).encode("utf-8", "replace").decode()
 
 
 def extract_all(

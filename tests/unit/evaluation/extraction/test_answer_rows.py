@@ -83,3 +83,15 @@ def test_answers_without_a_prompt_are_to_questions_of_their_own():
     assert (
         AnswerRow("a", "x", prompt="Why?\n").question == AnswerRow("b", "y", prompt="Why?").question
     )
+
+
+def test_lone_surrogates_stay_in_answers_and_leave_names(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"id": "\\ud800", "output": "\\ud83d 5", "task": "a\\udfff"}')
+    (row,) = read_answers(path).rows
+    assert (row.id, row.output, row.task) == ("?", "\ud83d 5", "a?")
+
+
+def test_a_line_that_nests_without_end_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="not a JSON object"):
+        read_answers(written(tmp_path, '{"output": ' + "[" * 200_000))
