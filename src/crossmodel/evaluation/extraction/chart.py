@@ -16,7 +16,7 @@ text { font: 13px system-ui, sans-serif; fill: #222 }
 .tick { fill: #555 } .axis { stroke: #888; fill: none } .grid { stroke: #e4e4e4; fill: none }
 .ideal { stroke: #888; stroke-dasharray: 4 4; fill: none } .track { fill: #eee }
 .raw { fill: #9a9a9a; stroke: #9a9a9a } .ours { fill: #d1264a; stroke: #d1264a }
-.bar { fill: #2463b3 } .whisker { stroke: #222; fill: none }
+.bar { fill: #8db4e2 } .whisker { stroke: #222; fill: none }
 """
 _SIDE: Final = 380
 _LEFT, _TOP, _BELOW = 70, 46, 56

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, text_sha256
-from crossmodel.evaluation.extraction.edits import edited, flipped
-from crossmodel.evaluation.extraction.grounding import CORRUPTIONS, Flip
+from crossmodel.evaluation.extraction.edits import FLIPS, STRENGTHS, edited, flipped
+from crossmodel.evaluation.extraction.grounding import Flip
 from crossmodel.evaluation.extraction.rows import Extracted, Progress
 from crossmodel.evaluation.statistics import Interval, wilson_interval
 from crossmodel.extraction.deduplication import merge_duplicates
 
-STRENGTHS: Final = ("light", "medium", "heavy")
 _VERBATIM: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
 """Where any edit changes what is said, no edit is planted."""
 _LEAST_WORDS: Final = 5
@@ -119,7 +118,7 @@ def judge_duplicates(
 
     return Duplicates(
         tuple(planted(strength, edit, should_merge=True) for strength in STRENGTHS),
-        tuple(planted(what, flip, should_merge=False) for what in CORRUPTIONS),
+        tuple(planted(what, flip, should_merge=False) for what in FLIPS),
     )
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crossmodel.domain.insight import Insight, Span, text_sha256
-from crossmodel.evaluation.extraction.edits import flipped
+from crossmodel.evaluation.extraction.edits import FLIPS, flipped
 from crossmodel.evaluation.extraction.rows import Extracted, Progress
 from crossmodel.evaluation.statistics import wilson_interval
 from crossmodel.text.grounding import Grounder
 from crossmodel.text.segments import parse
 from crossmodel.text.sentences import sentences
 
-CORRUPTIONS: Final = ("number", "unit", "negation", "operator", "name")
 FOREIGN: Final = "another answer"
 _SENTENCES: Final = 8
 """Of an answer that are corrupted, besides its insights."""
@@ -148,7 +147,7 @@ def judge_false_grounding(
     say, letter for letter but for white space and case, is no corruption and is left out.
     """
     rng = random.Random(seed)  # noqa: S311 - a sample, not a secret
-    tallies = {what: _Tally() for what in (*CORRUPTIONS, FOREIGN)}
+    tallies = {what: _Tally() for what in (*FLIPS, FOREIGN)}
     claims = [list(dict.fromkeys(_claims(each, rng))) for each in extracted]
     of_task: dict[str, list[int]] = {}
     for index, each in enumerate(extracted):
@@ -158,7 +157,7 @@ def judge_false_grounding(
         row = each.row
         ground, said = grounder(row.output), _said(row.output)
         for claim in claims[index]:
-            for what in CORRUPTIONS:
+            for what in FLIPS:
                 false = flip(claim, what, rng)
                 if false is not None and _said(false) != _said(claim):
                     tallies[what].add(row.id, false, said, ground)

@@ -178,9 +178,9 @@ def _calibrations(
         return score
 
     yield from _both(extracted, None, "", calibrate)
-    contexts = contexts_of_agreement([each.row for each in extracted])
+    rows = [each.row for each in extracted]
+    contexts = contexts_of_agreement(rows)
     if contexts:
-        rows = [each.row for each in extracted if each.row.id in contexts]
         again = extract_all(rows, extractor, contexts, progress)
         yield from _both(again, contexts, AGREEMENT, calibrate)
 
@@ -202,4 +202,4 @@ def _both(
 
 def _unknown_checks(extracted: list[Extracted]) -> dict[str, int]:
     unknown = Counter(each.row.check for each in extracted if each.row.check not in CHECKERS)
-    return {f"check {name!r} is not known": n for name, n in unknown.items() if name}
+    return {f"check {name!r}, which is not known": n for name, n in unknown.items() if name}

@@ -112,7 +112,7 @@ def read_answers(path: Path) -> AnswerFile:
         if row is None:
             continue
         if row.id in rows:
-            remarks["rows with the id of another: left out"] += 1
+            remarks["left out with the id of another"] += 1
             continue
         rows[row.id] = row
     if not rows:
@@ -134,18 +134,18 @@ def _object(line: str, where: str) -> dict[str, Any]:
 def _row(raw: Mapping[str, Any], number: int, remarks: Counter[str]) -> AnswerRow | None:
     output = raw.get("output")
     if not isinstance(output, str) or not output.strip():
-        remarks["rows without an answer: left out"] += 1
+        remarks["left out without an answer"] += 1
         return None
     texts = {name: _text(raw, name, remarks) for name in _TEXT_FIELDS}
     correct = raw.get("correct")
     if correct is not None and not isinstance(correct, bool):
-        remarks["'correct' that is neither true nor false"] += 1
+        remarks["with a 'correct' that is neither true nor false"] += 1
         correct = None
     reference = raw.get("reference")
     if isinstance(reference, int | float) and not isinstance(reference, bool):
         reference = str(reference)
     if reference is not None and not isinstance(reference, str):
-        remarks["'reference' that is no text"] += 1
+        remarks["with a 'reference' that is no text"] += 1
         reference = None
     name = raw.get("id")
     row_id = _printable(name) if isinstance(name, str | int) and name != "" else f"line {number}"
@@ -156,7 +156,7 @@ def _text(raw: Mapping[str, Any], name: str, remarks: Counter[str]) -> str:
     value = raw.get(name)
     if isinstance(value, str):
         return value if name == "prompt" else _printable(value)
-    remarks[f"without '{name}'" if value is None else f"'{name}' that is no text"] += 1
+    remarks[f"without '{name}'" if value is None else f"with a '{name}' that is no text"] += 1
     return ""
 
 

@@ -44,11 +44,11 @@ def test_what_means_nothing_is_counted_and_never_a_crash(tmp_path):
     assert file.rows[0].correct is None
     assert file.rows[0].reference is None
     assert file.rows[1].reference == "42"
-    assert file.remarks["rows without an answer: left out"] == 2
-    assert file.remarks["rows with the id of another: left out"] == 1
-    assert file.remarks["'correct' that is neither true nor false"] == 1
-    assert file.remarks["'reference' that is no text"] == 1
-    assert file.remarks["'task' that is no text"] == 1
+    assert file.remarks["left out without an answer"] == 2
+    assert file.remarks["left out with the id of another"] == 1
+    assert file.remarks["with a 'correct' that is neither true nor false"] == 1
+    assert file.remarks["with a 'reference' that is no text"] == 1
+    assert file.remarks["with a 'task' that is no text"] == 1
 
 
 def test_strings_may_hold_line_separators(tmp_path):

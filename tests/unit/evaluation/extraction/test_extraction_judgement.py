@@ -95,7 +95,7 @@ def test_an_extractor_that_finds_nothing_is_found_out():
 def test_an_unknown_check_is_said():
     rows = [AnswerRow("a", "It is 5.", check="oracle", reference="5")]
     found = judge(AnswerFile(rows, {"seen": 1}), InsightExtractor())
-    assert found.remarks == {"seen": 1, "check 'oracle' is not known": 1}
+    assert found.remarks == {"seen": 1, "check 'oracle', which is not known": 1}
     assert found.domains is None
     assert chart.pictures(found) == {}
     ET.fromstring(chart.picture(found))
