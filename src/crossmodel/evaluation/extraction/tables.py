@@ -129,8 +129,7 @@ def _structure(code: CodeFigures, formulas: FormulaFigures) -> Table:
                 name,
                 each.there,
                 each.found,
-                _percent(each.share),
-                _interval(each.interval, each.there),
+                *_shared(each.share, each.interval, each.there),
             )
             for name, each in named
         ],
