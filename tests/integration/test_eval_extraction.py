@@ -40,7 +40,7 @@ def test_scripts_get_one_document_and_files(evaluate, tmp_path):
     found = json.loads(done.stdout)
     assert found["answers"] == 13
     assert found["grounding"]["rate"] == 1
-    assert [each["accepted"] for each in found["false_grounding"]] == [0] * 8
+    assert [each["accepted"] for each in found["false_grounding"]] == [0] * 9
     assert found["final_answers"]["groups"]["answer"]["recall"] == 1
     rows = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == [

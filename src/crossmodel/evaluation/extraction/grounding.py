@@ -18,6 +18,11 @@ from crossmodel.text.segments import parse
 from crossmodel.text.sentences import sentences
 
 FOREIGN: Final = "another answer"
+CLIPPED: Final = "cut out of context"
+_CUTS: Final = re.compile(
+    r"\b(?:not|never|no|without|cannot)\s+(?=\w)|(?<=[\s(=])[-\u2212](?=\d)|\d(?=\d)", re.IGNORECASE
+)
+"""Behind these a claim begins to say something else: the negation, sign or digit is lost."""
 _SENTENCES: Final = 8
 """Of an answer that are corrupted, besides its insights."""
 _STRANGERS: Final = 3
@@ -142,12 +147,14 @@ def judge_false_grounding(
 ) -> list[Corrupted]:
     """How many claims are grounded that their source does not say, by kind of corruption.
 
-    Corrupted are the insights and some sentences of each answer; of another answer are insights
-    and sentences to a different question, half of them from the same task. What the source does
-    say, letter for letter but for white space and case, is no corruption and is left out.
+    Corrupted are the insights and some sentences of each answer; cut out of context are their
+    endings behind a negation, a sign or the first digits of a number, which the source holds letter
+    for letter; of another answer are insights and sentences to a different question, a third of
+    them from the same task. What the source does say, letter for letter but for white space and
+    case, is no corruption and is left out.
     """
     rng = random.Random(seed)  # noqa: S311 - a sample, not a secret
-    tallies = {what: _Tally() for what in (*FLIPS, FOREIGN)}
+    tallies = {what: _Tally() for what in (*FLIPS, CLIPPED, FOREIGN)}
     claims = [list(dict.fromkeys(_claims(each, rng))) for each in extracted]
     of_task: dict[str, list[int]] = {}
     for index, each in enumerate(extracted):
@@ -160,12 +167,17 @@ def judge_false_grounding(
             for what in FLIPS:
                 false = flip(claim, what, rng)
                 if false is not None and _said(false) != _said(claim):
-                    tallies[what].add(row.id, false, said, ground)
+                    tallies[what].add(row.id, false, ground, is_said=_says(said, false))
+            for cut, whole in _endings(claim):
+                # nothing but the part of the whole may say it
+                is_said = said.count(_said(cut)) > said.count(_said(whole))
+                tallies[CLIPPED].add(row.id, cut, ground, is_said=is_said)
         for number in range(_STRANGERS):
             pool = of_task[row.task] if number % 2 else range(len(extracted))
             other = rng.choice(pool)
             if extracted[other].row.question != row.question and claims[other]:
-                tallies[FOREIGN].add(row.id, rng.choice(claims[other]), said, ground)
+                claim = rng.choice(claims[other])
+                tallies[FOREIGN].add(row.id, claim, ground, is_said=_says(said, claim))
     return [tally.result(what) for what, tally in tallies.items()]
 
 
@@ -174,8 +186,8 @@ class _Tally:
         self.claims = self.accepted = self.said_elsewhere = 0
         self.ids: dict[str, None] = {}
 
-    def add(self, row_id: str, claim: str, said: str, ground: Ground) -> None:
-        if re.search(rf"(?<!\w){re.escape(_said(claim))}(?!\w)", said):
+    def add(self, row_id: str, claim: str, ground: Ground, *, is_said: bool) -> None:
+        if is_said:
             self.said_elsewhere += 1
             return
         self.claims += 1
@@ -213,6 +225,19 @@ def _claims(each: Extracted, rng: random.Random) -> Iterator[str]:
     for claim in [*(insight.content for insight in each.insights), *chosen]:
         if len(claim.split()) >= _LEAST_WORDS and len(claim) <= _MAX_CLAIM:
             yield claim
+
+
+def _endings(claim: str) -> Iterator[tuple[str, str]]:
+    """What remains of a claim behind each place where it must not be cut, and from there on."""
+    for cut in _CUTS.finditer(claim):
+        ending = claim[cut.end() :]
+        if len(ending.split()) >= _LEAST_WORDS:
+            yield ending, claim[cut.start() :]
+
+
+def _says(said: str, claim: str) -> bool:
+    """Whether an answer, in the form of `_said`, holds the claim as whole words."""
+    return re.search(rf"(?<!\w){re.escape(_said(claim))}(?!\w)", said) is not None
 
 
 def _said(text: str) -> str:

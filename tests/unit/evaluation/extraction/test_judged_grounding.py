@@ -8,6 +8,7 @@ import pytest
 from crossmodel.domain.insight import Evidence, Span
 from crossmodel.evaluation.extraction.edits import FLIPS
 from crossmodel.evaluation.extraction.grounding import (
+    CLIPPED,
     FOREIGN,
     judge_false_grounding,
     judge_grounding,
@@ -88,7 +89,7 @@ def rows(of):
 
 def test_our_grounder_accepts_none_of_them(of):
     found = {each.what: each for each in judge_false_grounding(rows(of), flip=swap)}
-    assert set(found) == {*FLIPS, FOREIGN}
+    assert set(found) == {*FLIPS, CLIPPED, FOREIGN}
     assert all(each.claims > 0 for each in found.values())
     assert all(each.accepted == 0 for each in found.values())
 
@@ -108,6 +109,21 @@ def test_a_grounder_that_ignores_one_sort_is_found_out_by_that_sort(of):
 
     found = judge_false_grounding(rows(of), flip=swap, grounder=careless)
     assert [each.what for each in found if each.accepted] == ["unit"]
+
+
+def test_a_grounder_that_looks_for_letters_alone_is_found_out(of):
+    def naive(source):
+        return lambda claim: Span(0, 1) if claim in source else None
+
+    found = {each.what: each for each in judge_false_grounding(rows(of), flip=swap, grounder=naive)}
+    assert [each.what for each in found.values() if each.accepted] == [CLIPPED]
+    assert found[CLIPPED].accepted == found[CLIPPED].claims > 0
+
+
+def test_what_the_source_says_elsewhere_is_no_cut(of):
+    text = "It is not open on Sundays. They say it is open on Sundays."
+    clipped = judge_false_grounding([of(text, id="a")], flip=swap)[-2]
+    assert (clipped.what, clipped.claims, clipped.said_elsewhere) == (CLIPPED, 0, 1)
 
 
 def test_what_the_source_says_as_well_is_no_corruption(of):
