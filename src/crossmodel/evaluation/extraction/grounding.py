@@ -236,8 +236,12 @@ def _endings(claim: str) -> Iterator[tuple[str, str]]:
 
 
 def _says(said: str, claim: str) -> bool:
-    """Whether an answer, in the form of `_said`, holds the claim as whole words."""
-    return re.search(rf"(?<!\w){re.escape(_said(claim))}(?!\w)", said) is not None
+    """Whether an answer, in the form of `_said`, holds the claim and no word goes on across it."""
+    wanted = re.escape(_said(claim))
+    before, after = (
+        r"\b" if edge.isalnum() else "" for edge in (claim.strip()[0], claim.strip()[-1])
+    )
+    return re.search(before + wanted + after, said) is not None
 
 
 def _said(text: str) -> str:
