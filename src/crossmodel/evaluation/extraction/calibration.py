@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from crossmodel.evaluation.statistics import Interval, wilson_interval
 
 BINS: Final = 10
 """Of equal width (Naeini, Cooper and Hauskrecht, AAAI 2015)."""
+_FEWEST_ROUNDS, _MOST_ROUNDS, _DRAWS = 10, 200, 100_000
 ANSWERS: Final = "answers"
 """Key of the extraction's context for other answers to the same question."""
 
@@ -77,6 +80,8 @@ class Reliability:
 
     Attributes:
         ece: expected calibration error over 10 bins of equal width.
+        chance_ece: what it would be on average if every confidence were exactly right: with few
+            answers chance alone makes an error.
         brier: mean squared error (Brier, Monthly Weather Review 78, 1950).
         auc: how often a right answer has more confidence than a wrong one; ``None`` if there are
             none of either.
@@ -84,6 +89,7 @@ class Reliability:
     """
 
     ece: float
+    chance_ece: float
     brier: float
     auc: float | None
     bins: tuple[Bin, ...]
@@ -92,6 +98,7 @@ class Reliability:
         """Plain values, for JSON."""
         return {
             "ece": self.ece,
+            "ece_by_chance": self.chance_ece,
             "brier": self.brier,
             "auc": self.auc,
             "bins": [each.to_dict() for each in self.bins],
@@ -209,10 +216,21 @@ def reliability(said: Sequence[float], came: Sequence[bool]) -> Reliability:
     if not said or not all(0 <= each <= 1 for each in said):
         raise InvalidInputError("reliability needs confidences within 0..1")
     pairs = list(zip(said, came, strict=True))
+    bins = _bins(pairs)
+    return Reliability(
+        ece=_ece(bins),
+        chance_ece=_chance_ece(said),
+        brier=sum((confidence - right) ** 2 for confidence, right in pairs) / len(pairs),
+        auc=_auc(pairs),
+        bins=bins,
+    )
+
+
+def _bins(pairs: Sequence[tuple[float, bool]]) -> tuple[Bin, ...]:
     binned: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for confidence, right in pairs:
         binned[min(int(confidence * BINS), BINS - 1)].append((confidence, right))
-    bins = tuple(
+    return tuple(
         Bin(
             index / BINS,
             (index + 1) / BINS,
@@ -222,12 +240,19 @@ def reliability(said: Sequence[float], came: Sequence[bool]) -> Reliability:
         )
         for index, group in sorted(binned.items())
     )
-    return Reliability(
-        ece=sum(each.answers * abs(each.confidence - each.share) for each in bins) / len(pairs),
-        brier=sum((confidence - right) ** 2 for confidence, right in pairs) / len(pairs),
-        auc=_auc(pairs),
-        bins=bins,
-    )
+
+
+def _ece(bins: Sequence[Bin]) -> float:
+    total = sum(each.answers for each in bins)
+    return sum(each.answers * abs(each.confidence - each.share) for each in bins) / total
+
+
+def _chance_ece(said: Sequence[float]) -> float:
+    """The mean error of outcomes that are drawn as the confidences say."""
+    rng = random.Random(0)  # noqa: S311 - a simulation, not a secret
+    rounds = max(_FEWEST_ROUNDS, min(_MOST_ROUNDS, _DRAWS // len(said)))
+    drawn = (_bins([(each, rng.random() < each) for each in said]) for _ in range(rounds))
+    return statistics.fmean(map(_ece, drawn))
 
 
 def _auc(pairs: Sequence[tuple[float, bool]]) -> float | None:

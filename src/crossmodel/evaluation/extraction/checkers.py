@@ -182,6 +182,7 @@ def _ends_as_asked(text: str, row: AnswerRow) -> bool:
 
 
 _PROGRAMS: Final = frozenset({InsightKind.CODE, InsightKind.FINAL_ANSWER})
+_WORKS: Final = frozenset({"composition", InsightKind.FINAL_ANSWER})
 
 CHECKERS: Final[Mapping[str, Checker]] = {
     "last_number": Checker("answer", last_number, same_number, holds_number),
@@ -198,9 +199,9 @@ CHECKERS: Final[Mapping[str, Checker]] = {
         _PROGRAMS,
     ),
     "python_parse": Checker("code", final_block, _is_that_code, _is_stated_right, _PROGRAMS),
-    "sonnet_words_lines": Checker("work", final_block, _is_sonnet, _is_stated_right),
+    "sonnet_words_lines": Checker("work", final_block, _is_sonnet, _is_stated_right, _WORKS),
     "end_sentences": Checker(
-        "work", lambda row: works.passage(row.output), _ends_as_asked, _is_stated_right
+        "work", lambda row: works.passage(row.output), _ends_as_asked, _is_stated_right, _WORKS
     ),
 }
 """By the ``check`` that a row names. ``final_answer_block`` and the like stand for their sources'

@@ -184,23 +184,26 @@ def _domains(domains: Domains) -> Table:
 def _calibration(calibration: tuple[Calibration, ...]) -> Table:
     return Table(
         "Confidence of final answers; calibrated by cross-validation over questions",
-        ("right by", "answers", "right", "confidence", "ECE", "Brier", "AUC"),
+        ("right by", "answers", "right", "confidence", "ECE", "by chance", "Brier", "AUC"),
         [
             (
                 each.labels,
                 each.answers,
                 each.right,
                 name,
-                *map(_figure, (said.ece, said.brier, said.auc)),
+                *map(_figure, (said.ece, said.chance_ece, said.brier, said.auc)),
             )
             for each in calibration
             for name, said in (("raw", each.raw), ("calibrated", each.calibrated))
             if said is not None
         ],
-        tuple(
-            f"By {each.labels}: not calibrated, {each.remark}."
-            for each in calibration
-            if each.remark
+        (
+            "By chance: the ECE that few answers alone give confidences that are exactly right.",
+            *(
+                f"By {each.labels}: not calibrated, {each.remark}."
+                for each in calibration
+                if each.remark
+            ),
         ),
     )
 

@@ -115,5 +115,9 @@ def test_works_count_as_they_are_written(of):
     output = "Passage:\nIt was hot. It rained.\n\nThe band waited. Nobody danced."
     work = output.removeprefix("Passage:\n")
     fields = {"check": "end_sentences", "reference": "It rained. Nobody danced."}
-    judged = judge_answer(of(output, [("final_answer", work)], **fields))
-    assert (judged.verdict, judged.group) == (Verdict.FOUND, "work")
+    for kind in ("final_answer", "composition"):
+        judged = judge_answer(of(output, [(kind, work)], **fields))
+        assert (judged.verdict, judged.group) == (Verdict.FOUND, "work")
+    assert judge_answer(of(output, [("composition", "It was hot.")], **fields)).verdict is (
+        Verdict.ANOTHER
+    )

@@ -38,11 +38,19 @@ def test_figures_worked_out_by_hand():
 
 
 def test_honest_confidences_have_no_error_to_speak_of():
-    rng = random.Random(0)
+    rng = random.Random(1)
     said = [rng.random() for _ in range(20_000)]
     found = reliability(said, [rng.random() < each for each in said])
     assert found.ece < 0.02
+    assert found.chance_ece == pytest.approx(found.ece, abs=0.01)
     assert found.brier == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_few_answers_have_an_error_by_chance_alone():
+    few, many = (reliability([0.5] * n, [n % 2 == 0] * n).chance_ece for n in (4, 4_000))
+    assert few == pytest.approx(0.1875, abs=0.03)  # E|k/4 - 1/2| of a binomial
+    assert many < 0.02
+    assert reliability([0.0, 1.0], [True, False]).chance_ece == 0
 
 
 @pytest.mark.parametrize("said", [[], [math.nan], [1.1], [-0.1], [math.inf]])
