@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, text_sha256
 from crossmodel.evaluation.extraction.edits import FLIPS, STRENGTHS, edited, flipped
 from crossmodel.evaluation.extraction.grounding import Flip
@@ -84,18 +83,21 @@ class Duplicates:
         }
 
 
-def merges(first: Insight, second: Insight) -> bool:
-    """Whether the extraction merges them at its own threshold; neither is changed."""
-    pair = [copy.copy(first), copy.copy(second)]
-    return bool(merge_duplicates(pair, InsightExtractorConfig().similarity_threshold))
+def merges_at(threshold: float) -> Merges:
+    """Whether the extraction merges two at that ``similarity_threshold``; neither is changed."""
+
+    def merges(first: Insight, second: Insight) -> bool:
+        return bool(merge_duplicates([copy.copy(first), copy.copy(second)], threshold))
+
+    return merges
 
 
 def judge_duplicates(
     extracted: Sequence[Extracted],
+    merge: Merges,
     *,
     edit: Edit = edited,
     flip: Flip = flipped,
-    merge: Merges = merges,
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> Duplicates:

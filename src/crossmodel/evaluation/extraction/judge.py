@@ -23,7 +23,7 @@ from crossmodel.evaluation.extraction.calibration import (
 )
 from crossmodel.evaluation.extraction.checkers import CHECKERS
 from crossmodel.evaluation.extraction.domains import Domains, judge_domains
-from crossmodel.evaluation.extraction.duplicates import Duplicates, judge_duplicates
+from crossmodel.evaluation.extraction.duplicates import Duplicates, judge_duplicates, merges_at
 from crossmodel.evaluation.extraction.grounding import (
     Corrupted,
     GroundedInsights,
@@ -42,7 +42,7 @@ from crossmodel.extraction import InsightExtractor
 
 BY_LABEL: Final = "label"
 BY_REFERENCE: Final = "reference"
-AGREEMENT: Final = ", other answers known"
+AGREEMENT: Final = ", others known"
 
 
 class Scorer(Protocol):
@@ -121,7 +121,9 @@ def judge(
     grounding, answers = judge_grounding(extracted), judge_answers(extracted)
     code, formulas = judge_code(extracted), judge_formulas(extracted)
     false_grounding = judge_false_grounding(extracted, progress=progress)
-    duplicates = judge_duplicates(extracted, progress=progress)
+    duplicates = judge_duplicates(
+        extracted, merges_at(extractor.config.similarity_threshold), progress=progress
+    )
     progress("domains and confidence")
     domains = judge_domains(extracted)
     calibration = _calibrations(extracted, extractor, progress)

@@ -1,7 +1,7 @@
 """Planted duplicates: what should merge and what should not, with ours and with broken mergers."""
 
 from crossmodel.domain.insight import Insight
-from crossmodel.evaluation.extraction.duplicates import judge_duplicates, merges
+from crossmodel.evaluation.extraction.duplicates import judge_duplicates, merges_at
 
 SAID = [
     ("claim", "The line runs 14 km along the coast to Oslo."),
@@ -22,8 +22,8 @@ def flip(text, what, rng):
     return text.replace(" not", "") if what == "negation" and " not" in text else None
 
 
-def judged(of, **options):
-    return judge_duplicates([of(TEXT, SAID)], edit=edit, flip=flip, **options)
+def judged(of, merge=merges_at(0.9)):
+    return judge_duplicates([of(TEXT, SAID)], merge, edit=edit, flip=flip)
 
 
 def test_our_merger_keeps_flips_apart_and_merges_edits(of):
@@ -54,12 +54,12 @@ def test_a_merger_that_takes_nothing_is_found_out(of):
 
 def test_code_is_not_edited(of):
     code = "def f(x): return x + 1 if x else 0"
-    found = judge_duplicates([of(code, [("code", code)])], edit=edit, flip=flip)
+    found = judge_duplicates([of(code, [("code", code)])], merges_at(0.9), edit=edit, flip=flip)
     assert not any(each.pairs for each in (*found.edits, *found.flips))
     assert found.false_merges is None
 
 
 def test_merging_leaves_both_as_they_are():
     first, second = Insight("The same words here.", id="a"), Insight("The same words here.", id="b")
-    assert merges(first, second)
+    assert merges_at(0.9)(first, second)
     assert (first.id, second.id, first.evidence) == ("a", "b", ())
