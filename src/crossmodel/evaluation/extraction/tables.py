@@ -198,7 +198,7 @@ def _calibration(calibration: tuple[Calibration, ...]) -> Table:
             if said is not None
         ],
         (
-            "By chance: the ECE that few answers alone give confidences that are exactly right. "
+            "By chance: the ECE that few answers alone give confidences that are exactly right.",
             "Others known: where a question was answered more than once, with those answers.",
             *(
                 f"By {each.labels}: not calibrated, {each.remark}."

@@ -22,7 +22,10 @@ def flip(text, what, rng):
     return text.replace(" not", "") if what == "negation" and " not" in text else None
 
 
-def judged(of, merge=merges_at(0.9)):
+OURS = merges_at(0.9)
+
+
+def judged(of, merge=OURS):
     return judge_duplicates([of(TEXT, SAID)], merge, edit=edit, flip=flip)
 
 
@@ -54,12 +57,12 @@ def test_a_merger_that_takes_nothing_is_found_out(of):
 
 def test_code_is_not_edited(of):
     code = "def f(x): return x + 1 if x else 0"
-    found = judge_duplicates([of(code, [("code", code)])], merges_at(0.9), edit=edit, flip=flip)
+    found = judge_duplicates([of(code, [("code", code)])], OURS, edit=edit, flip=flip)
     assert not any(each.pairs for each in (*found.edits, *found.flips))
     assert found.false_merges is None
 
 
 def test_merging_leaves_both_as_they_are():
     first, second = Insight("The same words here.", id="a"), Insight("The same words here.", id="b")
-    assert merges_at(0.9)(first, second)
+    assert OURS(first, second)
     assert (first.id, second.id, first.evidence) == ("a", "b", ())
