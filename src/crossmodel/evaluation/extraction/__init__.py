@@ -1,1 +1,1 @@
-"""How good extraction is: figures over answers of which something is known."""
+"""How far extraction can be trusted, measured on real answers."""
