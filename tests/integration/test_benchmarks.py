@@ -44,3 +44,16 @@ def test_the_learned_router_is_measured():
         "| trained on all |",
     ):
         assert expected in text
+
+
+def test_extraction_is_measured():
+    bench = runpy.run_path(str(BENCHMARKS / "extraction.py"))
+    text = bench["measure"]([BENCHMARKS.parent / "examples" / "answers.jsonl"])
+    for expected in (
+        "answers.jsonl: 13 answers.",
+        "## Final answers",
+        "| label says right | 2 | 2 |",
+        "100.0% grounded.",
+        "| markdown-it-py, blocks only |",
+    ):
+        assert expected in text

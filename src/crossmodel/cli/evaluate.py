@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from crossmodel.cli.evaluate_extraction import extraction
 from crossmodel.cli.output import (
     JsonOption,
     err,
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from crossmodel.evaluation.routing.generalisation import Labelled, LeftOut, NewModel
     from crossmodel.evaluation.routing.judge import Judgement
 
-app = typer.Typer(help="Measure how good selection is on your own data.", no_args_is_help=True)
+app = typer.Typer(help="Measure how good this is on your own data.", no_args_is_help=True)
+app.command("extraction")(extraction)
 
 
 @app.callback()
 def evaluate() -> None:
-    """Measure how good selection is on your own data."""
+    """Measure how good this is on your own data."""
 
 
 @app.command("selection")

@@ -1,0 +1,86 @@
+"""How fast extraction is on one core, beside a block parser of Markdown in the same process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from markdown_it import MarkdownIt
+
+from crossmodel.evaluation.extraction.rows import UNKNOWN, AnswerRow
+from crossmodel.extraction import InsightExtractor
+
+ROUNDS: Final = 5
+BASELINE: Final = "markdown-it-py, blocks only"
+_MOST: Final = 5_000_000
+"""Characters after which no further answer is timed: more would tell nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Medians over rounds in which both took turns; by the time of this process's own threads.
+
+    Rates in MB/s (10^6 bytes of UTF-8); the time of one answer in microseconds.
+    """
+
+    answers: int
+    megabytes: float
+    rounds: int
+    megabytes_per_second: float
+    microseconds_per_answer: float
+    baseline: str
+    baseline_megabytes_per_second: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the baseline's."""
+        return self.megabytes_per_second / self.baseline_megabytes_per_second
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self) | {"ratio": self.ratio}
+
+
+def judge_throughput(
+    rows: Sequence[AnswerRow], extractor: InsightExtractor, rounds: int = ROUNDS
+) -> Throughput:
+    """Extract from the rows several times, after one round that does not count."""
+    rows = list(_first(rows))
+    markdown = MarkdownIt("commonmark").enable("table").disable("inline")
+    megabytes = sum(len(row.output.encode("utf-8", "surrogatepass")) for row in rows) / 1e6
+
+    def ours() -> None:
+        for row in rows:
+            extractor.extract(row.output, row.source_model or UNKNOWN)
+
+    def theirs() -> None:
+        for row in rows:
+            markdown.parse(row.output)
+
+    seconds(ours), seconds(theirs)
+    timed = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+    mine, other = (statistics.median(column) for column in zip(*timed, strict=True))
+    return Throughput(
+        len(rows), megabytes, rounds, megabytes / mine, mine / len(rows) * 1e6, BASELINE,
+        megabytes / other,
+    )  # fmt: skip
+
+
+def _first(rows: Sequence[AnswerRow]) -> Iterator[AnswerRow]:
+    """The first rows, one at least, of as many characters as are timed."""
+    left = _MOST
+    for row in rows:
+        if left <= 0:
+            return
+        left -= len(row.output)
+        yield row
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """Process time that ``work`` takes; never 0, whatever the clock's grain."""
+    started = time.process_time()
+    work()
+    return max(time.process_time() - started, 1e-9)
