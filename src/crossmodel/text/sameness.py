@@ -19,9 +19,7 @@ from crossmodel.domain.insight import InsightKind
 from crossmodel.text.normalise import unify
 from crossmodel.text.similarity import guard, near_duplicates, substitutes
 
-EXACT_KINDS: Final = frozenset(
-    {InsightKind.CODE, InsightKind.COMPOSITION, InsightKind.EQUATION, InsightKind.EXAMPLE}
-)
+EXACT_KINDS: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
 """These differ where one character differs."""
 
 STRICT_KINDS: Final = frozenset(
@@ -46,8 +44,8 @@ _MIXER: Final = _RANDOM.integers(1, 2**63, max(_FEW[0], _MANY[0]), dtype=np.uint
 def say_the_same(kind: str, first: str, second: str, threshold: float) -> bool:
     """Whether two insights of that kind are one, told twice.
 
-    ``threshold`` (0..1) is how alike in words they must be. Code, formulas, examples and works are
-    equal but for white space; rules, definitions, translations and answers in each of their words.
+    ``threshold`` (0..1) is how alike in words they must be. Code, formulas and examples are equal
+    but for white space; rules, definitions, translations and answers in each of their words.
     """
     if kind in EXACT_KINDS:
         return first.split() == second.split()

@@ -12,6 +12,7 @@ another.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Final
 
 from rapidfuzz import fuzz
@@ -21,7 +22,7 @@ from crossmodel.text.normalise import NEGATIONS, unify
 
 _GUARDED: Final = re.compile(
     r"`[^`\n]+`"  # what its author set as code
-    r"|\([A-Za-z]\)"
+    r"|\([A-Za-z]\)|\\[A-Za-z]+"  # an option, a command of LaTeX
     r"|\w+(?:[.,:/\\'-]\w+)*+\(?"
     r"|!(?=[\w=(])|[<>=≤≥≠≈±¬∧∨⇒→←↔∈∉∪∩⊂⊆×÷*/+^%$€£¥°]+"
     r"|(?<!\w)-(?=\d|\s|$)"
@@ -69,8 +70,21 @@ _OPENERS: Final = frozenset(
     therefore these they this those thus to we when where which while with you your""".split()
 )
 """Words that begin sentences with a capital and are no names."""
+_OPPOSITE: Final = {
+    word: other
+    for pair in """all/some allow/forbid always/sometimes better/worse cheap/expensive cold/hot
+        early/late earlier/later easy/hard easier/harder enable/disable enabled/disabled fast/slow
+        faster/slower include/exclude includes/excludes left/right long/short longer/shorter
+        many/few new/old open/closed start/end starts/ends strong/weak top/bottom upper/lower
+        win/lose wins/loses""".split()
+    for word, other in (pair.split("/"), reversed(pair.split("/")))
+}
+_DIRECTED: Final = re.compile(
+    r"\b(\w+) (before|after|causes|precedes|exceeds|implies|into|beats|replaces|follows|than|over) "
+    r"(?=(\w+)(?: (\w+))?)"
+)
 _ARTICLES: Final = frozenset({"a", "an", "the"})
-_OPPOSITES: Final = ("in", "un", "im", "il", "ir", "non", "dis")
+_NEGATING: Final = ("in", "un", "im", "il", "ir", "non", "dis")
 _NO_SYMBOLS: Final = frozenset("AI")
 _CAPITAL: Final = re.compile(r"(?<!\w)[^\W\d_a-z]\w*[a-z]\w*")
 _UNIT: Final = re.compile(r"(\d+)[ -]?([^\W\d_]+)(?: ([^\W\d_]+))?")
@@ -116,6 +130,8 @@ def near_duplicates(first: str, second: str, threshold: float) -> bool:
 
 def exchanges(first: str, second: str) -> bool:
     """Whether one names what the other does not, has another unit, or the opposite of a word."""
+    if _is_turned_around(first, second) or _has_opposites(first, second):
+        return True
     ours, theirs = _only(first, second)
     if not ours and not theirs:
         return False
@@ -125,7 +141,7 @@ def exchanges(first: str, second: str) -> bool:
         f"{prefix}{word}" in others
         for words, others in ((ours, theirs), (theirs, ours))
         for word in words
-        for prefix in _OPPOSITES
+        for prefix in _NEGATING
     ):
         return True
     names, other_names = _names(first), _names(second)
@@ -133,6 +149,29 @@ def exchanges(first: str, second: str) -> bool:
         return True
     # at the beginning of a sentence a capital tells nothing, unless another stands in its place
     return not names[1].isdisjoint(ours) and not other_names[1].isdisjoint(theirs)
+
+
+def _has_opposites(first: str, second: str) -> bool:
+    """Whether one has a word more often, and the other its opposite."""
+    words = Counter(_WORD.findall(first.lower()))
+    words.subtract(_WORD.findall(second.lower()))
+    return any(
+        count > 0 > words[_OPPOSITE[word]] for word, count in words.items() if word in _OPPOSITE
+    )
+
+
+def _is_turned_around(first: str, second: str) -> bool:
+    """Whether "one before the other" has become "the other before the one"."""
+    ours = _DIRECTED.findall(first.lower())
+    if not ours:
+        return False
+    theirs = {(a, relation, b) for a, relation, b, _ in _DIRECTED.findall(second.lower())}
+    return any(
+        other != before and (other, relation, before) in theirs
+        for before, relation, *others in ours
+        for other in others
+        if other
+    )
 
 
 def substitutes(first: str, second: str) -> bool:
@@ -202,7 +241,11 @@ def _guarded(token: str) -> str:
     plain = token.strip("`").removesuffix("(")
     if plain.lower().endswith("n't"):
         return "not"
+    if token[0] == "\\":
+        return plain
     words = re.split(r"[,:'-]", plain)
+    if len(words) > 1 and (directions := [_DIRECTIONS[w] for w in words if w in _DIRECTIONS]):
+        return "-".join(directions)
     if all(word.isalpha() and (word.islower() or word.istitle()) for word in words):
         return plain if token[-1] in "`(" else ""
     return plain

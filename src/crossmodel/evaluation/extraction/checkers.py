@@ -182,7 +182,7 @@ def _ends_as_asked(text: str, row: AnswerRow) -> bool:
 
 
 _PROGRAMS: Final = frozenset({InsightKind.CODE, InsightKind.FINAL_ANSWER})
-_WORKS: Final = frozenset({"composition", InsightKind.FINAL_ANSWER})
+_WORKS: Final = frozenset({InsightKind.COMPOSITION, InsightKind.FINAL_ANSWER})
 
 CHECKERS: Final[Mapping[str, Checker]] = {
     "last_number": Checker("answer", last_number, same_number, holds_number),

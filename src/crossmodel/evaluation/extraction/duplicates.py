@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crossmodel.domain.insight import Evidence, Insight, InsightKind, text_sha256
+from crossmodel.domain.insight import Evidence, Insight, text_sha256
 from crossmodel.evaluation.extraction.edits import FLIPS, STRENGTHS, edited, flipped
 from crossmodel.evaluation.extraction.grounding import Flip
 from crossmodel.evaluation.extraction.rows import Extracted, Progress
 from crossmodel.evaluation.statistics import Interval, wilson_interval
 from crossmodel.extraction.deduplication import merge_duplicates
+from crossmodel.text.sameness import EXACT_KINDS
 
-_VERBATIM: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
-"""Where any edit changes what is said, no edit is planted."""
 _LEAST_WORDS: Final = 5
 _MOST: Final = 1000
 """Insights that are edited and flipped."""
@@ -107,7 +106,7 @@ def judge_duplicates(
         (each.row.id, insight)
         for each in extracted
         for insight in each.insights
-        if insight.kind not in _VERBATIM and len(insight.content.split()) >= _LEAST_WORDS
+        if insight.kind not in EXACT_KINDS and len(insight.content.split()) >= _LEAST_WORDS
     ]
     chosen = rng.sample(known, min(_MOST, len(known)))
 
