@@ -20,6 +20,8 @@
     │   ├── ProviderAuthenticationError            the provider refused our key
     │   ├── ProviderRateLimitError                 asked too often; carries ``retry_after_seconds``
     │   └── ProviderResponseError                  the answer cannot be understood
+    ├── ExtractionError                            insights could not be drawn from a text
+    │   └── ExtractionTimeoutError  (TimeoutError) a pattern or a process took too long
     ├── TransferError                              insights could not be handed over
     ├── StoreError                                 state could not be read or written
     └── WitnessError                               a proof could not be made
@@ -36,6 +38,8 @@ __all__ = [
     "BudgetExceededError",
     "ConfigurationError",
     "CrossModelError",
+    "ExtractionError",
+    "ExtractionTimeoutError",
     "InvalidExtractionPatternError",
     "InvalidInputError",
     "InvalidTaskRequirementError",
@@ -200,6 +204,14 @@ class ProviderResponseError(ProviderError):
         super().__init__(message, provider=provider, model=model)
         self.status = status
         self.retryable = status is not None and status >= SERVER_ERROR
+
+
+class ExtractionError(CrossModelError):
+    """A pattern, or the process that ran it, failed."""
+
+
+class ExtractionTimeoutError(ExtractionError, TimeoutError):
+    """A pattern or a process took longer than it may, and was cut off."""
 
 
 class TransferError(CrossModelError):

@@ -253,6 +253,10 @@ class InsightExtractorConfig:
 
     ``similarity_threshold`` (0..1) is how alike two insights of the same numbers, negations and
     identifiers must be to count as one. ``require_grounding`` drops what its source does not say.
+
+    A pattern that somebody else wrote is cut off after ``pattern_timeout_seconds``. With
+    ``parallel_extraction`` such patterns run in a process of their own, and a large output is read
+    by up to ``max_workers`` processes.
     """
 
     confidence_config: ConfidenceConfig = field(default_factory=ConfidenceConfig)
@@ -262,6 +266,9 @@ class InsightExtractorConfig:
     sort_by_confidence: bool = True
     similarity_threshold: float = 0.9
     require_grounding: bool = True
+    parallel_extraction: bool = False
+    max_workers: int = 4
+    pattern_timeout_seconds: float = 30.0
     include_invalid_insights: bool = False
     include_validation_errors: bool = False
     max_history_size: int = 1000
@@ -270,6 +277,8 @@ class InsightExtractorConfig:
         checks.at_least("max_insights_per_extraction", self.max_insights_per_extraction, 0)
         checks.unit_interval("similarity_threshold", self.similarity_threshold)
         checks.at_least("max_history_size", self.max_history_size, 1)
+        checks.at_least("max_workers", self.max_workers, 1)
+        checks.limit("pattern_timeout_seconds", self.pattern_timeout_seconds)
 
 
 @dataclass(slots=True)

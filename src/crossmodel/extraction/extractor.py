@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,11 +22,18 @@ from crossmodel.domain.insight import (
     ValidationStatus,
 )
 from crossmodel.domain.period import TimePeriod, utc_now
-from crossmodel.errors import InvalidExtractionPatternError, InvalidInputError
+from crossmodel.errors import (
+    ExtractionTimeoutError,
+    InvalidExtractionPatternError,
+    InvalidInputError,
+)
 from crossmodel.extraction.completion import Completion
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.deduplication import merge_duplicates
+from crossmodel.extraction.limits import run_in_process, run_in_thread
 from crossmodel.extraction.linking import relinked, resolved
+from crossmodel.extraction.parallel import LARGE, extract_in_parts
+from crossmodel.extraction.parts import PART
 from crossmodel.extraction.patterns import (
     AnalysisExtractionPattern,
     CodingExtractionPattern,
@@ -40,7 +47,9 @@ from crossmodel.extraction.patterns import (
     is_exact,
 )
 from crossmodel.extraction.reading import READING, Reading, read
+from crossmodel.extraction.streaming import StreamedResult, StreamExtraction
 from crossmodel.extraction.validation import InsightValidator
+from crossmodel.extraction.worker import Worker
 
 DUPLICATE: Final = "duplicate"
 OVER_LIMIT: Final = "over the limit"
@@ -74,6 +83,10 @@ class InsightExtractor:
         self.extraction_history: list[Insight] = []
         self.pattern_registry = PatternRegistry()
         self._runs: deque[_Run] = deque(maxlen=self.config.max_history_size)
+        self.parallel_extraction = self.config.parallel_extraction
+        self.max_workers = self.config.max_workers
+        self._worker = Worker()
+        self._given_up: dict[str, ExtractionPattern] = {}
         self._lock = threading.Lock()
         self._load_default_patterns()
 
@@ -143,12 +156,14 @@ class InsightExtractor:
             given = extraction_context or {}
             reading = read(model_output, given)
             context = {**given, READING: reading}
+            if self._pays_in_parts(model_output):
+                return self._finish(self._extract_in_parts(reading, source_model, given))
             completion = self._completion(reading, source_model, context)
             found: list[Insight] = []
             applied: list[str] = []
             for pattern_name, pattern in self.extraction_patterns.items():
                 try:
-                    mine = list(pattern.extract(model_output, dict(context)))
+                    mine = self._apply(pattern_name, pattern, model_output, dict(context))
                     found += completion.complete(mine, pattern_name, exact=is_exact(pattern))
                 except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
                     self._log_extraction_error(pattern_name, error)
@@ -157,6 +172,29 @@ class InsightExtractor:
             for insight in found:
                 insight.metadata["patterns_applied"] = list(applied)
             return self._finish(found)
+
+    def extract_stream(
+        self,
+        pieces: Iterable[str],
+        source_model: str,
+        extraction_context: Mapping[str, Any] | None = None,
+        *,
+        size: int = PART,
+    ) -> Iterator[StreamedResult]:
+        """A result for each part of a stream of text, in bounded memory.
+
+        For a stream that is awaited, feed a :class:`StreamExtraction`.
+        """
+        stream = StreamExtraction(
+            lambda text: self.extract(text, source_model, extraction_context), size=size
+        )
+        for piece in pieces:
+            yield from stream.feed(piece)
+        yield from stream.end()
+
+    def close(self) -> None:
+        """End the process that foreign patterns run in, if there is one; safe to call twice."""
+        self._worker.close()
 
     def validate_insights(self, insights: list[Insight]) -> list[Insight]:
         """The insights that are valid, each with its status and the validator's verdict."""
@@ -210,6 +248,43 @@ class InsightExtractor:
             patterns_used=len(self.extraction_patterns),
             rejected=dict(rejected),
             pattern_errors=dict(errors),
+        )
+
+    def _apply(
+        self, name: str, pattern: ExtractionPattern, text: str, context: dict[str, Any]
+    ) -> list[Insight]:
+        """What the pattern finds; one that others wrote runs against the clock."""
+        seconds = self.config.pattern_timeout_seconds
+        if is_exact(pattern):  # ours: linear, so nothing to fear
+            return pattern.extract(text, context)
+        if self.parallel_extraction:
+            return run_in_process(self._worker, pattern, text, context, seconds)
+        if self._given_up.get(name) is pattern:
+            raise ExtractionTimeoutError("not asked again, since it took too long before")
+        try:
+            return run_in_thread(pattern, text, context, seconds)
+        except ExtractionTimeoutError:
+            self._given_up[name] = pattern
+            raise
+
+    def _pays_in_parts(self, text: str) -> bool:
+        return (
+            self.parallel_extraction
+            and self.max_workers > 1
+            and len(text) >= LARGE
+            and all(map(is_exact, self.extraction_patterns.values()))
+        )
+
+    def _extract_in_parts(
+        self, reading: Reading, source_model: str, context: Mapping[str, Any]
+    ) -> list[Insight]:
+        return extract_in_parts(
+            reading.source,
+            reading.source_sha256,
+            source_model,
+            {key: value for key, value in context.items() if key != READING},
+            config=self.config,
+            workers=self.max_workers,
         )
 
     def _load_default_patterns(self) -> None:
