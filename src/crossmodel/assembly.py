@@ -24,6 +24,7 @@ from crossmodel.domain.witness import VerificationReport
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, NotFoundError
 from crossmodel.extraction import InsightExtractor
+from crossmodel.extraction.bulk import Extracted, extract_all
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider
@@ -41,9 +42,11 @@ from crossmodel.witness import (
 
 __all__ = [
     "CrossModel",
+    "Extracted",
     "LoggedAnswer",
     "UnreadableRow",
     "build_extractor",
+    "extract_all",
     "read_path",
     "read_text",
     "verify_evidence",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ import msgspec
 import typer
 from rich.progress import Progress
 
+import crossmodel
 from crossmodel.cli.insights import insight_dict
 from crossmodel.cli.output import (
     REFUSED,
@@ -25,13 +28,16 @@ from crossmodel.cli.output import (
     replacing,
     run_async,
 )
+from crossmodel.cli.resuming import resuming
 from crossmodel.domain.insight import ExtractionResult
-from crossmodel.errors import CrossModelError, InvalidInputError
+from crossmodel.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from crossmodel.assembly import LoggedAnswer, UnreadableRow
+    from crossmodel.assembly import Extracted, LoggedAnswer, UnreadableRow
 
 UNKNOWN_MODEL = "unknown"
+_LARGE = 2_000_000
+"""Bytes from which on several processes are faster than one, their start included."""
 
 
 def extract(
@@ -47,6 +53,10 @@ def extract(
     source_model: Annotated[
         str, typer.Option(help="Who wrote the answers that do not say so.")
     ] = UNKNOWN_MODEL,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes for --jsonl; as many as there are cores if it pays."),
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -57,7 +67,8 @@ def extract(
     if (jsonl is None) != (to is None):
         raise InvalidInputError("--jsonl and --out belong together")
     if jsonl is not None and to is not None:
-        unreadable = _write_rows(jsonl, to, source_model, config)
+        crew = workers or _worthwhile_workers(jsonl)
+        unreadable = _write_rows(jsonl, to, source_model, config, crew)
     elif paths:
         unreadable = run_async(_learn(paths, source_model, config, json))
     else:
@@ -66,6 +77,11 @@ def extract(
         err.print(plain(f"skipped {row.origin}: {row.reason}"), style="yellow")
     if unreadable:
         raise typer.Exit(REFUSED)
+
+
+def _worthwhile_workers(source: Path) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1 if (_size(source) or 0) > _LARGE else 1
 
 
 async def _learn(
@@ -101,25 +117,65 @@ def _read(paths: list[str], source_model: str) -> Iterator[LoggedAnswer | Unread
 
 
 def _write_rows(
-    source: Path, to: Path, source_model: str, config: Path | None
+    source: Path, to: Path, source_model: str, config: Path | None, workers: int
 ) -> list[UnreadableRow]:
-    """One row out for each row in, whatever becomes of the others; needs no store."""
-    from crossmodel.assembly import LoggedAnswer, build_extractor, read_path
+    """One row out for each row in, whatever becomes of the others; needs no store.
+
+    What an interrupted run has written is known again by a digest of the answer and the settings.
+    """
+    from crossmodel.assembly import LoggedAnswer, build_extractor, extract_all, read_path
     from crossmodel.settings import load_settings
 
     extractor = build_extractor(load_settings(config_source(config)))
-    unreadable = []
-    with Progress(console=err, transient=True) as progress, replacing(to) as file:
-        for row in progress.track(read_path(source, source_model=source_model)):
-            if not isinstance(row, LoggedAnswer):
-                unreadable.append(row)
-                continue
-            try:
-                written = _row(row.id, extractor.extract(row.output, row.source_model))
-            except CrossModelError as error:
-                written = {"id": row.id, "insights": [], "error": str(error)}
-            file.write(msgspec.json.encode(written) + b"\n")
+    made_by = (
+        f"{crossmodel.__version__}{extractor.config!r}{extractor.confidence_calculator.to_dict()!r}"
+    )
+    unreadable: list[UnreadableRow] = []
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(console=err, transient=True))
+        task = progress.add_task("extracting", total=_size(source))
+
+        def answers(has: Callable[[str], bool]) -> Iterator[LoggedAnswer]:
+            for row in read_path(source, source_model=source_model):
+                if not isinstance(row, LoggedAnswer):
+                    unreadable.append(row)
+                elif has(_digest(row, made_by)):
+                    progress.advance(task, len(row.output))
+                else:
+                    yield row
+
+        if to.exists() and not to.is_file():  # a pipe: nothing to go on with
+            part, file = None, stack.enter_context(replacing(to))
+        else:
+            part, file = stack.enter_context(resuming(to)), None
+        wanted = answers(part.has if part else lambda _: False)
+        for found in extract_all(wanted, extractor, workers=workers):
+            written = msgspec.json.encode(_found_row(found))
+            if part is not None:
+                part.write(_digest(found.answer, made_by), written)
+            elif file is not None:
+                file.write(written + b"\n")
+            progress.advance(task, len(found.answer.output))
+        if part is not None and part.resumed:
+            err.print(plain(f"{part.resumed} answers were done before the interruption"))
     return unreadable
+
+
+def _size(source: Path) -> int | None:
+    return source.stat().st_size if source.is_file() else None
+
+
+def _digest(answer: LoggedAnswer, made_by: str) -> str:
+    from hashlib import blake2b
+
+    told = f"{answer.id}\x1f{answer.source_model}\x1f{answer.output}\x1f{made_by}"
+    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _found_row(found: Extracted) -> dict[str, Any]:
+    if found.result is None:
+        return {"id": found.answer.id, "insights": [], "error": found.error}
+    return _row(found.answer.id, found.result)
 
 
 def _row(row_id: str, result: ExtractionResult) -> dict[str, Any]:
