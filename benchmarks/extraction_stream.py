@@ -21,13 +21,13 @@ TARGET = Path(__file__).with_suffix(".md")
 BLOCKS = (
     "## Chapter {n}\n\n",
     "Release tags of team {n} must start with rel-{n}- and end with the year.\n\n",
-    "Because the cache of shard {n} is small, readers must ask shard {m} first. They seldom do. "
+    "Because the cache of shard {n} is small, readers must ask shard {m} first. They seldom do.\n"
     "What they find there is read once, and thrown away when the next reader comes along.\n\n",
     "```python\ndef job_{n}(x):\n    return x + {m}\n```\n\n",
     "$$\nE_{n} = m_{n} c^2\n$$\n\n",
     "- The first of {n} steps is short.\n- The next takes {m} ms.\n- The last one waits.\n\n",
-    "It is a long day for node {n}, and a longer one for those who look after it at night. Nobody "
-    "has seen it restart by itself, and nobody wants to be the first who does.\n\n",
+    "It is a long day for node {n}, and a longer one for those who look after it at night.\n"
+    "Nobody has seen it restart by itself, and nobody wants to be the first who does.\n\n",
 )
 
 
@@ -40,8 +40,8 @@ def stream(characters: int) -> Iterator[str]:
         while text:
             size = rng.choice((3, 40, 4000))
             yield text[:size]
+            made += len(text[:size])
             text = text[size:]
-            made += size
         if made >= characters:
             return
 
