@@ -18,16 +18,22 @@ from pathlib import Path
 from crossmodel import InsightExtractor
 
 TARGET = Path(__file__).with_suffix(".md")
+_SHARDS = (
+    "Because the cache of shard {n} is small, readers must ask shard {m} first. They seldom do. What "
+    "they find there is read once, and thrown away when the next reader comes along.\n\n"
+)
+_NODES = (
+    "It is a long day for node {n}, and a longer one for those who look after it at night. Nobody "
+    "has seen it restart by itself, and nobody wants to be the first who does.\n\n"
+)
 BLOCKS = (
     "## Chapter {n}\n\n",
     "Release tags of team {n} must start with rel-{n}- and end with the year.\n\n",
-    "Because the cache of shard {n} is small, readers must ask shard {m} first. They seldom do.\n"
-    "What they find there is read once, and thrown away when the next reader comes along.\n\n",
+    _SHARDS,
     "```python\ndef job_{n}(x):\n    return x + {m}\n```\n\n",
     "$$\nE_{n} = m_{n} c^2\n$$\n\n",
     "- The first of {n} steps is short.\n- The next takes {m} ms.\n- The last one waits.\n\n",
-    "It is a long day for node {n}, and a longer one for those who look after it at night.\n"
-    "Nobody has seen it restart by itself, and nobody wants to be the first who does.\n\n",
+    _NODES,
 )
 
 
