@@ -19,8 +19,8 @@ from crossmodel import InsightExtractor
 
 TARGET = Path(__file__).with_suffix(".md")
 _SHARDS = (
-    "Because the cache of shard {n} is small, readers must ask shard {m} first. They seldom do. What "
-    "they find there is read once, and thrown away when the next reader comes along.\n\n"
+    "Because the cache of shard {n} is small, readers must ask shard {m} first. They seldom do. "
+    "What they find there is read once, and thrown away when the next reader comes along.\n\n"
 )
 _NODES = (
     "It is a long day for node {n}, and a longer one for those who look after it at night. Nobody "
