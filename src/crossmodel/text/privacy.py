@@ -20,10 +20,12 @@ CARD: Final = "a payment card number"
 IDENTITY: Final = "an identity number"
 
 _SECRET_SIGNS: Final = (
-    "passw", "pwd", "passphrase", "secret", "token", "api", "auth", "credential", "://", "-----begin",
+    "passw", "pwd", "passphrase", "secret", "token", "api_key", "api-key", "api key", "apikey",
+    "credential", "-----begin",
 )  # fmt: skip
 _LONG: Final = 16
-"""Characters of the shortest key that no word announces."""
+_LONG_RUN: Final = re.compile(rf"[\w+/=.-]{{{_LONG},}}")
+"""The shortest key that no word announces."""
 
 _PLACEHOLDER: Final = re.compile(
     r"your|example|placeholder|change.?me|xxx|\*\*\*|\.\.\.|<|\{|\$|redacted|dummy", re.IGNORECASE
@@ -35,6 +37,7 @@ _EMAIL: Final = re.compile(r"[\w.+%'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 _PLAIN_DOMAINS: Final = ("example.com", "example.org", "example.net")
 """Set aside for documents (RFC 2606)."""
 _PHONE: Final = re.compile(r"(?<![\w.])[+(]?\d[\d ().\-/]{7,18}\d(?![\w.]*\d)")
+_INTERNATIONAL: Final = re.compile(r"(?<!\w)\+\d[\d ().\-/]{6,18}\d")
 _PHONE_WORDS: Final = re.compile(
     r"\b(?:phone|telephone|tel|call|mobile|cell|fax|whatsapp|text|ring|dial)\b", re.IGNORECASE
 )
@@ -54,7 +57,8 @@ _REGIONS: Final = (None, "US", "GB")
 def secret_in(text: str) -> str | None:
     """The sort of secret that ``text`` holds, if it holds one."""
     lower = text.lower()
-    if not any(sign in lower for sign in _SECRET_SIGNS) and not _has_long_run(text):
+    has_sign = any(sign in lower for sign in _SECRET_SIGNS) or ("://" in text and "@" in text)
+    if not has_sign and not _has_long_run(text):
         return None
     return SECRET if any(_secrets(text)) else None
 
@@ -78,9 +82,11 @@ def personal_data_in(text: str) -> str | None:
 
 
 def _has_long_run(text: str) -> bool:
+    words = [word for word in text.split() if len(word) >= _LONG]
     return any(
-        len(run) >= _LONG and any(map(str.isdigit, run)) and any(map(str.isalpha, run))
-        for run in text.split()
+        any(map(str.isdigit, run)) and any(map(str.isalpha, run))
+        for word in words
+        for run in _LONG_RUN.findall(word)
     )
 
 
@@ -177,7 +183,7 @@ def _holds_phone(text: str) -> bool:
     if not _PHONE.search(text):
         return False
     named = _PHONE_WORDS.search(text) is not None
-    if "+" not in text and not named:
+    if not named and not _INTERNATIONAL.search(text):
         return False  # digits alone are figures
     import phonenumbers  # noqa: PLC0415 - seldom needed
 
