@@ -41,7 +41,7 @@ _INVISIBLE: Final = dict.fromkeys(
     [0xAD, 0x34F, 0x61C, 0x115F, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
      *range(0x2060, 0x2065), 0xFE0F, 0xFEFF]
 )  # fmt: skip
-_EMPHASIS: Final = re.compile(r"[*_`~]+")
+_EMPHASIS: Final = "*_`~"
 _SPACES: Final = re.compile(r"[^\S\n]+")
 
 
@@ -50,20 +50,19 @@ def gives_orders(text: str) -> bool:
 
     Case, typography, emphasis and invisible characters make no difference.
     """
-    lower = _plain(text)
-    return any(sign in lower for sign in _ORDER_SIGNS) and _ORDER.search(lower) is not None
+    bare = _lower(text)
+    for mark in _EMPHASIS:
+        bare = bare.replace(mark, "")
+    if not any(sign in bare for sign in _ORDER_SIGNS):
+        return False
+    return _ORDER.search(_SPACES.sub(" ", bare)) is not None
 
 
 def holds_template_marks(text: str) -> bool:
     """Whether it holds marks of a chat template, with which a quotation could end its own turn."""
-    lower = unify(text).translate(_INVISIBLE).lower() if not text.isascii() else text.lower()
+    lower = _lower(text)
     return any(sign in lower for sign in _TEMPLATE_SIGNS) and _TEMPLATE.search(lower) is not None
 
 
-def _plain(text: str) -> str:
-    if not text.isascii():
-        text = unify(text).translate(_INVISIBLE)
-    lower = text.lower()
-    if "*" in lower or "_" in lower or "`" in lower or "  " in lower:
-        lower = _SPACES.sub(" ", _EMPHASIS.sub("", lower))
-    return lower
+def _lower(text: str) -> str:
+    return (text if text.isascii() else unify(text).translate(_INVISIBLE)).lower()
