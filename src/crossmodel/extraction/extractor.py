@@ -23,6 +23,7 @@ from crossmodel.domain.insight import (
 )
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import (
+    ExtractionError,
     ExtractionTimeoutError,
     InvalidExtractionPatternError,
     InvalidInputError,
@@ -397,4 +398,6 @@ def _check(model_output: object, source_model: object) -> None:
 
 
 def _described(error: BaseException) -> str:
+    if isinstance(error, ExtractionError):  # says itself what went wrong, in which process
+        return str(error)[:_MAX_ERROR]
     return f"{type(error).__name__}: {error}"[:_MAX_ERROR]

@@ -10,12 +10,13 @@ from functools import cached_property
 from string import ascii_lowercase
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
-from crossmodel.domain.insight import Span, text_sha256
+from crossmodel.domain.insight import text_sha256
 from crossmodel.extraction.cues import CUE_WORDS, VOCABULARY
 from crossmodel.extraction.python_source import parsed
 from crossmodel.text.injected import injected_spans
 from crossmodel.text.segments import Segment, SegmentKind, parse
 from crossmodel.text.sentences import sentences
+from crossmodel.text.transcripts import foreign_spans
 
 READING: Final = "_crossmodel_reading"
 """Key of the context under which the extractor hands its reading to the patterns."""
@@ -106,13 +107,15 @@ class Statement(NamedTuple):
 class Reading:
     """One text, its segments, and what the finders made of it.
 
-    Injected text is blanked out, so that no finder sees it; all offsets stay those of ``source``.
+    Injected text and what users and tools say are blanked out, so that no finder sees it; all
+    offsets stay those of ``source``.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.injected = injected_spans(source)
-        self.text = _without(source, self.injected) if self.injected else source
+        unread = [*((each.start, each.end) for each in self.injected), *foreign_spans(source)]
+        self.text = _without(source, unread) if unread else source
         self.scopes: dict[tuple[tuple[str, ...], tuple[int, int] | None], str] = {}
         self._found: dict[Any, Any] = {}
         self._of_type: dict[Any, dict[str, list[Any]]] = {}
@@ -127,9 +130,10 @@ class Reading:
         """What ``find`` makes of this reading, as far as it is of that type."""
         sorted_finds = self._of_type.get(find)
         if sorted_finds is None:
-            sorted_finds = self._of_type[find] = {}
+            sorted_finds = {}
             for each in self.once(find):
                 sorted_finds.setdefault(each.insight_type, []).append(each)
+            self._of_type[find] = sorted_finds  # when it is whole: other threads may look
         return sorted_finds.get(insight_type, [])
 
     @cached_property
@@ -193,9 +197,11 @@ def read(text: str, context: Mapping[str, Any]) -> Reading:
     return Reading(text)
 
 
-def _without(text: str, spans: list[Span]) -> str:
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
     pieces, position = [], 0
-    for span in spans:
-        pieces += [text[position : span.start], "\n" * (span.end - span.start)]
-        position = span.end
+    for start, end in sorted(spans):
+        first = max(start, position)
+        if end > first:
+            pieces += [text[position:first], "\n" * (end - first)]
+            position = end
     return "".join([*pieces, text[position:]])

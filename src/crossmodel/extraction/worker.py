@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
+        self._finalizer: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
 
     def call(self, function: Any, *arguments: Any, seconds: float) -> Any:
@@ -79,6 +82,7 @@ class Worker:
         )
         theirs.close()
         self._connection = ours
+        self._finalizer = weakref.finalize(self, _end, self._process, ours)
         if not ours.poll(_STARTUP_SECONDS):
             self._stop()
             raise ExtractionError(f"the process did not start within {_STARTUP_SECONDS:g} s")
@@ -86,12 +90,14 @@ class Worker:
         return ours
 
     def _stop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        self._finalizer()
         self._process = self._connection = None
+
+
+def _end(process: subprocess.Popen[bytes], connection: Connection[Any, Any]) -> None:
+    connection.close()
+    process.kill()
+    process.wait()
 
 
 def _pickled(value: Any) -> bytes:
