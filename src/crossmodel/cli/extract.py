@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,11 +26,13 @@ from crossmodel.cli.output import (
     replacing,
     run_async,
 )
+from crossmodel.domain.completion import Usage
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.errors import CrossModelError, InvalidInputError
 
 if TYPE_CHECKING:
     from crossmodel.assembly import LoggedAnswer, UnreadableRow
+    from crossmodel.settings import Settings
 
 UNKNOWN_MODEL = "unknown"
 
@@ -47,6 +50,9 @@ def extract(
     source_model: Annotated[
         str, typer.Option(help="Who wrote the answers that do not say so.")
     ] = UNKNOWN_MODEL,
+    assisted: Annotated[
+        str | None, typer.Option(help="Ask this model as well what the answers say; may cost.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -57,9 +63,9 @@ def extract(
     if (jsonl is None) != (to is None):
         raise InvalidInputError("--jsonl and --out belong together")
     if jsonl is not None and to is not None:
-        unreadable = _write_rows(jsonl, to, source_model, config)
+        unreadable = run_async(_write(jsonl, to, source_model, _settings(config, assisted)))
     elif paths:
-        unreadable = run_async(_learn(paths, source_model, config, json))
+        unreadable = run_async(_learn(paths, source_model, _settings(config, assisted), json))
     else:
         raise InvalidInputError("name files or folders to read, or - for standard input")
     for row in unreadable:
@@ -68,8 +74,15 @@ def extract(
         raise typer.Exit(REFUSED)
 
 
+def _settings(config: Path | None, assisted: str | None) -> Settings:
+    from crossmodel.settings import assisted_by, load_settings
+
+    settings = load_settings(config_source(config))
+    return assisted_by(settings, assisted) if assisted else settings
+
+
 async def _learn(
-    paths: list[str], source_model: str, config: Path | None, as_json: bool
+    paths: list[str], source_model: str, settings: Settings, as_json: bool
 ) -> list[UnreadableRow]:
     from crossmodel.assembly import CrossModel, LoggedAnswer
 
@@ -77,7 +90,7 @@ async def _learn(
     answers = [row for row in rows if isinstance(row, LoggedAnswer)]
     results: list[tuple[LoggedAnswer, ExtractionResult]] = []
     with Progress(console=err, transient=True) as progress:
-        async with CrossModel.open(config_source(config), with_models=False) as cm:
+        async with CrossModel(settings, with_models=False, with_assistant=True) as cm:
             for answer in progress.track(answers, description="extracting"):
                 result = await cm.extract(
                     answer.output, source_model=answer.source_model, origin=answer.origin
@@ -100,14 +113,36 @@ def _read(paths: list[str], source_model: str) -> Iterator[LoggedAnswer | Unread
             yield from read_path(Path(path), source_model=source_model)
 
 
-def _write_rows(
-    source: Path, to: Path, source_model: str, config: Path | None
+async def _write(
+    source: Path, to: Path, source_model: str, settings: Settings
 ) -> list[UnreadableRow]:
-    """One row out for each row in, whatever becomes of the others; needs no store."""
-    from crossmodel.assembly import LoggedAnswer, build_extractor, read_path
-    from crossmodel.settings import load_settings
+    """Write a row for each row; the store is opened only where budgets need it."""
+    from crossmodel.assembly import CrossModel, build_extractor
 
-    extractor = build_extractor(load_settings(config_source(config)))
+    if settings.insight_extractor.model_assisted.model:
+        async with CrossModel(settings, with_models=False, with_assistant=True) as cm:
+
+            async def assisted(row: LoggedAnswer) -> ExtractionResult:
+                return await cm.extract(row.output, source_model=row.source_model, keep=False)
+
+            return await _write_rows(source, to, source_model, assisted)
+    extractor = build_extractor(settings)
+
+    async def alone(row: LoggedAnswer) -> ExtractionResult:
+        return extractor.extract(row.output, row.source_model)
+
+    return await _write_rows(source, to, source_model, alone)
+
+
+async def _write_rows(
+    source: Path,
+    to: Path,
+    source_model: str,
+    extracted: Callable[[LoggedAnswer], Awaitable[ExtractionResult]],
+) -> list[UnreadableRow]:
+    """One row out for each row in, whatever becomes of the others."""
+    from crossmodel.assembly import LoggedAnswer, read_path
+
     unreadable = []
     with Progress(console=err, transient=True) as progress, replacing(to) as file:
         for row in progress.track(read_path(source, source_model=source_model)):
@@ -115,7 +150,7 @@ def _write_rows(
                 unreadable.append(row)
                 continue
             try:
-                written = _row(row.id, extractor.extract(row.output, row.source_model))
+                written = _row(row.id, await extracted(row))
             except CrossModelError as error:
                 written = {"id": row.id, "insights": [], "error": str(error)}
             file.write(msgspec.json.encode(written) + b"\n")
@@ -129,6 +164,12 @@ def _row(row_id: str, result: ExtractionResult) -> dict[str, Any]:
     }
     if result.errors:
         row["errors"] = dict(result.errors)
+    if "model_assisted" in result.errors or result.usage != Usage():
+        row |= {
+            "rejected": dict(result.rejected),
+            "usage": asdict(result.usage),
+            "cost_usd": result.cost_usd,
+        }
     return row
 
 
@@ -148,5 +189,15 @@ def _show(results: list[tuple[LoggedAnswer, ExtractionResult]]) -> None:
             for answer, result in results
         ),
     )
+    for answer, result in results:
+        for pattern, problem in result.errors.items():
+            err.print(plain(f"{answer.origin}: {pattern}: {problem}"), style="yellow")
+    usage = sum((result.usage for _, result in results), Usage())
+    if usage != Usage():
+        cost = sum(result.cost_usd for _, result in results)
+        out.print(
+            f"the assisting model read {usage.input_tokens} tokens and wrote "
+            f"{usage.output_tokens}: ${cost:.6f}"
+        )
     total = sum(len(result.insights) for _, result in results)
     out.print(f"{total} insights from {len(results)} answers; crossmodel insights list shows them")

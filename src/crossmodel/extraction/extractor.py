@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from crossmodel.domain import checks
+from crossmodel.domain.completion import Usage
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import (
     ExtractionResult,
@@ -23,6 +25,7 @@ from crossmodel.domain.insight import (
 )
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import InvalidExtractionPatternError, InvalidInputError
+from crossmodel.extraction.assisted import ASSISTANCE, MODEL_ASSISTED, REPORT, Assistance
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.deduplication import merge_duplicates
 from crossmodel.extraction.evidence import INJECTED, Standing
@@ -59,6 +62,17 @@ class _Run:
     started_at: datetime
     rejected: Counter[str] = field(default_factory=Counter)
     errors: dict[str, str] = field(default_factory=dict)
+    patterns: dict[str, ExtractionPattern] = field(default_factory=dict)  # of this one alone
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
+
+    def assisted(self, pattern_name: str, assistance: Assistance) -> None:
+        """Count what a pattern that asks a model reports."""
+        self.rejected.update(assistance.rejected)
+        if assistance.errors:
+            self.errors[pattern_name] = "; ".join(assistance.errors)
+        self.usage += assistance.usage
+        self.cost_usd += assistance.cost_usd
 
 
 _current_run: ContextVar[_Run | None] = ContextVar("crossmodel_extraction_run", default=None)
@@ -102,7 +116,8 @@ class InsightExtractor:
         """Extract, complete and validate: insights, what was refused and why, and how long it took.
 
         ``extraction_context["injected"]`` may list texts that were handed to the model; what only
-        repeats them is refused.
+        repeats them is refused. ``extraction_context["assistance"]`` may hold what
+        ``ModelAssistedPattern.assist`` made of this output.
 
         Raises:
             InvalidInputError: if the output or the source model is empty.
@@ -112,6 +127,8 @@ class InsightExtractor:
         with self._run() as run:
             reading = Reading(model_output)
             context = {**(extraction_context or {}), READING: reading}
+            if assistance := context.pop(ASSISTANCE, None):
+                run.patterns[MODEL_ASSISTED] = assistance
             insights = self.extract_insights(model_output, source_model, context)
             # a subclass may hand back what the patterns returned, as they returned it
             if any(insight.source_model != source_model for insight in insights):
@@ -126,6 +143,8 @@ class InsightExtractor:
             latency_ms=(time.perf_counter() - started) * 1000,
             rejected=dict(run.rejected),
             errors=dict(run.errors),
+            usage=run.usage,
+            cost_usd=run.cost_usd,
         )
 
     def extract_insights(
@@ -140,15 +159,16 @@ class InsightExtractor:
             InvalidInputError: if the output or the source model is empty.
         """
         _check(model_output, source_model)
-        with self._run():
+        with self._run() as run:
             given = extraction_context or {}
             reading = read(model_output, given)
             context = {**given, READING: reading}
             found: list[Insight] = []
             applied: list[str] = []
-            for pattern_name, pattern in self.extraction_patterns.items():
+            for pattern_name, pattern in (self.extraction_patterns | run.patterns).items():
+                report = partial(run.assisted, pattern_name)
                 try:
-                    mine = list(pattern.extract(model_output, dict(context)))
+                    mine = list(pattern.extract(model_output, {**context, REPORT: report}))
                     found += self._complete(mine, reading, source_model, context, pattern_name)
                 except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
                     self._log_extraction_error(pattern_name, error)
