@@ -13,6 +13,7 @@ from .domain.config import DialConfig as DialConfig
 from .domain.config import ExplorationConfig as ExplorationConfig
 from .domain.config import InsightExtractorConfig as InsightExtractorConfig
 from .domain.config import InsightTransferConfig as InsightTransferConfig
+from .domain.config import ModelAssistedConfig as ModelAssistedConfig
 from .domain.config import ModelSelectorConfig as ModelSelectorConfig
 from .domain.config import ProvenanceTrackingConfig as ProvenanceTrackingConfig
 from .domain.config import QualityValidationConfig as QualityValidationConfig
@@ -76,10 +77,12 @@ from .errors import StoreError as StoreError
 from .errors import TransferError as TransferError
 from .errors import VerificationError as VerificationError
 from .errors import WitnessError as WitnessError
+from .extraction import Assistance as Assistance
 from .extraction import ConfidenceCalculator as ConfidenceCalculator
 from .extraction import ExtractionPattern as ExtractionPattern
 from .extraction import InsightExtractor as InsightExtractor
 from .extraction import InsightValidator as InsightValidator
+from .extraction import ModelAssistedPattern as ModelAssistedPattern
 from .extraction import PatternRegistry as PatternRegistry
 from .providers import FakeProvider as FakeProvider
 from .selection import CostOptimizer as CostOptimizer

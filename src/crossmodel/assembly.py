@@ -66,12 +66,16 @@ class CrossModel:
     or nothing; everything is let go of on exit, after the last checkpoint is signed.
 
     ``with_models=False`` opens the state alone: for reading and verifying, where no model is asked
-    and no provider's key is needed.
+    and no provider's key is needed. ``with_assistant`` opens the model that assists extraction,
+    if the settings name one, even so.
     """
 
-    def __init__(self, settings: Settings, *, with_models: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, with_models: bool = True, with_assistant: bool = False
+    ) -> None:
         self.settings = settings
         self._with_models = with_models
+        self._with_assistant = with_models or with_assistant
         self._exit = AsyncExitStack()
         self._engine: Engine | None = None
 
@@ -91,7 +95,12 @@ class CrossModel:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
-            self._engine = await _build(self.settings, opening, with_models=self._with_models)
+            self._engine = await _build(
+                self.settings,
+                opening,
+                with_models=self._with_models,
+                with_assistant=self._with_assistant,
+            )
             self._exit = opening.pop_all()
         return self
 
@@ -180,16 +189,25 @@ class CrossModel:
         return dump_router(router)
 
     async def extract(
-        self, text: str, *, source_model: str, tenant: str | None = None, origin: str = ""
+        self,
+        text: str,
+        *,
+        source_model: str,
+        tenant: str | None = None,
+        origin: str = "",
+        keep: bool = True,
     ) -> ExtractionResult:
         """Extract, witness and keep the insights of an answer that was given elsewhere.
+
+        With ``keep=False`` they are only returned.
 
         Raises:
             InvalidInputError: if the text or the source model is empty.
         """
-        return await self.engine.learn(
-            text, source_model, tenant=tenant or self.settings.loop.tenant, origin=origin
-        )
+        of = tenant or self.settings.loop.tenant
+        if not keep:
+            return await self.engine.extract(text, source_model, tenant=of)
+        return await self.engine.learn(text, source_model, tenant=of, origin=origin)
 
     async def feedback(self, id: str, score: float, *, tenant: str | None = None) -> None:  # noqa: A002 - the public interface's name
         """Say how good the answer ``id`` was: 0 is useless, 1 is perfect.
@@ -305,10 +323,15 @@ def verify_evidence(
     return verify_witness(evidence, Trust.from_json(trust), against=against)
 
 
-async def _build(settings: Settings, opening: AsyncExitStack, *, with_models: bool) -> Engine:
+async def _build(
+    settings: Settings, opening: AsyncExitStack, *, with_models: bool, with_assistant: bool
+) -> Engine:
     """Open everything that the settings name; ``opening`` closes it again, in reverse order."""
+    assistant = _assistant(settings) if with_assistant else None
     providers: dict[str, Provider] = {}
-    for position, row in enumerate(settings.providers if with_models else ()):
+    for position, row in enumerate(settings.providers):
+        if not with_models and (assistant is None or row.id != assistant.provider):
+            continue
         providers[row.id] = _provider(row, position)
         opening.push_async_callback(providers[row.id].close)
     store = await open_store(settings.store.url)
@@ -334,7 +357,13 @@ async def _build(settings: Settings, opening: AsyncExitStack, *, with_models: bo
         providers=providers,
         models={model.id: model for model in settings.models},
         teacher_quality=settings.loop.teacher_quality,
+        assistant=assistant,
     )
+
+
+def _assistant(settings: Settings) -> ModelSpec | None:
+    name = settings.insight_extractor.model_assisted.model
+    return next((model for model in settings.models if model.id == name), None)
 
 
 def _router(settings: Settings) -> LearnedRouter | None:

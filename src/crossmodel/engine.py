@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from crossmodel.domain import checks
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelCapability, ModelSpec
+from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
-from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
+from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
-from crossmodel.extraction import InsightExtractor
+from crossmodel.extraction import ASSISTANCE, Assistance, InsightExtractor, ModelAssistedPattern
 from crossmodel.ports import Provider, Store
 from crossmodel.selection import ModelSelector, routing_text
 from crossmodel.transfer import InsightTransfer, search
@@ -34,7 +36,8 @@ CANDIDATES_PER_INSIGHT: Final = 4
 class Engine:
     """Runs the loop over the stages and adapters that it is given.
 
-    Answers of models of at least ``teacher_quality`` become insights.
+    Answers of models of at least ``teacher_quality`` become insights; the ``assistant``, where
+    there is one, is asked what they say.
     """
 
     selector: ModelSelector
@@ -45,6 +48,7 @@ class Engine:
     providers: Mapping[str, Provider]
     models: Mapping[str, ModelSpec]
     teacher_quality: float
+    assistant: ModelSpec | None = None
 
     async def complete(self, ask: Ask) -> Answer:
         """Run the whole loop once."""
@@ -117,9 +121,25 @@ class Engine:
         self, text: str, source_model: str, *, tenant: str = DEFAULT_TENANT, origin: str = ""
     ) -> ExtractionResult:
         """Extract, witness and keep the insights of an answer that was given elsewhere."""
-        result = await asyncio.to_thread(self.extractor.extract, text, source_model)
+        result = await self.extract(text, source_model, tenant=tenant)
         await self.ledger.record_insights(SourceText(text, source_model, tenant, origin), result)
         return result
+
+    async def extract(
+        self,
+        text: str,
+        source_model: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        key: str | None = None,
+        injected: Sequence[str] = (),
+    ) -> ExtractionResult:
+        """Extract by the patterns and, where there is one, the assistant; nothing is kept."""
+        context: dict[str, object] = {"injected": injected}
+        if self.assistant is not None:
+            checks.text("source_model", source_model)  # before anything is paid for
+            context[ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
+        return await asyncio.to_thread(self.extractor.extract, text, source_model, context)
 
     async def feedback(self, tenant: str, request_id: str, score: float) -> None:
         """Keep what somebody thinks of an answer, 0..1, and let selection learn of it."""
@@ -131,24 +151,57 @@ class Engine:
         ask, model, messages = turn.ask, turn.model, turn.ask.messages
         if turn.transfer is not None and turn.transfer.success:
             messages = self.transfer.place(messages, turn.transfer, model.id)
-        budget = self.selector.cost_optimizer
-        at_most = sum(utf8_bytes(message.content) for message in messages)  # tokens of the prompt
-        reservation = budget.reserve(
-            model.cost_usd(at_most, ask.max_tokens), tenant=ask.tenant, key=ask.key
+        request = CompletionRequest(
+            model=model.name,
+            messages=messages,
+            max_tokens=ask.max_tokens,
+            temperature=ask.temperature,
+            seed=ask.seed,
         )
+        return await self._paid(model, request, ask.tenant, ask.key)
+
+    async def _paid(
+        self, model: ModelSpec, request: CompletionRequest, tenant: str, key: str | None
+    ) -> Completion:
+        """Ask, within the budgets: what the call may cost is reserved, what it did cost is kept."""
+        budget = self.selector.cost_optimizer
+        at_most = sum(utf8_bytes(message.content) for message in request.messages)
+        if request.response_schema is not None:
+            at_most += utf8_bytes(str(request.response_schema))  # providers charge for it
+        most = model.cost_usd(at_most, request.max_tokens or model.context_window)
+        reservation = budget.reserve(most, tenant=tenant, key=key)
+        spent = 0.0
         try:
-            turn.completion = await self.providers[model.provider].complete(
-                CompletionRequest(
-                    model=model.name,
-                    messages=messages,
-                    max_tokens=ask.max_tokens,
-                    temperature=ask.temperature,
-                    seed=ask.seed,
-                )
-            )
+            completion = await self.providers[model.provider].complete(request)
+            usage = completion.usage
+            spent = model.cost_usd(usage.input_tokens, usage.output_tokens)
         finally:
-            budget.settle(reservation, turn.cost_usd)
-        return turn.completion
+            budget.settle(reservation, spent)
+        return completion
+
+    async def _assist(
+        self, model: ModelSpec, text: str, tenant: str, key: str | None
+    ) -> Assistance:
+        """What the assistant makes of ``text``. Its cost is kept, so that budgets survive us."""
+        counter = self.providers[model.provider].token_counter(model.name)
+        pattern = ModelAssistedPattern(
+            lambda request: self._paid(model, request, tenant, key),
+            model,
+            count_tokens=counter or utf8_bytes,
+        )
+        assistance = await pattern.assist(text)
+        outcome = Outcome(
+            f"ext_{uuid.uuid4().hex}",
+            model.id,
+            success=not assistance.errors,
+            latency_ms=assistance.latency_ms,
+            cost_usd=assistance.cost_usd,
+            recorded_at=utc_now(),
+            price_version=model.price_version,
+        )
+        if assistance.calls:
+            await self.store.transact(lambda tx: tx.add_outcome(tenant, outcome))
+        return assistance
 
     async def _extract(self, turn: Turn) -> ExtractionResult | None:
         completion = turn.completion
@@ -161,8 +214,12 @@ class Engine:
             if turn.transfer
             else []
         )
-        return await asyncio.to_thread(
-            self.extractor.extract, completion.text, turn.model.id, {"injected": given}
+        return await self.extract(
+            completion.text,
+            turn.model.id,
+            tenant=turn.ask.tenant,
+            key=turn.ask.key,
+            injected=given,
         )
 
     @staticmethod

@@ -25,6 +25,7 @@ from crossmodel.domain.config import (
     CrossModelVIFConfig,
     InsightExtractorConfig,
     InsightTransferConfig,
+    ModelAssistedConfig,
     ModelSelectorConfig,
 )
 from crossmodel.domain.models import ModelSpec
@@ -281,6 +282,20 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None) -> Setti
     return settings
 
 
+def assisted_by(settings: Settings, model: str) -> Settings:
+    """The same settings with ``model`` as the one that assists extraction.
+
+    Raises:
+        ConfigurationError: if there is no such model; the message names the nearest.
+    """
+    extractor = dataclasses.replace(
+        settings.insight_extractor, model_assisted=ModelAssistedConfig(model)
+    )
+    changed = settings.model_copy(update={"insight_extractor": extractor})
+    _check_references(changed)
+    return changed
+
+
 def _read(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     if source is None:
         return {}
@@ -382,3 +397,10 @@ def _check_references(settings: Settings) -> None:
                 f"there is no provider {model.provider!r}{_nearest(model.provider, providers)}",
                 path=f"models[{position}].provider",
             )
+    models = {model.id for model in settings.models}
+    assistant = settings.insight_extractor.model_assisted.model
+    if assistant and assistant not in models:
+        raise ConfigurationError(
+            f"there is no model {assistant!r}{_nearest(assistant, models)}",
+            path="insight_extractor.model_assisted.model",
+        )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,11 +30,13 @@ from crossmodel.cli.output import (
     run_async,
 )
 from crossmodel.cli.resuming import resuming
+from crossmodel.domain.completion import Usage
 from crossmodel.domain.insight import ExtractionResult
-from crossmodel.errors import InvalidInputError
+from crossmodel.errors import CrossModelError, InvalidInputError
 
 if TYPE_CHECKING:
     from crossmodel.assembly import Extracted, LoggedAnswer, UnreadableRow
+    from crossmodel.settings import Settings
 
 UNKNOWN_MODEL = "unknown"
 _LARGE = 2_000_000
@@ -57,6 +60,9 @@ def extract(
         int | None,
         typer.Option(min=1, help="Processes for --jsonl; as many as there are cores if it pays."),
     ] = None,
+    assisted: Annotated[
+        str | None, typer.Option(help="Ask this model as well what the answers say; may cost.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -67,10 +73,11 @@ def extract(
     if (jsonl is None) != (to is None):
         raise InvalidInputError("--jsonl and --out belong together")
     if jsonl is not None and to is not None:
+        settings = _settings(config, assisted)
         crew = workers or _worthwhile_workers(jsonl)
-        unreadable = _write_rows(jsonl, to, source_model, config, crew)
+        unreadable = run_async(_write(jsonl, to, source_model, settings, crew))
     elif paths:
-        unreadable = run_async(_learn(paths, source_model, config, json))
+        unreadable = run_async(_learn(paths, source_model, _settings(config, assisted), json))
     else:
         raise InvalidInputError("name files or folders to read, or - for standard input")
     for row in unreadable:
@@ -84,8 +91,15 @@ def _worthwhile_workers(source: Path) -> int:
     return cores or 1 if (_size(source) or 0) > _LARGE else 1
 
 
+def _settings(config: Path | None, assisted: str | None) -> Settings:
+    from crossmodel.settings import assisted_by, load_settings
+
+    settings = load_settings(config_source(config))
+    return assisted_by(settings, assisted) if assisted else settings
+
+
 async def _learn(
-    paths: list[str], source_model: str, config: Path | None, as_json: bool
+    paths: list[str], source_model: str, settings: Settings, as_json: bool
 ) -> list[UnreadableRow]:
     from crossmodel.assembly import CrossModel, LoggedAnswer
 
@@ -93,7 +107,7 @@ async def _learn(
     answers = [row for row in rows if isinstance(row, LoggedAnswer)]
     results: list[tuple[LoggedAnswer, ExtractionResult]] = []
     with Progress(console=err, transient=True) as progress:
-        async with CrossModel.open(config_source(config), with_models=False) as cm:
+        async with CrossModel(settings, with_models=False, with_assistant=True) as cm:
             for answer in progress.track(answers, description="extracting"):
                 result = await cm.extract(
                     answer.output, source_model=answer.source_model, origin=answer.origin
@@ -116,20 +130,51 @@ def _read(paths: list[str], source_model: str) -> Iterator[LoggedAnswer | Unread
             yield from read_path(Path(path), source_model=source_model)
 
 
-def _write_rows(
-    source: Path, to: Path, source_model: str, config: Path | None, workers: int
+async def _write(
+    source: Path, to: Path, source_model: str, settings: Settings, workers: int
 ) -> list[UnreadableRow]:
-    """One row out for each row in, whatever becomes of the others; needs no store.
+    """Write a row for each row; the store is opened only where budgets need it."""
+    from crossmodel.assembly import CrossModel, Extracted, build_extractor, extract_all
+
+    extractor = build_extractor(settings)
+
+    async def alone(answers: Iterable[LoggedAnswer]) -> AsyncIterator[Extracted]:
+        for found in extract_all(answers, extractor, workers=workers):
+            yield found
+
+    learned = extractor.confidence_calculator.to_dict()
+    made_by = f"{crossmodel.__version__}\x1f{extractor.config!r}\x1f{learned!r}"
+    if not settings.insight_extractor.model_assisted.model:
+        return await _write_rows(source, to, source_model, made_by, alone)
+    async with CrossModel(settings, with_models=False, with_assistant=True) as cm:
+
+        async def assisted(answers: Iterable[LoggedAnswer]) -> AsyncIterator[Extracted]:
+            for answer in answers:
+                try:
+                    result = await cm.extract(
+                        answer.output, source_model=answer.source_model, keep=False
+                    )
+                except CrossModelError as error:
+                    yield Extracted(answer, None, str(error))
+                else:
+                    yield Extracted(answer, result)
+
+        return await _write_rows(source, to, source_model, made_by, assisted)
+
+
+async def _write_rows(
+    source: Path,
+    to: Path,
+    source_model: str,
+    made_by: str,
+    extract_each: Callable[[Iterable[LoggedAnswer]], AsyncIterator[Extracted]],
+) -> list[UnreadableRow]:
+    """One row out for each row in, whatever becomes of the others.
 
     What an interrupted run has written is known again by a digest of the answer and the settings.
     """
-    from crossmodel.assembly import LoggedAnswer, build_extractor, extract_all, read_path
-    from crossmodel.settings import load_settings
+    from crossmodel.assembly import LoggedAnswer, read_path
 
-    extractor = build_extractor(load_settings(config_source(config)))
-    made_by = (
-        f"{crossmodel.__version__}{extractor.config!r}{extractor.confidence_calculator.to_dict()!r}"
-    )
     unreadable: list[UnreadableRow] = []
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(console=err, transient=True))
@@ -144,12 +189,12 @@ def _write_rows(
                 else:
                     yield row
 
-        if to.exists() and not to.is_file():  # a pipe: nothing to go on with
+        if _is_pipe(to):  # nothing to go on with
             part, file = None, stack.enter_context(replacing(to))
         else:
             part, file = stack.enter_context(resuming(to)), None
         wanted = answers(part.has if part else lambda _: False)
-        for found in extract_all(wanted, extractor, workers=workers):
+        async for found in extract_each(wanted):
             written = msgspec.json.encode(_found_row(found))
             if part is not None:
                 part.write(_digest(found.answer, made_by), written)
@@ -159,6 +204,10 @@ def _write_rows(
         if part is not None and part.resumed:
             err.print(plain(f"{part.resumed} answers were done before the interruption"))
     return unreadable
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file()
 
 
 def _size(source: Path) -> int | None:
@@ -185,6 +234,12 @@ def _row(row_id: str, result: ExtractionResult) -> dict[str, Any]:
     }
     if result.errors:
         row["errors"] = dict(result.errors)
+    if "model_assisted" in result.errors or result.usage != Usage():
+        row |= {
+            "rejected": dict(result.rejected),
+            "usage": asdict(result.usage),
+            "cost_usd": result.cost_usd,
+        }
     return row
 
 
@@ -204,5 +259,15 @@ def _show(results: list[tuple[LoggedAnswer, ExtractionResult]]) -> None:
             for answer, result in results
         ),
     )
+    for answer, result in results:
+        for pattern, problem in result.errors.items():
+            err.print(plain(f"{answer.origin}: {pattern}: {problem}"), style="yellow")
+    usage = sum((result.usage for _, result in results), Usage())
+    if usage != Usage():
+        cost = sum(result.cost_usd for _, result in results)
+        out.print(
+            f"the assisting model read {usage.input_tokens} tokens and wrote "
+            f"{usage.output_tokens}: ${cost:.6f}"
+        )
     total = sum(len(result.insights) for _, result in results)
     out.print(f"{total} insights from {len(results)} answers; crossmodel insights list shows them")

@@ -75,9 +75,14 @@ def resuming(path: Path) -> Iterator[PartFile]:
         _lock(file, path)
         file.seek(0)
         part = PartFile(file)
-        yield part
-        with replacing(path) as target:
-            part.finish(target)
+        try:
+            yield part
+            with replacing(path) as target:
+                part.finish(target)
+        except BaseException:
+            if not aside.stat().st_size:  # nothing that anybody would go on from
+                aside.unlink()
+            raise
     aside.unlink()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from crossmodel.domain import checks
@@ -33,6 +33,11 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
@@ -46,6 +51,8 @@ class CompletionRequest:
         seed: for providers that offer one.
         stop: texts that end the answer.
         extra: fields of the provider's own API, passed on untouched.
+        response_schema: a JSON schema that binds the answer, where the provider can do that. What
+            all of them enforce: objects with every property required and no others.
     """
 
     model: str
@@ -55,6 +62,7 @@ class CompletionRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    response_schema: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         checks.text("model", self.model)
@@ -64,6 +72,10 @@ class CompletionRequest:
             checks.at_least("max_tokens", self.max_tokens, 1)
         if self.temperature is not None:
             checks.not_negative("temperature", self.temperature)
+
+    def without_schema(self) -> CompletionRequest:
+        """The same request with an unbound answer."""
+        return replace(self, response_schema=None)
 
 
 @dataclass(frozen=True, slots=True)

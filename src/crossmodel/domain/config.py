@@ -248,6 +248,17 @@ class ValidationConfig:
 
 
 @dataclass(slots=True)
+class ModelAssistedConfig:
+    """Which of the configured models is asked, beside the patterns, what an answer says.
+
+    None is by default. One that is asked makes every extraction as slow as it answers, and costs
+    what it costs.
+    """
+
+    model: str = ""
+
+
+@dataclass(slots=True)
 class InsightExtractorConfig:
     """Configuration of extraction.
 
@@ -272,6 +283,7 @@ class InsightExtractorConfig:
     include_invalid_insights: bool = False
     include_validation_errors: bool = False
     max_history_size: int = 1000
+    model_assisted: ModelAssistedConfig = field(default_factory=ModelAssistedConfig)
 
     def __post_init__(self) -> None:
         checks.at_least("max_insights_per_extraction", self.max_insights_per_extraction, 0)

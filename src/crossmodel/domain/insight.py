@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from crossmodel.domain.completion import Usage
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import InvalidInputError
 
@@ -165,6 +166,7 @@ class ExtractionResult:
     """One extraction: what was found, what was refused and why, how long it took.
 
     ``rejected`` counts refused insights by reason; ``errors`` has a line per failed pattern.
+    ``usage`` and ``cost_usd`` are those of the model that assisted, if one did.
     """
 
     insights: list[Insight]
@@ -173,6 +175,8 @@ class ExtractionResult:
     latency_ms: float = 0.0
     rejected: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
 
     @property
     def average_confidence(self) -> float:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from crossmodel.domain import checks
+from crossmodel.domain.completion import Usage
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import (
     ExtractionResult,
@@ -27,6 +29,13 @@ from crossmodel.errors import (
     ExtractionTimeoutError,
     InvalidExtractionPatternError,
     InvalidInputError,
+)
+from crossmodel.extraction.assisted import (
+    ASSISTANCE,
+    MODEL_ASSISTED,
+    REPORT,
+    Assistance,
+    ModelAssistedPattern,
 )
 from crossmodel.extraction.completion import Completion
 from crossmodel.extraction.confidence import ConfidenceCalculator
@@ -68,6 +77,17 @@ class _Run:
     started_at: datetime
     rejected: Counter[str] = field(default_factory=Counter)
     errors: dict[str, str] = field(default_factory=dict)
+    patterns: dict[str, ExtractionPattern] = field(default_factory=dict)  # of this one alone
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
+
+    def assisted(self, pattern_name: str, assistance: Assistance) -> None:
+        """Count what a pattern that asks a model reports."""
+        self.rejected.update(assistance.rejected)
+        if assistance.errors:
+            self.errors[pattern_name] = "; ".join(assistance.errors)
+        self.usage += assistance.usage
+        self.cost_usd += assistance.cost_usd
 
 
 _current_run: ContextVar[_Run | None] = ContextVar("crossmodel_extraction_run", default=None)
@@ -115,7 +135,8 @@ class InsightExtractor:
         """Extract, complete and validate: insights, what was refused and why, and how long it took.
 
         ``extraction_context["injected"]`` may list texts that were handed to the model; what only
-        repeats them is refused.
+        repeats them is refused. ``extraction_context["assistance"]`` may hold what
+        ``ModelAssistedPattern.assist`` made of this output.
 
         Raises:
             InvalidInputError: if the output or the source model is empty.
@@ -125,6 +146,8 @@ class InsightExtractor:
         with self._run() as run:
             reading = Reading(model_output)
             context = {**(extraction_context or {}), READING: reading}
+            if assistance := context.pop(ASSISTANCE, None):
+                run.patterns[MODEL_ASSISTED] = assistance
             insights = self.extract_insights(model_output, source_model, context)
             # a subclass may hand back what the patterns returned, as they returned it
             if any(insight.source_model != source_model for insight in insights):
@@ -139,6 +162,8 @@ class InsightExtractor:
             latency_ms=(time.perf_counter() - started) * 1000,
             rejected=dict(run.rejected),
             errors=dict(run.errors),
+            usage=run.usage,
+            cost_usd=run.cost_usd,
         )
 
     def extract_insights(
@@ -153,18 +178,20 @@ class InsightExtractor:
             InvalidInputError: if the output or the source model is empty.
         """
         _check(model_output, source_model)
-        with self._run():
+        with self._run() as run:
             given = extraction_context or {}
             reading = read(model_output, given)
             context = {**given, READING: reading}
-            if self._pays_in_parts(model_output):
+            if not run.patterns and self._pays_in_parts(model_output):
                 return self._finish(self._extract_in_parts(reading, source_model, given))
             completion = self._completion(reading, source_model, context)
             found: list[Insight] = []
             applied: list[str] = []
-            for pattern_name, pattern in self.extraction_patterns.items():
+            for pattern_name, pattern in (self.extraction_patterns | run.patterns).items():
+                report = partial(run.assisted, pattern_name)
                 try:
-                    mine = self._apply(pattern_name, pattern, model_output, dict(context))
+                    told = {**context, REPORT: report}
+                    mine = self._apply(pattern_name, pattern, model_output, told)
                     found += completion.complete(mine, pattern_name, exact=is_exact(pattern))
                 except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
                     self._log_extraction_error(pattern_name, error)
@@ -256,8 +283,10 @@ class InsightExtractor:
     ) -> list[Insight]:
         """What the pattern finds; one that others wrote runs against the clock."""
         seconds = self.config.pattern_timeout_seconds
-        if is_exact(pattern):  # ours: linear, so nothing to fear
+        if is_exact(pattern) or isinstance(pattern, ModelAssistedPattern | Assistance):
+            # ours: linear, or as fast as its provider's own time limit says
             return pattern.extract(text, context)
+        context = {name: value for name, value in context.items() if name != REPORT}
         if self.parallel_extraction:
             return run_in_process(self._worker, pattern, text, context, seconds)
         if self._given_up.get(name) is pattern:
@@ -284,6 +313,7 @@ class InsightExtractor:
             reading.source_sha256,
             source_model,
             {key: value for key, value in context.items() if key != READING},
+            make=InsightExtractor,
             config=self.config,
             workers=self.max_workers,
         )

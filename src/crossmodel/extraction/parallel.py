@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import Evidence, Insight, InsightKind
@@ -22,16 +22,29 @@ _SPANS: Final = ("answer_span", "input_span", "output_span")
 _MARKED: Final = frozenset({"boxed", "hashes", "final answer", "rating"})
 
 
+class Reader(Protocol):
+    """What reads a part: an extractor, made anew in each process."""
+
+    def extract_insights(
+        self, model_output: str, source_model: str, extraction_context: Mapping[str, Any] | None
+    ) -> list[Insight]:
+        """The insights of a text."""
+        ...
+
+
 def extract_in_parts(
     text: str,
     source_sha256: str,
     source_model: str,
     context: Mapping[str, Any],
     *,
+    make: Callable[[InsightExtractorConfig], Reader],
     config: InsightExtractorConfig,
     workers: int,
 ) -> list[Insight]:
     """The insights of the built-in patterns, with offsets into the whole of ``text``.
+
+    ``make`` makes the extractor of a process.
 
     Links across a cut are lost; of several final answers the last that is marked as one counts.
 
@@ -48,7 +61,13 @@ def extract_in_parts(
         worker = idle.get()
         try:
             found: list[Insight] = worker.call(
-                _extract, config, part.text, source_model, dict(context), seconds=_SECONDS_PER_PART
+                _extract,
+                make,
+                config,
+                part.text,
+                source_model,
+                dict(context),
+                seconds=_SECONDS_PER_PART,
             )
         finally:
             idle.put(worker)
@@ -64,11 +83,13 @@ def extract_in_parts(
 
 
 def _extract(
-    config: InsightExtractorConfig, text: str, source_model: str, context: dict[str, Any]
+    make: Callable[[InsightExtractorConfig], Reader],
+    config: InsightExtractorConfig,
+    text: str,
+    source_model: str,
+    context: dict[str, Any],
 ) -> list[Insight]:
-    from crossmodel.extraction.extractor import InsightExtractor  # noqa: PLC0415 - it imports us
-
-    return InsightExtractor(config).extract_insights(text, source_model, context)
+    return make(config).extract_insights(text, source_model, context)
 
 
 def _shifted(insights: Sequence[Insight], part: Part, source_sha256: str) -> list[Insight]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -111,9 +112,14 @@ def message_body(request: CompletionRequest) -> dict[str, Any]:
         "system": system or None,
         "temperature": request.temperature,
         "stop_sequences": list(request.stop) or None,
+        "output_config": _output_config(request.response_schema),
     }
     body |= {name: value for name, value in optional.items() if value is not None}
     return body | dict(request.extra)
+
+
+def _output_config(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if schema is None else {"format": {"type": "json_schema", "schema": dict(schema)}}
 
 
 def _role(message: Message) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -98,9 +99,17 @@ def chat_body(request: CompletionRequest, *, limit: str = "max_tokens") -> dict[
         "temperature": request.temperature,
         "seed": request.seed,
         "stop": list(request.stop) or None,
+        "response_format": _response_format(request.response_schema),
     }
     body |= {name: value for name, value in optional.items() if value is not None}
     return body | dict(request.extra)
+
+
+def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if schema is None:
+        return None
+    named = {"name": "answer", "schema": dict(schema), "strict": True}
+    return {"type": "json_schema", "json_schema": named}
 
 
 def read_chat_completion(
