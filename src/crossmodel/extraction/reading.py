@@ -10,12 +10,13 @@ from functools import cached_property
 from string import ascii_lowercase
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
-from crossmodel.domain.insight import text_sha256
+from crossmodel.domain.insight import Span, text_sha256
 from crossmodel.extraction.cues import CUE_WORDS, VOCABULARY
 from crossmodel.extraction.python_source import parsed
 from crossmodel.text.injected import injected_spans
 from crossmodel.text.segments import Segment, SegmentKind, parse
 from crossmodel.text.sentences import sentences
+from crossmodel.text.spans import united
 from crossmodel.text.transcripts import foreign_spans
 
 READING: Final = "_crossmodel_reading"
@@ -107,15 +108,17 @@ class Statement(NamedTuple):
 class Reading:
     """One text, its segments, and what the finders made of it.
 
-    Injected text and what users and tools say are blanked out, so that no finder sees it; all
-    offsets stay those of ``source``.
+    Injected text, and turns of a transcript that are not the assistant's, are blanked out, so that
+    no finder sees them; all offsets stay those of ``source``.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.injected = injected_spans(source)
-        unread = [*((each.start, each.end) for each in self.injected), *foreign_spans(source)]
-        self.text = _without(source, unread) if unread else source
+        self.text = _without(source, self.injected) if self.injected else source
+        if foreign := foreign_spans(self.text):  # a user's or a tool's words are no insight either
+            self.injected = united([*self.injected, *foreign])
+            self.text = _without(source, self.injected)
         self.scopes: dict[tuple[tuple[str, ...], tuple[int, int] | None], str] = {}
         self._found: dict[Any, Any] = {}
         self._of_type: dict[Any, dict[str, list[Any]]] = {}
@@ -197,11 +200,9 @@ def read(text: str, context: Mapping[str, Any]) -> Reading:
     return Reading(text)
 
 
-def _without(text: str, spans: list[tuple[int, int]]) -> str:
+def _without(text: str, spans: list[Span]) -> str:
     pieces, position = [], 0
-    for start, end in sorted(spans):
-        first = max(start, position)
-        if end > first:
-            pieces += [text[position:first], "\n" * (end - first)]
-            position = end
+    for span in spans:
+        pieces += [text[position : span.start], "\n" * (span.end - span.start)]
+        position = span.end
     return "".join([*pieces, text[position:]])
