@@ -76,13 +76,19 @@ class ModelAssistedPattern(ExtractionPattern):
     def extract(self, text: str, context: dict[str, Any]) -> list[Insight]:
         """Ask, and wait for the answer; for programs without an event loop of their own.
 
-        All calls run in one thread's event loop, so that connections can be kept. Within an
-        extractor, usage and errors end up in its result.
+        All calls run in one thread's event loop, so that connections can be kept; close the
+        provider there, too: ``pattern.wait_for(provider.close())``. Within an extractor, usage and
+        errors end up in its result.
 
         Raises:
             CrossModelError: outside of an extractor, if anything went wrong.
         """
-        return _wait_for(self.assist(text, context)).extract(text, context)
+        return self.wait_for(self.assist(text, context)).extract(text, context)
+
+    @staticmethod
+    def wait_for(work: Coroutine[Any, Any, Result]) -> Result:
+        """Run ``work`` where :meth:`extract` runs its calls: there a provider has to be closed."""
+        return asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())).result()
 
     async def assist(self, text: str, context: dict[str, Any] | None = None) -> Assistance:
         """Ask, and return all that came of it. Failures are in the result, none is raised."""
@@ -211,10 +217,6 @@ def _whole(span: Span, reading: Reading) -> Span:
 
 def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:_MAX_ERROR]
-
-
-def _wait_for(work: Coroutine[Any, Any, Result]) -> Result:
-    return asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())).result()
 
 
 @cache
