@@ -1,5 +1,7 @@
 """A lesson that is told twice is kept once, with both sources; tenants do not meet."""
 
+import sqlite3
+
 import pytest
 
 from crossmodel.domain.insight import Evidence, Insight, text_sha256
@@ -84,3 +86,18 @@ async def test_odd_contents_are_kept_and_known_again(store, content):
     await keep(store, told(content, "one"))
     await keep(store, told(content, "two"))
     assert 1 <= len(await kept(store)) <= 2
+
+
+async def test_a_store_of_before_knows_its_lessons_again(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    store = await open_store(url)
+    await keep(store, told(RULE, "one"))
+    await store.close()
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.execute("drop table insight_keys")
+        connection.execute("update alembic_version set version_num = '0002'")
+    connection.close()
+    store = await open_store(url)
+    assert await keep(store, told(f"Note: {RULE}", "two")) == []
+    assert len((await kept(store))[0].evidence) == 2
+    await store.close()

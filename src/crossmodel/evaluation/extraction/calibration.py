@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from crossmodel.calibration import brier_score, expected_calibration_error
 from crossmodel.domain.insight import Insight
 from crossmodel.errors import InvalidInputError
 from crossmodel.evaluation.extraction.answers import judge_answer
@@ -218,9 +219,9 @@ def reliability(said: Sequence[float], came: Sequence[bool]) -> Reliability:
     pairs = list(zip(said, came, strict=True))
     bins = _bins(pairs)
     return Reliability(
-        ece=_ece(bins),
+        ece=expected_calibration_error(said, came, BINS),
         chance_ece=_chance_ece(said),
-        brier=sum((confidence - right) ** 2 for confidence, right in pairs) / len(pairs),
+        brier=brier_score(said, came),
         auc=_auc(pairs),
         bins=bins,
     )
@@ -242,17 +243,12 @@ def _bins(pairs: Sequence[tuple[float, bool]]) -> tuple[Bin, ...]:
     )
 
 
-def _ece(bins: Sequence[Bin]) -> float:
-    total = sum(each.answers for each in bins)
-    return sum(each.answers * abs(each.confidence - each.share) for each in bins) / total
-
-
 def _chance_ece(said: Sequence[float]) -> float:
     """The mean error of outcomes that are drawn as the confidences say."""
     rng = random.Random(0)  # noqa: S311 - a simulation, not a secret
     rounds = max(_FEWEST_ROUNDS, min(_MOST_ROUNDS, _DRAWS // len(said)))
-    drawn = (_bins([(each, rng.random() < each) for each in said]) for _ in range(rounds))
-    return statistics.fmean(map(_ece, drawn))
+    drawn = ([rng.random() < each for each in said] for _ in range(rounds))
+    return statistics.fmean(expected_calibration_error(said, came, BINS) for came in drawn)
 
 
 def _auc(pairs: Sequence[tuple[float, bool]]) -> float | None:
