@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.store import schema
-from crossmodel.text.sameness import keys_of, say_the_same
+from crossmodel.text.fingerprint import keys_of
+from crossmodel.text.sameness import say_the_same
 
 THRESHOLD: Final = 0.9
 """How alike in words two insights must be: what extraction demands by default."""

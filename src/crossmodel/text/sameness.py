@@ -1,23 +1,12 @@
-"""The one rule by which two insights say the same, and keys under which such meet.
-
-Keys make looking for duplicates near-linear: insights without a key in common are never compared.
-The guard of an insight is part of each of its keys, since it must agree anyway. Its words come in
-by MinHash (Broder, 1997), several values to a key: the more, the fewer strangers meet.
-"""
+"""The one rule by which two insights say the same."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import zlib
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from crossmodel.domain.insight import InsightKind
-from crossmodel.text.normalise import unify
-from crossmodel.text.similarity import guard, near_duplicates, substitutes
+from crossmodel.text.similarity import near_duplicates, substitutes
 
 EXACT_KINDS: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
 """These differ where one character differs."""
@@ -28,17 +17,6 @@ STRICT_KINDS: Final = frozenset(
 """These differ where one word is exchanged for another: a table of rules is full of such."""
 
 _ANNOUNCES: Final = re.compile(r"\b(?:choice|option|response|result|solution)\b", re.IGNORECASE)
-_WORD: Final = re.compile(r"\w+")
-_TELLING: Final = 2
-"""Tokens of a guard from which on few insights share it."""
-_FEW, _MANY = (2, 6), (4, 20)
-"""MinHash values to a key, and keys: with a telling guard, and without."""
-_VALUES: Final = max(rows * keys for rows, keys in (_FEW, _MANY))
-_PRIME: Final = np.uint64(2**31 - 1)
-_RANDOM: Final = np.random.default_rng(20)
-_FACTORS: Final = _RANDOM.integers(1, 2**31 - 1, (_VALUES, 1), dtype=np.uint64)
-_SHIFTS: Final = _RANDOM.integers(0, 2**31 - 1, (_VALUES, 1), dtype=np.uint64)
-_MIXER: Final = _RANDOM.integers(1, 2**63, max(_FEW[0], _MANY[0]), dtype=np.uint64) | np.uint64(1)
 
 
 def say_the_same(kind: str, first: str, second: str, threshold: float) -> bool:
@@ -54,37 +32,3 @@ def say_the_same(kind: str, first: str, second: str, threshold: float) -> bool:
     if not near_duplicates(first, second, threshold):
         return False
     return kind not in STRICT_KINDS or not substitutes(first, second)
-
-
-def keys_of(kind: str, content: str) -> list[int]:
-    """Keys of 63 bits; insights that say the same have one in common, but for one in some hundred.
-
-    The likelier, the more words they share: of 100 pairs that share 7 of 10 words 98 meet, of 100
-    that share 1 of 10 at most 6, and with a guard that tells little fewer than one.
-    """
-    if kind in EXACT_KINDS:
-        return [_digest(kind, " ".join(content.split()))]
-    guarded = guard(content)
-    words = {
-        zlib.crc32(word.encode("utf-8", "replace"))
-        for word in _WORD.findall(unify(content).lower())
-    }
-    if not words:
-        return []
-    rows, keys = _FEW if len(guarded) >= _TELLING else _MANY
-    least = _min_hash(words, rows * keys).reshape(keys, rows)
-    mixed = (least * _MIXER[:rows]).sum(axis=1, dtype=np.uint64)
-    base = np.uint64(_digest(kind, *guarded))
-    numbered = (mixed + np.arange(keys, dtype=np.uint64)) * _MIXER[0]
-    return [int(key) for key in (numbered ^ base) >> np.uint64(1)]
-
-
-def _min_hash(words: set[int], values: int) -> npt.NDArray[np.uint64]:
-    hashed = np.fromiter(words, dtype=np.uint64, count=len(words)) % _PRIME
-    spread = (_FACTORS[:values] * hashed + _SHIFTS[:values]) % _PRIME
-    return np.asarray(spread.min(axis=1), dtype=np.uint64)
-
-
-def _digest(*parts: str) -> int:
-    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "big") >> 1

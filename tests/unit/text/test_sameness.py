@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel.evaluation.extraction.edits import edited, flipped
-from crossmodel.text.sameness import EXACT_KINDS, keys_of, say_the_same
+from crossmodel.text.fingerprint import keys_of
+from crossmodel.text.sameness import EXACT_KINDS, say_the_same
 from crossmodel.text.similarity import exchanges, guard
 
 CLAIMS = [
