@@ -1,7 +1,7 @@
 """Near-duplicates over the whole store: the same lesson told twice is kept once, with both sources.
 
-Keys lead to the few insights of a tenant that a new one can be the same as; the rule of
-:mod:`crossmodel.text.sameness` decides.
+Keys (:mod:`crossmodel.text.fingerprint`) lead to the few insights of a tenant that a new one can be
+the same as; the rule of :mod:`crossmodel.text.sameness` decides.
 """
 
 from __future__ import annotations

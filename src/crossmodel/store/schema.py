@@ -176,7 +176,7 @@ insight_links = sa.Table(
     sa.Column("target_id", sa.Text, nullable=False),
 )
 
-# Near-duplicates have a key in common: see crossmodel.text.sameness.
+# Near-duplicates have a key in common: see crossmodel.text.fingerprint.
 insight_keys = sa.Table(
     "insight_keys",
     metadata,
