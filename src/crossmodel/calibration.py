@@ -20,6 +20,8 @@ RISE: Final = 1e-6
 
 BINS: Final = 10
 _STEPS: Final = 50
+_DIGITS: Final = 6
+"""Of scores that count as different; far above what adding them up gets wrong."""
 _CLOSEST: Final = 1e-6
 """How near to 0 and 1 a score may be taken to be, so that its log-odds are finite."""
 
@@ -40,7 +42,8 @@ class RisingMap:
         if not self.scores or len(self.scores) != len(self.probabilities):
             raise InvalidInputError("a calibration needs as many probabilities as scores, and one")
         for score in self.scores:
-            checks.number("a score of the calibration", score)
+            if math.isinf(checks.number("a score of the calibration", score)):
+                raise InvalidInputError("a score of the calibration is infinite")
         for probability in self.probabilities:
             checks.unit_interval("a probability of the calibration", probability)
         rises = all(a < b for a, b in pairwise(self.scores))
@@ -49,7 +52,13 @@ class RisingMap:
             raise InvalidInputError("scores of a calibration must rise, and its probabilities too")
 
     def __call__(self, score: float) -> float:
-        """The probability that goes with ``score``."""
+        """The probability that goes with ``score``.
+
+        Raises:
+            InvalidInputError: if that is NaN.
+        """
+        if math.isnan(score):
+            raise InvalidInputError("a score is NaN")
         after = bisect_right(self.scores, score)
         if after == 0:
             return self.probabilities[0]
@@ -94,24 +103,34 @@ def pooled(pairs: Iterable[tuple[float, float, int]]) -> list[tuple[float, float
 def fit_isotonic(scores: Sequence[float], outcomes: Sequence[bool], least: int) -> RisingMap:
     """A map of any rising shape, from blocks of at least ``least`` answers of similar score.
 
+    Answers of one score are never parted, so the order in which they come makes no difference.
+
     Raises:
-        InvalidInputError: if there are fewer than that.
+        InvalidInputError: if there are fewer than that, the lists differ in length, or a score is
+            no number within 0..1.
     """
+    _check_pairs(scores, outcomes)
     checks.at_least("number of labels", len(scores), least)
-    order = sorted(range(len(scores)), key=scores.__getitem__)
-    count = len(order) // least
-    cuts = [len(order) * part // count for part in range(count + 1)]
-    blocks = pooled(
-        (
-            sum(scores[i] for i in order[a:b]) / (b - a),
-            sum(outcomes[i] for i in order[a:b]) / (b - a),
-            b - a,
-        )
-        for a, b in pairwise(cuts)
-    )
+    right_of: dict[float, list[bool]] = {}
+    for score, outcome in zip(scores, outcomes, strict=True):
+        right_of.setdefault(round(score, _DIGITS), []).append(bool(outcome))
+    sums: list[tuple[float, int, int]] = []
+    for x, ys in sorted(right_of.items()):
+        group = x * len(ys), sum(ys), len(ys)
+        is_full = not sums or sums[-1][2] >= least
+        sums.append(group if is_full else _together(sums.pop(), group))
+    if len(sums) > 1 and sums[-1][2] < least:
+        sums.append(_together(sums.pop(), sums.pop()))
+    blocks = pooled((x / n, right / n, n) for x, right, n in sums)
     knots = {x: (y * n + 1) / (n + 2) for x, y, n in blocks}  # never quite 0 or 1
     rising = list(accumulate(knots.values(), max))
     return RisingMap(tuple(knots), tuple(rising))
+
+
+def _together(
+    first: tuple[float, int, int], second: tuple[float, int, int]
+) -> tuple[float, int, int]:
+    return first[0] + second[0], first[1] + second[1], first[2] + second[2]
 
 
 def fit_rising_map(scores: Sequence[float], outcomes: Sequence[bool], prior: float) -> RisingMap:
@@ -124,9 +143,8 @@ def fit_rising_map(scores: Sequence[float], outcomes: Sequence[bool], prior: flo
     Raises:
         InvalidInputError: if the lists differ in length, or a score is no number within 0..1.
     """
-    if len(scores) != len(outcomes):
-        raise InvalidInputError(f"{len(scores)} scores, but {len(outcomes)} outcomes")
-    odds = [log_odds(checks.unit_interval("a score", score)) for score in scores]
+    _check_pairs(scores, outcomes)
+    odds = [log_odds(score) for score in scores]
     centre = sum(odds) / len(odds) if odds else 0.0
     stretch, shift = 1.0, 0.0
     for _ in range(_STEPS):  # Newton's method on a convex loss
@@ -143,11 +161,12 @@ def fit_rising_map(scores: Sequence[float], outcomes: Sequence[bool], prior: flo
         size = bend_aa * bend_bb - bend_ab * bend_ab
         step_a = (bend_bb * slope_a - bend_ab * slope_b) / size
         step_b = (bend_aa * slope_b - bend_ab * slope_a) / size
+        if stretch < step_a:  # scores that tell the wrong way round tell nothing
+            step_a, step_b = stretch, slope_b / bend_bb
         longest = max(abs(step_a), abs(step_b), 1.0)
         stretch, shift = stretch - step_a / longest, shift - step_b / longest
         if abs(step_a) + abs(step_b) < _CLOSEST:
             break
-    stretch = max(stretch, 0.0)
     knots = [each / _KNOTS for each in range(_KNOTS + 1)]
     images = [probability(stretch * (log_odds(x) - centre) + centre + shift) for x in knots]
     return RisingMap(tuple(knots), tuple(images))
@@ -178,9 +197,14 @@ def expected_calibration_error(
     """Mean gap between what is said and what comes, over bins of equal width, weighted by size.
 
     Naeini, Cooper and Hauskrecht, AAAI 2015. Without any it is 0.
+
+    Raises:
+        InvalidInputError: if a probability is no number within 0..1.
     """
     off = [0.0] * bins
     for said, came in zip(probabilities, outcomes, strict=True):
+        if not 0 <= said <= 1:
+            raise InvalidInputError(f"a probability must lie within 0..1, not {said}")
         off[min(int(said * bins), bins - 1)] += said - came
     return sum(map(abs, off)) / len(probabilities) if probabilities else 0.0
 
@@ -189,3 +213,10 @@ def brier_score(probabilities: Sequence[float], outcomes: Sequence[float]) -> fl
     """Mean squared error (Brier, Monthly Weather Review 78, 1950). Without any it is 0."""
     pairs = list(zip(probabilities, outcomes, strict=True))
     return sum((said - came) ** 2 for said, came in pairs) / len(pairs) if pairs else 0.0
+
+
+def _check_pairs(scores: Sequence[float], outcomes: Sequence[bool]) -> None:
+    if len(scores) != len(outcomes):
+        raise InvalidInputError(f"{len(scores)} scores, but {len(outcomes)} outcomes")
+    for score in scores:
+        checks.unit_interval("a score", score)
