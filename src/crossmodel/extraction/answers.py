@@ -111,8 +111,8 @@ def _type_of(value: str, sign: str, *, is_number: bool) -> InsightType:
 
 
 def stated_answers(reading: Reading) -> list[str]:
-    """Every answer that the text marks as one, by whatever mark; they may contradict each other."""
-    marked = (reading.once(look) for look in (*_MARKS, _phrase))
+    """Every answer that the text marks as one; they may contradict each other."""
+    marked = (reading.once(look) for look in _MARKS)
     return [reading.text[slice(*answer.value)] for answer in marked if answer is not None]
 
 

@@ -20,7 +20,7 @@ from crossmodel.domain import checks
 from crossmodel.domain.config import ConfidenceConfig
 from crossmodel.domain.insight import Insight, InsightKind
 from crossmodel.errors import InvalidInputError
-from crossmodel.extraction.agreement import ANSWERS, agreement, is_consistent
+from crossmodel.extraction.agreement import ANSWERS, agreement_odds, is_consistent
 from crossmodel.extraction.reading import read
 
 _PRIOR: Final[Mapping[str, float]] = {
@@ -48,9 +48,7 @@ _DEFAULT_ODDS: Final = log_odds(_DEFAULT_PRIOR)
 
 HEDGED, PARSES, BROKEN, ILLUSTRATED, BORNE_OUT = -0.6, 1.0, -1.5, 0.3, 0.8
 MARKED, CHECKED, CUT_OFF, INCONSISTENT = 0.5, 0.3, -1.0, -1.0
-ALL_AGREE, NONE_AGREES = 1.7, -1.6
-"""Log-odds of each sign. With a second model's answer to the same question .955 of the answers that
-agreed were right, and .385 of those that did not (the development data's own figure)."""
+"""Log-odds of each sign. Agreement has a model of its own, which says what each answer tells."""
 
 _HEDGES: Final = re.compile(
     r"\b(?:maybe|perhaps|possibly|probably|might|could be|may be|seems?|appears?|i think|i guess"
@@ -69,6 +67,15 @@ _CHECKS: Final = re.compile(
 )
 _CHECK_SIGNS: Final = ("verif", "check", "confirm", "plug")
 _MARKS: Final = frozenset({"boxed", "hashes", "final answer", "rating", "phrase"})
+_SENTENCE_END: Final = re.compile(r"[.!?\n]")
+_SENTENCE: Final = 200
+_TO_THE_READER: Final = re.compile(r"\b(?:you|your|yourself|feel free|please|let me know)\b")
+_OPEN_WORDS: Final = frozenset(
+    """a an the of and or but that which whose is are was were because if than we i he she they
+    their its our has have had be been by from with into to""".split()
+)
+"""Words that no sentence ends with, unless somebody left it there."""
+_LONGEST_OPEN_WORD: Final = 9
 _PUNCTUATION: Final = {ord(mark): " " for mark in ",.;:!?()[]\"'*_’“”"}
 _MOST_HEDGES: Final = 2
 _MOST, _LEAST = 0.97, 0.03
@@ -77,6 +84,7 @@ _TAIL: Final = 4000
 
 LEAST_LABELS: Final = 20
 """Fewer labels say too little of how often a score comes true."""
+_ALL: Final = ""
 _PRIOR_LABELS: Final = 4.0
 _ISOTONIC_LABELS: Final = 400
 _BLOCK: Final = 40
@@ -90,8 +98,8 @@ class ConfidenceCalculator:
 
     def __init__(self, config: ConfidenceConfig | None = None) -> None:
         self.config = config or ConfidenceConfig()
-        self._overall: RisingMap | None = None
-        self._by_kind: dict[str, RisingMap] = {}
+        self._maps: Mapping[str, RisingMap] = {}
+        """By kind; of all kinds together under the empty name. Never changed, only replaced."""
 
     def calculate_confidence(
         self, insight: Insight, text: str, context: Mapping[str, Any]
@@ -123,13 +131,14 @@ class ConfidenceCalculator:
     @property
     def is_calibrated(self) -> bool:
         """Whether any scores are calibrated."""
-        return self._overall is not None
+        return _ALL in self._maps
 
     def calibration_of(self, kind: str) -> RisingMap | None:
         """The map for insights of that kind, if scores are calibrated."""
         if not self.config.enable_confidence_calibration:
             return None
-        return self._by_kind.get(kind, self._overall)
+        maps = self._maps
+        return maps.get(kind) or maps.get(_ALL)
 
     def calibrate(self, labels: Iterable[Label]) -> None:
         """Learn from labels how often a score comes true; from now on scores are probabilities.
@@ -151,12 +160,8 @@ class ConfidenceCalculator:
         kinds: dict[str, list[tuple[float, bool]]] = {}
         for kind, score, right in scored:
             kinds.setdefault(kind, []).append((score, right))
-        self._by_kind = {
-            kind: _fit(pairs)
-            for kind, pairs in kinds.items()
-            if kind and len(pairs) >= LEAST_LABELS
-        }
-        self._overall = _fit([(score, right) for _, score, right in scored])
+        maps = {kind: _fit(each) for kind, each in kinds.items() if len(each) >= LEAST_LABELS}
+        self._maps = maps | {_ALL: _fit([(score, right) for _, score, right in scored])}
         self.config.enable_confidence_calibration = True
 
     def calibrated(self, labels: Iterable[Label]) -> ConfidenceCalculator:
@@ -170,8 +175,8 @@ class ConfidenceCalculator:
     def to_dict(self) -> dict[str, Any]:
         """What was learned, as plain numbers for JSON."""
         return {
-            "overall": self._overall.to_dict() if self._overall else None,
-            "by_kind": {kind: each.to_dict() for kind, each in self._by_kind.items()},
+            "overall": self._maps[_ALL].to_dict() if self.is_calibrated else None,
+            "by_kind": {kind: each.to_dict() for kind, each in self._maps.items() if kind != _ALL},
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -185,15 +190,16 @@ class ConfidenceCalculator:
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInputError(f"not a calibration of confidence: {error!r}") from error
         learned = {str(kind): RisingMap.from_dict(each) for kind, each in by_kind.items()}
-        self._overall = RisingMap.from_dict(overall) if overall is not None else None
-        self._by_kind = learned
+        if overall is not None:
+            learned[_ALL] = RisingMap.from_dict(overall)
+        self._maps = learned
 
 
 def _scored(given: Insight | float) -> tuple[str, float]:
     if isinstance(given, Insight):
         score = given.metadata.get("raw_confidence", given.confidence_score)
         return str(given.kind), checks.unit_interval("confidence_score", score)
-    return "", checks.unit_interval("a score", given)
+    return _ALL, checks.unit_interval("a score", given)
 
 
 def _fit(pairs: Sequence[tuple[float, bool]]) -> RisingMap:
@@ -220,17 +226,25 @@ def _answer_odds(insight: Insight, text: str, context: Mapping[str, Any]) -> flo
         odds += CUT_OFF
     if not is_consistent(value, read(text, context)):
         odds += INCONSISTENT
-    share = agreement(value, context.get(ANSWERS))
-    if share is not None:
-        odds += NONE_AGREES + share * (ALL_AGREE - NONE_AGREES)
-    return odds
+    return odds + agreement_odds(value, context.get(ANSWERS))
 
 
 def _is_checked(tail: str) -> bool:
-    return any(sign in tail for sign in _CHECK_SIGNS) and _CHECKS.search(tail) is not None
+    """Whether the text checks its answer, rather than offer or ask the reader to."""
+    if not any(sign in tail for sign in _CHECK_SIGNS):
+        return False
+    for check in _CHECKS.finditer(tail):
+        before = _SENTENCE_END.split(tail[max(0, check.start() - _SENTENCE) : check.start()])[-1]
+        after = _SENTENCE_END.split(tail[check.end() : check.end() + _SENTENCE], maxsplit=1)[0]
+        if not _TO_THE_READER.search(f"{before} {after}"):
+            return True
+    return False
 
 
 def _is_cut_off(text: str) -> bool:
     """Whether the text ends in the middle of a sentence, as an answer that ran out of tokens."""
-    end = text.rstrip()[-1:]
-    return end in {",", "(", "[", "{", "=", "+", "-", ":", "\\"}
+    end = text.rstrip()
+    if end[-1:] != end[-2:-1] and end[-1:] in {",", "(", "[", "{", "=", "+", "-", ":", "\\"}:
+        return True
+    word = end[-_LONGEST_OPEN_WORD:].rpartition(" ")
+    return bool(word[1]) and word[2].lower() in _OPEN_WORDS
