@@ -44,6 +44,7 @@ _ANSWER_LABEL: Final = re.compile(
     r"[*_#>\s]{0,6}(?:answer|a|result|solution)[*_]{0,3} ?[::][*_]{0,3}[ \t]*", re.IGNORECASE
 )
 _MAX_LABEL: Final = 24
+_EMPHASIS: Final = re.compile(r"\*\*|__|\*|_")
 _OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(?:\s|$|\*))")
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
@@ -233,6 +234,9 @@ def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
     text = reading.text
     while start < end and (text[start].isspace() or text[start] in ":*_"):
         start += 1
+    emphasis = _EMPHASIS.search(text, max(0, start - 2), start)
+    if emphasis and (close := text.find(emphasis.group(), start, end)) > start:
+        end = close  # what is set off is the answer
     option = _OPTION.match(text, start, end)
     if option and not _MORE_OPTIONS.match(text, option.end(), end):
         letter = option.lastindex or 0

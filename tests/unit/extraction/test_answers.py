@@ -78,3 +78,19 @@ def test_a_bare_number_comes_with_the_sentence_that_says_what_it_is():
 )
 def test_the_last_explicit_mark_wins(text, answer):
     assert [find.metadata["answer"] for find in final_answer(Reading(text))] == [answer]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So the answer is **14**.", "14"),
+        ("The answer is **14** apples.", "14"),
+        ("**Answer:** **14**", "14"),
+        ("**Final answer:** 42 apples", "42 apples"),
+        ("The answer is *snake_case*, mostly.", "snake_case"),
+        ("The answer is 2 * 3 * 4.", "2 * 3 * 4"),
+        ("The answer is x_1 + y_1.", "x_1 + y_1"),
+    ],
+)
+def test_emphasis_is_no_part_of_an_answer(text, answer):
+    assert [find.metadata["answer"] for find in final_answer(Reading(text))] == [answer]
