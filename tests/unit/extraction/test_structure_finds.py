@@ -125,6 +125,7 @@ def test_formulas_that_hold_elsewhere_are_equations_and_calculations_steps():
     assert sorts["v = 3 \\cdot 4 = 12"] == "step"
     assert sorts["For a falling body \\(v = g t\\) holds near the ground."] == "equation"
     assert "Substitute \\(v = g t\\):" not in sorts
+    assert sorts["v = g t"] == "equation"  # the formula of what only announces
 
 
 @pytest.mark.parametrize(

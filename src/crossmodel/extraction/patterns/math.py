@@ -31,21 +31,17 @@ _VALUE: Final = re.compile(
     r"(?:\s*$|\s+[^\s\d=+*]|[%°.,])"
 )
 """A number, alone or with its unit: what is equal to one is a result, not a formula."""
-_RELATION_SIGNS: Final = (
-    "=",
-    "\\le",
-    "\\ge",
-    "\\ne",
-    "\\approx",
-    "\\equiv",
-    "≈",
-    "≤",
-    "≥",
-    "≠",
-    "<",
-    ">",
+_RELATION_SIGNS: Final = (*"=≈≤≥≠<>", "\\le", "\\ge", "\\ne", "\\approx", "\\equiv")  # fmt: skip
+_EQUALS: Final = re.compile(r"[=≈]|\\(?:approx|equiv)\b")
+_LETTER: Final = re.compile(r"[A-Za-zα-ωΑ-Ω∇∂]")
+_RESULT: Final = re.compile(
+    r"[\s({$]*[-−+]?[$£€]?\d[\d.,/\s]*(?:[×x·*]?\s*10\s*\^?\s*\{?[-−⁻\d⁰¹²³⁴-⁹\s]*\}?)?"
+    r"[\s)}$]*(?:[A-Za-z%°^\d/·\s-]{0,12})[.,]?\s*"
 )
-_INLINE: Final = re.compile(r"\\\(([^\n]{3,300}?)\\\)|(?<![\w$])\$([^$\n]{3,300})\$(?![\w$])")
+"""What one set formula is equal to, if it is a number, alone or with its unit."""
+_INLINE: Final = re.compile(
+    r"\\\([^\S\n]*+([^\n]{3,300}?)[^\S\n]*\\\)|(?<![\w$])\$[^\S\n]*+([^$\n]{3,300}?)[^\S\n]*\$(?![\w$])"
+)
 _LONG_WORD: Final = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _MAX_WORDS: Final = 4
 _MAX_FORMULA: Final = 600
@@ -63,7 +59,7 @@ def equations(reading: Reading) -> list[Find]:
             continue
         said = reading.text[segment.start : segment.end]
         if any(sign in said for sign in _RELATION_SIGNS):
-            kind = InsightKind.EQUATION if _is_formula(said) else InsightKind.STEP
+            kind = InsightKind.EQUATION if _relates_symbols(said) else InsightKind.STEP
             found.append(_formula(kind, segment.start, segment.end, segment, reading))
     statements = [each for each in reading.statements if _may_hold_formula(each.text)]
     if not statements:
@@ -75,13 +71,21 @@ def equations(reading: Reading) -> list[Find]:
     )
     for statement in statements:
         start, end = statement.start, statement.end
-        if statement.text[-1] == ":" or taken.meet(start, end):
+        if taken.meet(start, end) or statement.is_question:
             continue
-        if statement.is_question or statement.is_junk:
+        inline = [match.span(match.lastindex or 1) for match in _INLINE.finditer(statement.text)]
+        formulas = [span for span in inline if _relates_symbols(statement.text[slice(*span)])]
+        announces = statement.text[-1] == ":" or statement.is_junk
+        if formulas and announces:  # what it says of itself is no insight, the formula is one
+            spans = [(start + first, start + last) for first, last in formulas]
+        elif formulas or (not inline and not announces and _is_formula(statement.text)):
+            spans = [(start, end)]
+        else:
             continue
-        inline = [one or other for one, other in _INLINE.findall(statement.text)]
-        if any(map(_is_formula, inline)) or (not inline and _is_formula(statement.text)):
-            found.append(_formula(InsightKind.EQUATION, start, end, statement.segment, reading))
+        found += [
+            _formula(InsightKind.EQUATION, first, last, statement.segment, reading)
+            for first, last in spans
+        ]
     return found
 
 
@@ -98,6 +102,17 @@ def _is_formula(said: str) -> bool:
         return False
     right = plain[relation.end() :]
     return bool(_VARIABLE.search(right)) and not _VALUE.match(right)
+
+
+def _relates_symbols(formula: str) -> bool:
+    """Whether a formula that is set as one is more than a calculation of a number."""
+    plain = _LAYOUT.sub(" ", formula)
+    relation = _RELATION.search(plain)
+    if relation is None:
+        return False
+    right = plain[relation.end() :]
+    terms = [term for term in _EQUALS.split(right) if not _RESULT.fullmatch(term)]
+    return any(map(_LETTER.search, terms))
 
 
 def _formula(kind: InsightKind, start: int, end: int, segment: Segment, reading: Reading) -> Find:
