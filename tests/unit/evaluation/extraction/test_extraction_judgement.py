@@ -60,6 +60,7 @@ def test_the_examples_are_judged_as_they_were_made(found):
     assert found.code.segments.share == found.code.bare.share == 1
     assert found.duplicates.edits[0].pairs > 5
     assert found.throughput.megabytes_per_second > 0
+    assert found.throughput.megabytes_per_second < found.throughput.patterns_megabytes_per_second
     assert found.domains.most_frequent.answers == len(found.extracted) == 13
     assert found.remarks == {"without 'check'": 2}
 
