@@ -25,8 +25,9 @@ _MOST: Final = 5_000_000
 class Throughput:
     """Medians over rounds in which all took turns; by the time of this process's own threads.
 
-    ``patterns_megabytes_per_second`` is that of the built-in patterns alone, without what makes their finds
-    insights that can be trusted: confidence, duplicates, validation.
+    ``patterns_megabytes_per_second`` is that of the built-in patterns alone, without what makes
+    their finds insights that can be trusted: confidence, duplicates, validation.
+
     Rates in MB/s (10^6 bytes of UTF-8); the time of one answer in microseconds.
     """
 
