@@ -46,8 +46,7 @@ class Completion:
             "source_model": source_model,
             "extraction_timestamp": self._now.isoformat(),
         }
-        given = {key: each for key, each in context.items() if key not in _UNKEPT}
-        self._plain_context = _plain(given)
+        self._plain_context = _plain({key: context[key] for key in context.keys() - _UNKEPT})
         self._source_model = source_model
 
     def complete(
@@ -70,7 +69,7 @@ class Completion:
             insight.metadata = {
                 **insight.metadata,
                 **self._metadata,
-                "context": _plain(self._plain_context),  # a copy of its own
+                "context": _plain(self._plain_context) if self._plain_context else {},  # its own
                 "patterns_applied": [],
             }
             if pattern_name:

@@ -188,11 +188,13 @@ class InsightExtractor:
             found: list[Insight] = []
             applied: list[str] = []
             for pattern_name, pattern in (self.extraction_patterns | run.patterns).items():
-                report = partial(run.assisted, pattern_name)
+                exact = is_exact(pattern)
                 try:
-                    told = {**context, REPORT: report}
-                    mine = self._apply(pattern_name, pattern, model_output, told)
-                    found += completion.complete(mine, pattern_name, exact=is_exact(pattern))
+                    if exact:  # ours: linear, so it needs no clock
+                        mine = pattern.extract(model_output, context)
+                    else:
+                        mine = self._apply(pattern_name, pattern, model_output, context, run)
+                    found += completion.complete(mine, pattern_name, exact=exact)
                 except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
                     self._log_extraction_error(pattern_name, error)
                 else:
@@ -279,14 +281,18 @@ class InsightExtractor:
         )
 
     def _apply(
-        self, name: str, pattern: ExtractionPattern, text: str, context: dict[str, Any]
+        self,
+        name: str,
+        pattern: ExtractionPattern,
+        text: str,
+        context: dict[str, Any],
+        run: _Run,
     ) -> list[Insight]:
-        """What the pattern finds; one that others wrote runs against the clock."""
+        """What a pattern finds that is not exact; one that others wrote runs against the clock."""
         seconds = self.config.pattern_timeout_seconds
-        if is_exact(pattern) or isinstance(pattern, ModelAssistedPattern | Assistance):
-            # ours: linear, or as fast as its provider's own time limit says
-            return pattern.extract(text, context)
-        context = {name: value for name, value in context.items() if name != REPORT}
+        if isinstance(pattern, ModelAssistedPattern | Assistance):
+            # as fast as its provider's own time limit says
+            return pattern.extract(text, {**context, REPORT: partial(run.assisted, name)})
         if self.parallel_extraction:
             return run_in_process(self._worker, pattern, text, context, seconds)
         if self._given_up.get(name) is pattern:

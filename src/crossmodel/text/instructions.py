@@ -53,7 +53,7 @@ def gives_orders(text: str) -> bool:
     bare = _lower(text)
     for mark in _EMPHASIS:
         bare = bare.replace(mark, "")
-    if not any(sign in bare for sign in _ORDER_SIGNS):
+    if not any(map(bare.__contains__, _ORDER_SIGNS)):
         return False
     return _ORDER.search(_SPACES.sub(" ", bare)) is not None
 
@@ -61,7 +61,7 @@ def gives_orders(text: str) -> bool:
 def holds_template_marks(text: str) -> bool:
     """Whether it holds marks of a chat template, with which a quotation could end its own turn."""
     lower = _lower(text)
-    return any(sign in lower for sign in _TEMPLATE_SIGNS) and _TEMPLATE.search(lower) is not None
+    return any(map(lower.__contains__, _TEMPLATE_SIGNS)) and _TEMPLATE.search(lower) is not None
 
 
 def _lower(text: str) -> str:

@@ -19,10 +19,11 @@ ACCOUNT: Final = "a bank account number"
 CARD: Final = "a payment card number"
 IDENTITY: Final = "an identity number"
 
-_SECRET_SIGNS: Final = (
+_SECRET_WORDS: Final = (
     "passw", "pwd", "passphrase", "secret", "token", "api_key", "api-key", "api key", "apikey",
-    "credential", "-----begin",
+    "credential",
 )  # fmt: skip
+_DIGIT: Final = re.compile("[0-9]")
 _LONG: Final = 16
 _LONG_RUN: Final = re.compile(rf"[\w+/=.-]{{{_LONG},}}")
 """The shortest key that no word announces."""
@@ -39,7 +40,8 @@ _PLAIN_DOMAINS: Final = ("example.com", "example.org", "example.net")
 _PHONE: Final = re.compile(r"(?<![\w.])[+(]?\d[\d ().\-/]{7,18}\d(?![\w.]*\d)")
 _INTERNATIONAL: Final = re.compile(r"(?<!\w)\+\d[\d ().\-/]{6,18}\d")
 _PHONE_WORDS: Final = re.compile(
-    r"\b(?:phone|telephone|tel|call|mobile|cell|fax|whatsapp|text|ring|dial)\b", re.IGNORECASE
+    r"(?<!\\)\b(?:phone|telephone|tel|call|mobile|cell|fax|whatsapp|text|ring|dial)\b",  # no \text
+    re.IGNORECASE,
 )
 _ACCOUNT: Final = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _CARD: Final = re.compile(
@@ -56,11 +58,15 @@ _REGIONS: Final = (None, "US", "GB")
 
 def secret_in(text: str) -> str | None:
     """The sort of secret that ``text`` holds, if it holds one."""
-    lower = text.lower()
-    has_sign = any(sign in lower for sign in _SECRET_SIGNS) or ("://" in text and "@" in text)
-    if not has_sign and not _has_long_run(text):
-        return None
-    return SECRET if any(_secrets(text)) else None
+    is_likely = (
+        "-----BEGIN" in text
+        or ("://" in text and "@" in text)
+        or (
+            _DIGIT.search(text) is not None  # what stands after "password" without one is a word
+            and (any(map(text.lower().__contains__, _SECRET_WORDS)) or _has_long_run(text))
+        )
+    )
+    return SECRET if is_likely and any(_secrets(text)) else None
 
 
 def personal_data_in(text: str) -> str | None:
