@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from crossmodel.domain.insight import InsightKind, InsightType
-from crossmodel.extraction.cues import ANSWER_WORDS
+from crossmodel.extraction.cues import ANSWER
 from crossmodel.extraction.examples import bare
 from crossmodel.extraction.finds import Find
 from crossmodel.extraction.python_source import parsed
@@ -182,7 +182,7 @@ def _hashes(reading: Reading) -> Answer | None:
 def _block(reading: Reading) -> Answer | None:
     """What stands after or under "final answer"."""
     for statement in reading.once(_named):
-        if "final" not in statement.words:
+        if "final" not in statement.lower:
             continue
         found = None
         for found in _FINAL.finditer(statement.text):  # noqa: B007 - the last one is wanted
@@ -308,7 +308,7 @@ def _last_number(reading: Reading) -> Answer | None:
 
 def _named(reading: Reading) -> list[Statement]:
     """The last sentences that speak of an answer, the last one first."""
-    return [each for each in _last(reading) if not each.words.isdisjoint(ANSWER_WORDS)]
+    return [each for each in _last(reading) if each.hints & ANSWER]
 
 
 def _last(reading: Reading) -> list[Statement]:

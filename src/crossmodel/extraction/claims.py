@@ -9,7 +9,7 @@ from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.answers import final_answer
-from crossmodel.extraction.cues import CLAIM_WORDS, classify
+from crossmodel.extraction.cues import CLAIM, classify
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
@@ -17,7 +17,9 @@ from crossmodel.extraction.sections import sections
 from crossmodel.text.spans import Spans
 
 _LEAST_WORDS: Final = 5
-_CONCLUDING: Final = frozenset({InsightKind.CONCLUSION, InsightKind.CLAIM, InsightKind.STEP})
+_CONCLUDING: Final = frozenset(
+    {InsightKind.CONCLUSION, InsightKind.CLAIM, InsightKind.STEP, InsightKind.FINDING}
+)
 _CALCULATES: Final = re.compile(r"\d\)?\s?[-+*/×÷−]\s?[$(]?\d[^=\n]*=")
 """A conclusion drawn by calculation is a step: it holds for one question only."""
 
@@ -26,10 +28,12 @@ def claims(reading: Reading) -> list[Find]:
     """What the sentences say that are neither rule, nor example, nor final answer."""
     found = []
     for statement in reading.statements:
-        if CLAIM_WORDS.isdisjoint(statement.words) or statement.length < _LEAST_WORDS:
+        if not statement.hints & CLAIM or statement.text[-1] == ":":
             continue
-        cue = classify(statement.lower, statement.words) if statement.text[-1] != ":" else None
+        cue = classify(statement.lower, statement.hints)
         if cue is None or statement.is_junk or statement.is_question:
+            continue
+        if len(statement.words()) < _LEAST_WORDS:
             continue
         if reading.once(_taken).meet(statement.start, statement.end):
             continue

@@ -59,13 +59,12 @@ def _form(segment: Segment, text: str, before: str) -> str:
         return _named(text[start:label])
     if has_lines and _has_shape_of_verse(text[start:end]):
         return VERSE
-    if is_junk(text[start : start + _MAX_LABEL].lower()):
-        return ""
-    if segment.lead is not None and (named := _named(text[slice(*segment.lead)])):
-        return named
-    if before and before != VERSE:
-        return before  # a passage goes on until something else begins
-    return _named(segment.headings[-1]) if segment.headings else ""
+    form = _named(text[slice(*segment.lead)]) if segment.lead is not None else ""
+    if not form and before and before != VERSE:
+        form = before  # a passage goes on until something else begins
+    elif not form and segment.headings:
+        form = _named(segment.headings[-1])
+    return "" if form and is_junk(text[start : start + _MAX_LABEL].lower()) else form
 
 
 def _find(form: str, segments: list[Segment], reading: Reading) -> Iterator[Find]:

@@ -57,8 +57,8 @@ _HEDGES: Final = re.compile(
 )
 _HEDGE_SIGNS: Final = (
     "maybe", "perhaps", "possibly", "probably", "might", "could be", "may be", "seem", "appear",
-    "i think", "i guess", "i believe", "not sure", "unsure", "unclear", "roughly", "approximately", "likely",
-    "assum", "presumably", "i recall", "as i know", "it depends", "in theory",
+    "i think", "i guess", "i believe", "not sure", "unsure", "unclear", "roughly", "approximately",
+    "likely", "assum", "presumably", "i recall", "as i know", "it depends", "in theory",
 )  # fmt: skip
 """Any hedge holds one of these; most sentences hold none, which is quick to see."""
 _CHECKS: Final = re.compile(

@@ -45,15 +45,10 @@ def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int,
         exact = (insight.kind, " ".join(insight.content.split()))
         kept = same.get(exact)
         if kept is None and index in words:
-            distinct = sorted(words[index], key=lambda word: (frequency[word], word))
-            shared = [
-                (insight.kind, word)
-                for word in distinct[: _prefix(len(distinct))]
-                if frequency[word] > 1  # else no other insight has it
-            ]
-            kept = _match(insight, shared, sharing, insights, threshold)
+            keys = [(insight.kind, word) for word in _telling(words[index], frequency)]
+            kept = _match(insight, keys, sharing, insights, threshold)
             if kept is None:
-                for key in shared:
+                for key in keys:
                     sharing[key].append(index)
         if kept is None:
             same[exact] = index
@@ -63,9 +58,14 @@ def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int,
     return merged
 
 
-def _prefix(size: int) -> int:
-    """How many of the rarest words two texts that share enough must share one of."""
-    return size - int(_LEAST_SHARED * size) + 1
+def _telling(words: frozenset[str], frequency: Mapping[str, int]) -> list[str]:
+    """Those of the rarest words, one of which two texts that share enough must share."""
+    elsewhere = [word for word in words if frequency[word] > 1]
+    count = len(elsewhere) - int(_LEAST_SHARED * len(words)) + 1
+    if count <= 0:
+        return []
+    elsewhere.sort(key=lambda word: (frequency[word], word))
+    return elsewhere[:count]
 
 
 def _match(

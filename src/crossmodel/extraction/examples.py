@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from crossmodel.extraction.cues import EXAMPLE_WORDS, FIRST_LABEL_WORDS, GIVES_WORDS, LABEL_PAIRS
+from crossmodel.extraction.cues import EXAMPLE, GIVES, LABEL_PAIRS, OUTPUT, WOULD_BE
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.text.segments import Segment, SegmentKind
 
@@ -25,21 +25,10 @@ _CUE: Final = re.compile(
         )\s*){1,2}""",
     re.VERBOSE | re.IGNORECASE,
 )
-_GIVES: Final = re.compile(
-    r"""\ (?:becomes?|turns?\ into|maps?\ to
-        |(?:is|are|gets?)\ (?:converted|translated|mapped)\ (?:in)?to
-        |(?:(?:is|are|gets|would\ be|should\ be)\ )?
-            (?:written|encoded|formatted|rendered|spelled|spelt|abbreviated)(?:\ as)?
-        |gives?|yields?|returns?|produces?|evaluates?\ to|outputs?|prints?|results?\ in)[ ]""",
-    re.VERBOSE,
-)
 _IS: Final = re.compile(
     r" (?:is|are|would be|should be|will be|gets?|receives?|has|goes to|(?:is )?routed to"
     r"|uses?|use|write|call|means)(?: the)?(?: \w+){0,3}? "
     r"(?=[`\"“'*]|[A-Z0-9#$/._-]*\d|[A-Z]{2})",
-)
-_WOULD_BE: Final = re.compile(
-    r" (?:would be|will be|becomes|gets|is then) (?=\S*\d|\S*[A-Z]\S?[A-Z])"
 )
 _CODE_WORD: Final = re.compile(r"[A-Za-z0-9#$/._-]*[A-Za-z0-9]\.?$")
 """A code that ends a sentence, without any mark around it."""
@@ -66,6 +55,8 @@ _LABEL: Final = re.compile(
     r"[*_`]{0,3} ?[::][*_`]{0,3}\s*",
     re.IGNORECASE,
 )
+_MAX_LABEL: Final = 40
+"""Characters from the beginning of a sentence in which a label's colon stands."""
 _SECOND_LABELS: Final = sorted(
     {label for labels in LABEL_PAIRS.values() for label in labels}, key=len, reverse=True
 )
@@ -145,16 +136,16 @@ def make_pair(
 
 def pairs_in(statement: Statement) -> list[Pair]:
     """The examples that one sentence holds."""
-    said, words = statement.text, statement.words
-    cue = None if EXAMPLE_WORDS.isdisjoint(words) else _CUE.match(said)
+    said = statement.text
+    cue = _CUE.match(said) if statement.hints & EXAMPLE else None
     begin = cue.end() if cue else 0
     found: list[Pair] = []
     if ">" in said or not said.isascii():
         found = _arrows(said, begin)
-    if not found and ":" in said and not FIRST_LABEL_WORDS.isdisjoint(words):
+    if not found and ":" in said:
         found = _labelled(said, begin)
     has_code = "`" in said
-    in_words = has_code or cue is not None or not GIVES_WORDS.isdisjoint(words)
+    in_words = has_code or cue is not None or bool(statement.hints & OUTPUT)
     if not found and in_words and not statement.is_junk:
         pair = (
             (_how_to(said, begin) if has_code else None)
@@ -245,7 +236,7 @@ def _how_to(said: str, begin: int) -> Pair | None:
 
 def _gives(said: str, lower: str, begin: int, *, has_cue: bool) -> Pair | None:
     """``A becomes B``: announced as an example, or with a literal that shows that it is one."""
-    verb = _GIVES.search(lower, begin) or (_IS if has_cue else _WOULD_BE).search(said, begin)
+    verb = GIVES.search(lower, begin) or (_IS if has_cue else WOULD_BE).search(said, begin)
     if verb is None or _holds(_code_spans(said), verb.start()):
         return None
     subject_words = said.count(" ", begin, verb.start()) + 1
@@ -255,7 +246,7 @@ def _gives(said: str, lower: str, begin: int, *, has_cue: bool) -> Pair | None:
         if literal is None and subject_words > _MOST_INPUT_WORDS:
             return None
     elif literal is None:
-        verb = _WOULD_BE.search(said, begin)
+        verb = WOULD_BE.search(said, begin)
         if verb is None or subject_words > _MOST_SUBJECT_WORDS:
             return None
         if not _CODE_WORD.match(said, verb.end()):
@@ -298,9 +289,7 @@ def pairs_across(reading: Reading) -> Iterator[tuple[Pair, Segment]]:
     """Examples whose input and output are labelled and each stand in a sentence of their own."""
     statements = reading.statements
     for number, statement in enumerate(statements):
-        if statement.words.isdisjoint(FIRST_LABEL_WORDS):
-            continue
-        label = _LABEL.match(statement.text)
+        label = _LABEL.match(statement.text) if ":" in statement.text[:_MAX_LABEL] else None
         wanted = LABEL_PAIRS.get(label.group(1).lower(), ()) if label else ()
         if label is None or not wanted:
             continue

@@ -194,7 +194,8 @@ class InsightExtractor:
                         mine = pattern.extract(model_output, context)
                     else:
                         mine = self._apply(pattern_name, pattern, model_output, context, run)
-                    found += completion.complete(mine, pattern_name, exact=exact)
+                    if mine or not exact:
+                        found += completion.complete(mine, pattern_name, exact=exact)
                 except Exception as error:  # noqa: BLE001 - a pattern is foreign code: whatever it raises costs only its own insights
                     self._log_extraction_error(pattern_name, error)
                 else:

@@ -11,51 +11,16 @@ from typing import Final
 
 from crossmodel.extraction.cues import (
     LANGUAGES,
+    NORM,
+    ORDER,
     PAST_WORDS,
-    RULE_LABEL_WORDS,
-    RULE_WORDS,
+    RULE,
+    RULE_LABEL,
     TALE_WORDS,
 )
 from crossmodel.extraction.reading import Statement
 from crossmodel.text.segments import SegmentKind
 
-_DONE: Final = r"""(?:always\ |never\ |only\ )?(?:required|mandatory|forbidden|prohibited
-    |not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed
-    |suffixed|preceded|followed\ by|separated\ by|joined|sorted|numbered|named|called|routed
-    |assigned|sent\ to|stored\ (?:in|as|under)|capitalized|marked|tagged|labell?ed|rounded
-    |counted\ as|handled\ by|replaced\ (?:by|with)|measured\ in)"""
-_BEFORE_TALE: Final = "".join(
-    rf"(?<!{said}\ {{0}})" for said in ("almost", "have", "has", "['’]ve", "['’]s", "there\\ is")
-)
-"""What stands before "always" or "never" where these tell what has been."""
-_NORM: Final = re.compile(
-    rf"""(?<![a-z0-9_])(?:  # each branch begins with a letter, so that few are tried at a word
-      must(?:\ not|n't|n’t)?|shall(?<!we\ shall)(?:\ not)?|should(?:\ not|n't|n’t)?
-    |may\ (?:only|not)|always{_BEFORE_TALE.format("always")}|never{_BEFORE_TALE.format("never")}
-    |ha(?:s|ve)\ to\ be|has\ the\ form|cannot\ be|only\ (?:if|when|for)
-    |needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
-    |is\ {_DONE}|are\ {_DONE}|gets?\ {_DONE}|be\ {_DONE}
-    |starts?\ (?:with|in)|begins?\ (?:with|in)|ends?\ (?:with|in)|consists?\ of|stands?\ for
-    |go(?:es)?\ to\b|belongs?\ to|maps?\ to|defaults?\ to|takes?\ the\ form|means|denotes
-    |[clnpstuvw](?:(?<=w)ords|(?<=c)odes|(?<=l)etters|(?<=p)refixes|(?<=s)uffixes|(?<=n)ames
-        |(?<=v)alues|(?<=l)abels|(?<=t)ags|(?<=c)olou?rs|(?<=l)evels|(?<=u)nits)\ (?:are|is):[ ]
-    |[cfpst](?:(?<=f)ormat|(?<=p)attern|(?<=s)yntax|(?<=t)emplate|(?<=c)onvention|(?<=p)refix
-        |(?<=s)uffix|(?<=s)eparator|(?<=s)ignature)
-        (?:\ (?:for|of|to)\ [^.:\n]{{1,60}}?)?\ (?:is|are):?
-        (?=\ (?:an?|the|always|never)\b|\ (?P<form>[`"“'<\[*a-z0-9]))
-    |[acdlnoqstuw](?:(?<=c)ode|(?<=d)efault|(?<=n)ame|(?<=s)ymbol|(?<=a)bbreviation|(?<=u)nit
-        |(?<=q)ueue|(?<=c)hannel|(?<=c)olou?r|(?<=w)ord|(?<=t)erm|(?<=l)abel|(?<=t)ag|(?<=o)rder)
-        \ (?:for|of|when)\ [^.:\n]{{1,60}}?\ (?:is|are)\b)""",
-    re.VERBOSE,
-)
-"""What a sentence says that tells how something must be, is called, or where it goes."""
-_ORDER: Final = re.compile(
-    r"""(?:always|never|do\ not|don['’]t|avoid|prefer|spell|prefix|suffix|capitali[sz]e|append
-    |(?:use|write|put|add|pass|call|send|route|assign|name|store|round|sort|replace|separate|start
-        |end|begin|keep|place)\b[^.\n]{1,120}
-        \b(?:for|when|as|instead|before|after|with|to|in|under|by|never|only))\b""",
-    re.VERBOSE,
-)
 _HOW_TO: Final = re.compile(
     r"""(?:to|for|when|if)\ [^`:\n]{3,160}?[,:]?\s*(?:you\ |we\ |please\ )?
         (?:can\ |should\ |must\ )?(?:use|call|write|run|type|enter|send|invoke)\b[^`.\n]{0,40}`
@@ -64,8 +29,8 @@ _HOW_TO: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _LABEL: Final = re.compile(
-    r"[*_]{0,3}(?:rule|convention|policy|format|syntax|requirement|constraint|guideline|naming"
-    r"|standard)s?(?: ?#?\d{1,3})?(?: \([^)\n]{1,40}\))?[*_]{0,3} ?[::][*_]{0,3}\s*(?=\S)",
+    rf"[*_]{{0,3}}{RULE_LABEL}"
+    r"(?: ?#?\d{1,3})?(?: \([^)\n]{1,40}\))?[*_]{0,3} ?[::][*_]{0,3}\s*(?=\S)",
     re.IGNORECASE,
 )
 _NOT_A_RULE: Final = re.compile(
@@ -126,8 +91,7 @@ _LEAST_WORDS: Final = 4
 def subject_of_rule(statement: Statement, scope: str) -> str | None:
     """What the statement's rule is about (``""`` if it does not say); ``None`` if it is no rule."""
     said = statement.text
-    labelled = ":" in said and not RULE_LABEL_WORDS.isdisjoint(statement.words)
-    label = _LABEL.match(said) if labelled else None
+    label = _LABEL.match(said) if ":" in said else None
     if label is not None:
         return _subject(statement, label.end()) if len(said) - label.end() >= _LEAST_WORDS else None
     about = _words_of(scope)
@@ -148,16 +112,18 @@ def _words_of(scope: str) -> frozenset[str]:
 
 
 def _is_normative(statement: Statement, about: frozenset[str]) -> bool:
-    said, words = statement.text, statement.words
-    if not words.isdisjoint(TALE_WORDS) or statement.length < _LEAST_WORDS or said[-1] in ":,":
+    said = statement.text
+    tells_how = "`" in said and _HOW_TO.match(said.lstrip("*_ ")) is not None
+    if not (tells_how or statement.hints & RULE) or said[-1] in ":,":
         return False
-    if "`" in said and _HOW_TO.match(said.lstrip("*_ ")):
+    words = frozenset(statement.words())
+    if not words.isdisjoint(TALE_WORDS) or said.count(" ") < _LEAST_WORDS - 1:
+        return False
+    if tells_how:
         return True
-    if words.isdisjoint(RULE_WORDS):
-        return False
     if _NOT_A_RULE.match(statement.lower) or _PRONOUN.match(said.lstrip("*_ ")):
         return False
-    if _ORDER.match(statement.lower.lstrip("*_ ")):
+    if ORDER.match(statement.lower.lstrip("*_ ")):
         return (
             not words.isdisjoint(_WORDING_ORDER)
             or not about.isdisjoint(_STYLE_WORDS)
@@ -200,9 +166,9 @@ def _mapping(statement: Statement, about: frozenset[str]) -> str | None:
 
 def _norm(statement: Statement) -> re.Match[str] | None:
     """Where it tells how something must be."""
-    norm = _NORM.search(statement.lower)
+    norm = NORM.search(statement.lower)
     while norm is not None and norm["form"] and statement.text[norm.start("form")].islower():
-        norm = _NORM.search(statement.lower, norm.end())  # "the format is simple" gives none
+        norm = NORM.search(statement.lower, norm.end())  # "the format is simple" gives none
     return norm
 
 

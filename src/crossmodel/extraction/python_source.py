@@ -33,7 +33,7 @@ def parsed(source: str) -> Program | None:
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the author's invalid escapes are not the reader's
         try:
-            tree = ast.parse(textwrap.dedent(source))
+            tree = ast.parse(textwrap.dedent(source) if source[:1].isspace() else source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
     defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from string import ascii_lowercase
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 from crossmodel.domain.insight import Span, text_sha256
-from crossmodel.extraction.cues import CUE_WORDS, VOCABULARY
+from crossmodel.extraction.cues import hints
 from crossmodel.extraction.python_source import parsed
 from crossmodel.text.injected import injected_spans
 from crossmodel.text.segments import Segment, SegmentKind, parse
@@ -55,6 +56,8 @@ class _Letters(dict[int, str]):
         return " "
 
 
+_END: Final = sys.maxsize, 0
+"""Where no more hints come."""
 _LETTERS: Final = _Letters({ord(each): each for each in ascii_lowercase})
 
 
@@ -81,8 +84,7 @@ class Statement(NamedTuple):
         end: where it ends.
         text: what it says.
         lower: the same in lower case, character by character.
-        words: those of its words that are in :data:`VOCABULARY`, in lower case.
-        length: how many words it has.
+        hints: what it may be, by the words in it: see :mod:`crossmodel.extraction.cues`.
         segment: the block that it stands in.
     """
 
@@ -90,9 +92,12 @@ class Statement(NamedTuple):
     end: int
     text: str
     lower: str
-    words: frozenset[str]
-    length: int
+    hints: int
     segment: Segment
+
+    def words(self) -> list[str]:
+        """Its words, in lower case."""
+        return self.lower.translate(_LETTERS).split()
 
     @property
     def is_question(self) -> bool:
@@ -121,23 +126,25 @@ class Reading:
             self.text = _without(source, self.injected)
         self.scopes: dict[tuple[tuple[str, ...], tuple[int, int] | None], str] = {}
         self._found: dict[Any, Any] = {}
-        self._of_type: dict[Any, dict[str, list[Any]]] = {}
+        self._by_type: dict[Any, dict[str, list[Any]]] = {}
 
     def once(self, find: Callable[[Reading], Result]) -> Result:
         """What ``find`` makes of this reading; worked out when it is first asked for."""
-        if find not in self._found:
-            self._found[find] = find(self)
-        return cast("Result", self._found[find])
+        try:
+            return cast("Result", self._found[find])
+        except KeyError:
+            found = self._found[find] = find(self)
+            return found
 
-    def of_type(self, find: Callable[[Reading], list[Typed]], insight_type: str) -> list[Typed]:
-        """What ``find`` makes of this reading, as far as it is of that type."""
-        sorted_finds = self._of_type.get(find)
-        if sorted_finds is None:
-            sorted_finds = {}
+    def by_type(self, find: Callable[[Reading], list[Typed]]) -> Mapping[str, list[Typed]]:
+        """What ``find`` makes of this reading, by the type that it is of."""
+        known = self._by_type.get(find)
+        if known is None:
+            known = {}
             for each in self.once(find):
-                sorted_finds.setdefault(each.insight_type, []).append(each)
-            self._of_type[find] = sorted_finds  # when it is whole: other threads may look
-        return sorted_finds.get(insight_type, [])
+                known.setdefault(each.insight_type, []).append(each)
+            self._by_type[find] = known  # when it is whole: other threads may look
+        return known
 
     @cached_property
     def source_sha256(self) -> str:
@@ -148,8 +155,11 @@ class Reading:
     def segments(self) -> list[Segment]:
         """The blocks of the text, in order; an answer that is all code is one block."""
         text = self.text
-        is_likely = any(sign in text for sign in _PYTHON_SIGNS) and "```" not in text
-        if is_likely and _STARTS_LIKE_PYTHON.search(text):
+        if (
+            any(map(text.__contains__, _PYTHON_SIGNS))
+            and "```" not in text
+            and _STARTS_LIKE_PYTHON.search(text)
+        ):
             program = parsed(self.text)
             if program is not None and program.statements:
                 start = len(self.text) - len(self.text.lstrip())
@@ -159,23 +169,26 @@ class Reading:
 
     @cached_property
     def statements(self) -> list[Statement]:
-        """The sentences in which something could be found: those with a cue, a mark or a label."""
+        """The sentences in which something could be found: those with a hint or a mark."""
         found = []
-        text, lower, known, shape = self.text, self.lower, VOCABULARY, _SHAPE.search
-        letters = lower.translate(_LETTERS)
+        text, lower, shape = self.text, self.lower, _SHAPE.search
+        hinted = iter([*hints(lower), _END])
+        position, hint = next(hinted)
         for segment in self.segments:
-            if not segment.is_prose:
+            if not segment.is_prose or (
+                position >= segment.end and not shape(text, segment.start, segment.end)
+            ):
                 continue
             for start, end in sentences(text, segment.start, segment.end):
-                if end - start > MAX_STATEMENT:
-                    continue
-                tokens = letters[start:end].split()
-                words = known.intersection(tokens)
-                if not CUE_WORDS.isdisjoint(words) or shape(text, start, end):
-                    said = text[start:end]
-                    found.append(
-                        Statement(start, end, said, lower[start:end], words, len(tokens), segment)
-                    )
+                while position < start:
+                    position, hint = next(hinted)
+                mine = 0
+                while position < end:
+                    mine |= hint
+                    position, hint = next(hinted)
+                if (mine or shape(text, start, end)) and end - start <= MAX_STATEMENT:
+                    said = Statement(start, end, text[start:end], lower[start:end], mine, segment)
+                    found.append(said)
         return found
 
     @cached_property

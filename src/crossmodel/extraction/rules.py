@@ -9,19 +9,13 @@ output. An example belongs to the rules that stand before it in its section; eac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.code_examples import pairs_in_code
-from crossmodel.extraction.cues import (
-    EXAMPLE_WORDS,
-    FIRST_LABEL_WORDS,
-    GIVES_WORDS,
-    RULE_LABEL_WORDS,
-    RULE_WORDS,
-)
+from crossmodel.extraction.cues import EXAMPLE, LABEL_PAIRS, OUTPUT, RULE, RULE_LABEL
 from crossmodel.extraction.examples import Pair, pairs_across, pairs_in
 from crossmodel.extraction.finds import Find, default_type, scope_of
 from crossmodel.extraction.normative import goes_on, is_mapping, subject_of_rule
@@ -30,11 +24,13 @@ from crossmodel.extraction.tables import finds_in_table
 from crossmodel.text.segments import Segment, SegmentKind
 from crossmodel.text.spans import Spans
 
-_EXAMPLE_WORDS: Final = frozenset({"g", "example", "instance", "so"})
-_LIKELY_WORDS: Final = (
-    RULE_WORDS | GIVES_WORDS | EXAMPLE_WORDS | FIRST_LABEL_WORDS | RULE_LABEL_WORDS
+_LIKELY: Final = RULE | OUTPUT | EXAMPLE
+_SET_OFF: Final = frozenset('*_"“')
+_LIKELY_MARK: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹>](?<!(?<![-=])>)")
+_LIKELY_LABEL: Final = re.compile(
+    r"[*_`]{0,3}(?:(?:example|sample) )?"
+    rf"(?:{'|'.join(LABEL_PAIRS)}|{RULE_LABEL})\b[^:：\n]{{0,44}}[:：]"
 )
-_LIKELY_STARTS: Final = frozenset('*_"“`')
 _INLINE_EXAMPLE: Final = re.compile(
     r"[,;:(–—]\s*(?:e\.g\.|for example|for instance|example:)[,:]?\s+| - e\.g\.[,:]?\s+"
     r"|, so (?=\S+ (?:becomes?|is written|turns into) )",
@@ -74,8 +70,7 @@ def _in_blocks(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segment]]
 
 def _in_statements(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segment]]:
     last: tuple[Find, Statement] | None = None
-    likely = [each for each in reading.statements if _is_likely(each, reading)]
-    for statement in _split(likely):
+    for statement in _split(_likely(reading)):
         if taken.meet(statement.start, statement.start + 1):
             continue
         pairs = pairs_in(statement)
@@ -92,20 +87,29 @@ def _in_statements(reading: Reading, taken: Spans) -> Iterator[tuple[Find, Segme
             yield rule, statement.segment
 
 
-def _is_likely(statement: Statement, reading: Reading) -> bool:
-    """Whether it has a word or mark of a rule or an example: most sentences have none."""
-    if not statement.words.isdisjoint(_LIKELY_WORDS):
-        return True
-    said = statement.text
-    if said[0] in _LIKELY_STARTS or ">" in said or "`" in said or not said.isascii():
-        return True
-    return is_mapping(scope_of(statement.segment, reading))
+def _likely(reading: Reading) -> Iterator[Statement]:
+    """The statements with a hint, mark, label or place of a rule or an example: most have none."""
+    segment, maps = None, False
+    for statement in reading.statements:
+        if statement.segment is not segment:
+            segment = statement.segment
+            is_placed = segment.lead is not None or bool(segment.headings)
+            maps = is_placed and is_mapping(scope_of(segment, reading))
+        said = statement.text
+        if (
+            statement.hints & _LIKELY
+            or maps
+            or (said[0] in _SET_OFF and segment.kind is SegmentKind.LIST_ITEM)
+            or _LIKELY_MARK.search(said)
+            or ((":" in said or "：" in said) and _LIKELY_LABEL.match(statement.lower))
+        ):
+            yield statement
 
 
-def _split(statements: list[Statement]) -> Iterator[Statement]:
+def _split(statements: Iterable[Statement]) -> Iterator[Statement]:
     """The statements; one that ends in an example becomes two."""
     for statement in statements:
-        if statement.words.isdisjoint(_EXAMPLE_WORDS):
+        if not statement.hints & EXAMPLE:
             yield statement
             continue
         inline = _INLINE_EXAMPLE.search(statement.text)

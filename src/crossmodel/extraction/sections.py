@@ -4,13 +4,15 @@ A strong model's answer is often an outline. Its headings, and the lines that an
 what each item is better than the words of the item do.
 """
 
+# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
+
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from crossmodel.extraction.categories import SECTION_WORDS, Category, category_of
+from crossmodel.extraction.categories import Category, category_of
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading, Statement
 from crossmodel.extraction.rules import rules_and_examples
@@ -21,6 +23,8 @@ from crossmodel.text.spans import Spans
 _LABEL: Final = re.compile(
     r"[*_]{0,3}([A-Za-z]+(?:[ -][A-Za-z]+){0,2})(?: ?#?\d{1,2})?[*_]{0,3} ?[::]"
 )
+_MAX_LABEL: Final = 60
+"""Characters from the beginning of a sentence in which a label's colon stands."""
 _MAX_ITEM: Final = 400
 _LEAST_WORDS: Final = 3
 
@@ -52,9 +56,8 @@ def _items(reading: Reading) -> Iterator[Find]:
 
 def _labelled(reading: Reading) -> Iterator[Find]:
     for statement in reading.statements:
-        if SECTION_WORDS.isdisjoint(statement.words):
-            continue
-        label = _LABEL.match(statement.text)
+        begins = statement.text[:_MAX_LABEL]
+        label = _LABEL.match(begins) if ":" in begins or "：" in begins else None
         category = category_of(label.group(1)) if label else None
         if label is None or category is None or not _says_something(statement, label.end()):
             continue

@@ -42,6 +42,8 @@ def injected_spans(text: str) -> list[Span]:
     """
     spans: list[Span] = []
     opened: tuple[int, str] | None = None
+    if f"{WORD} " not in text:  # most hold none
+        return spans
     for match in _DELIMITER.finditer(text):
         closing, name = match.group(1), match.group(2)
         if opened is None and not closing:

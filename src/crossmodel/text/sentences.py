@@ -44,7 +44,7 @@ def sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
     initials, decimals and identifiers end none.
     """
     spans: list[tuple[int, int]] = []
-    begin = start
+    begin = start + len(text[start:end]) - len(text[start:end].lstrip())
     wrapped: bool | None = None
     line_start = start
     for found in _BREAK.finditer(text, start, end):
@@ -69,14 +69,14 @@ def sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
             continue
         _add(spans, text, begin, stop)
         begin = after
+        while begin < end and text[begin].isspace():
+            begin += 1
     _add(spans, text, begin, end)
     return spans
 
 
 def _add(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
-    """Add the span without the white space around it, if anything is left of it."""
-    while start < end and text[start].isspace():
-        start += 1
+    """Add the span without the white space at its end, if anything is left of it."""
     while end > start and text[end - 1].isspace():
         end -= 1
     if start < end:

@@ -38,9 +38,8 @@ class FinderPattern(ExtractionPattern):
     def extract(self, text: str, context: dict[str, Any]) -> list[Insight]:
         """The finds of this pattern's type, as new insights."""
         reading = read(text, context)
-        mine = [
-            find for finder in self.finders for find in reading.of_type(finder, self.insight_type)
-        ]
+        wanted = self.insight_type
+        mine = [find for finder in self.finders for find in reading.by_type(finder).get(wanted, ())]
         return insights_of(mine, reading) if mine else []
 
 

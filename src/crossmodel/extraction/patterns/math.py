@@ -40,7 +40,10 @@ _RESULT: Final = re.compile(
 )
 """What one set formula is equal to, if it is a number, alone or with its unit."""
 _INLINE: Final = re.compile(
-    r"\\\([^\S\n]*+([^\n]{3,300}?)[^\S\n]*\\\)|(?<![\w$])\$[^\S\n]*+([^$\n]{3,300}?)[^\S\n]*\$(?![\w$])"
+    r"""[\\$](?:  # one set first: the engine skips to its members
+        (?<=\\)\([^\S\n]*+([^\n]{3,300}?)[^\S\n]*\\\)
+      | (?<![\w$]\$)(?<=\$)[^\S\n]*+([^$\n]{3,300}?)[^\S\n]*\$(?![\w$]))""",
+    re.VERBOSE,
 )
 _LONG_WORD: Final = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _MAX_WORDS: Final = 4
@@ -90,7 +93,9 @@ def equations(reading: Reading) -> list[Find]:
 
 
 def _may_hold_formula(said: str) -> bool:
-    return ("=" in said or "\\" in said) and "`" not in said
+    return (
+        "=" in said or ("\\" in said and _RELATION.search(said) is not None)
+    ) and "`" not in said
 
 
 def _is_formula(said: str) -> bool:
