@@ -239,6 +239,11 @@ def _throughput(found: Judgement) -> Table:
                 f"{speed.microseconds_per_answer:.0f}",
             ),
             ("its patterns alone", f"{speed.patterns_megabytes_per_second:.2f}", ""),
+            (
+                "its patterns alone, answers joined to 4 kB",
+                f"{speed.joined_patterns_megabytes_per_second:.2f}",
+                "",
+            ),
             (speed.baseline, f"{speed.baseline_megabytes_per_second:.2f}", ""),
         ],
         (f"Ratio {speed.ratio:.2f}; process time, medians of {speed.rounds} rounds in turns.",),
