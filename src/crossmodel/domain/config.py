@@ -266,8 +266,8 @@ class InsightExtractorConfig:
     identifiers must be to count as one. ``require_grounding`` drops what its source does not say.
 
     A pattern that somebody else wrote is cut off after ``pattern_timeout_seconds``. With
-    ``parallel_extraction`` such patterns run in a process of their own, and a large output is read
-    by up to ``max_workers`` processes.
+    ``parallel_extraction`` such patterns run in a process of their own, where they can be killed
+    whichever thread calls, and a large output is read by up to ``max_workers`` processes.
     """
 
     confidence_config: ConfidenceConfig = field(default_factory=ConfidenceConfig)

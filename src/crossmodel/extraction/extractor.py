@@ -26,7 +26,6 @@ from crossmodel.domain.insight import (
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.errors import (
     ExtractionError,
-    ExtractionTimeoutError,
     InvalidExtractionPatternError,
     InvalidInputError,
 )
@@ -40,7 +39,7 @@ from crossmodel.extraction.assisted import (
 from crossmodel.extraction.completion import Completion
 from crossmodel.extraction.confidence import ConfidenceCalculator
 from crossmodel.extraction.deduplication import merge_duplicates
-from crossmodel.extraction.limits import run_in_process, run_in_thread
+from crossmodel.extraction.limits import Clock
 from crossmodel.extraction.linking import relinked, resolved
 from crossmodel.extraction.parallel import LARGE, extract_in_parts
 from crossmodel.extraction.parts import PART
@@ -59,7 +58,6 @@ from crossmodel.extraction.patterns import (
 from crossmodel.extraction.reading import READING, Reading, read
 from crossmodel.extraction.streaming import StreamedResult, StreamExtraction
 from crossmodel.extraction.validation import InsightValidator
-from crossmodel.extraction.worker import Worker
 
 DUPLICATE: Final = "duplicate"
 OVER_LIMIT: Final = "over the limit"
@@ -106,8 +104,7 @@ class InsightExtractor:
         self._runs: deque[_Run] = deque(maxlen=self.config.max_history_size)
         self.parallel_extraction = self.config.parallel_extraction
         self.max_workers = self.config.max_workers
-        self._worker = Worker()
-        self._given_up: dict[str, ExtractionPattern] = {}
+        self._clock = Clock()
         self._lock = threading.Lock()
         self._load_default_patterns()
 
@@ -225,7 +222,7 @@ class InsightExtractor:
 
     def close(self) -> None:
         """End the process that foreign patterns run in, if there is one; safe to call twice."""
-        self._worker.close()
+        self._clock.close()
 
     def validate_insights(self, insights: list[Insight]) -> list[Insight]:
         """The insights that are valid, each with its status and the validator's verdict."""
@@ -290,19 +287,17 @@ class InsightExtractor:
         run: _Run,
     ) -> list[Insight]:
         """What a pattern finds that is not exact; one that others wrote runs against the clock."""
-        seconds = self.config.pattern_timeout_seconds
         if isinstance(pattern, ModelAssistedPattern | Assistance):
             # as fast as its provider's own time limit says
             return pattern.extract(text, {**context, REPORT: partial(run.assisted, name)})
-        if self.parallel_extraction:
-            return run_in_process(self._worker, pattern, text, context, seconds)
-        if self._given_up.get(name) is pattern:
-            raise ExtractionTimeoutError("not asked again, since it took too long before")
-        try:
-            return run_in_thread(pattern, text, context, seconds)
-        except ExtractionTimeoutError:
-            self._given_up[name] = pattern
-            raise
+        return self._clock.run(
+            name,
+            pattern,
+            text,
+            context,
+            seconds=self.config.pattern_timeout_seconds,
+            in_process=self.parallel_extraction,
+        )
 
     def _pays_in_parts(self, text: str) -> bool:
         return (

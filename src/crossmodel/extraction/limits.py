@@ -1,17 +1,19 @@
 """Time limits of patterns that others wrote.
 
 The built-in patterns take linear time and run where they are called. Anybody else's pattern runs
-against a clock: in a thread, or with ``parallel_extraction`` in a process. A thread that has run
-out of its time cannot be ended, so it is left behind and its pattern is not asked again; a thread
-that holds the interpreter (a catastrophic regular expression does) cannot even be left. A process
-can be killed at any time: see docs/decisions/0010-time-limits.md.
+against a clock. In the main thread that is an alarm, which also ends a catastrophic regular
+expression; elsewhere a thread, which can be left behind but not ended, and not even left while it
+holds the interpreter. With ``parallel_extraction`` it is a process, which can be killed whatever it
+does: see docs/decisions/0010-time-limits.md.
 """
 
 from __future__ import annotations
 
 import contextvars
+import math
+import signal
 import threading
-from typing import Any
+from typing import Any, Final
 
 from crossmodel.domain.insight import Insight
 from crossmodel.errors import ExtractionTimeoutError
@@ -19,16 +21,100 @@ from crossmodel.extraction.patterns import ExtractionPattern
 from crossmodel.extraction.reading import READING
 from crossmodel.extraction.worker import Worker
 
+_RING_AGAIN_SECONDS: Final = 1.0
+"""A pattern may swallow the first alarm: ``except:`` does."""
 
-def run_in_thread(
+
+class Clock:
+    """Runs patterns that others wrote, each against its time limit."""
+
+    def __init__(self) -> None:
+        self._worker = Worker()
+        self._given_up: dict[str, ExtractionPattern] = {}
+
+    def run(
+        self,
+        name: str,
+        pattern: ExtractionPattern,
+        text: str,
+        context: dict[str, Any],
+        *,
+        seconds: float,
+        in_process: bool = False,
+    ) -> list[Insight]:
+        """What the pattern finds.
+
+        Raises:
+            ExtractionTimeoutError: if it takes longer than ``seconds``.
+            Exception: whatever the pattern raises; from a process, an ``ExtractionError``.
+        """
+        if math.isinf(seconds):
+            return list(pattern.extract(text, context))
+        seconds = min(seconds, threading.TIMEOUT_MAX)
+        if in_process:
+            sent = {key: value for key, value in context.items() if key != READING}
+            return list(self._worker.call(_extract, pattern, text, sent, seconds=seconds))
+        if _may_set_alarm():
+            return _run_with_alarm(pattern, text, context, seconds)
+        if self._given_up.get(name) is pattern:
+            raise ExtractionTimeoutError("not asked again, since it took too long before")
+        try:
+            return _run_in_thread(pattern, text, context, seconds)
+        except ExtractionTimeoutError:
+            self._given_up[name] = pattern
+            raise
+
+    def close(self) -> None:
+        """End the process, if there is one; safe to call twice."""
+        self._worker.close()
+
+
+class _TimeUpError(BaseException):
+    """Raised in the middle of a pattern; no ``except Exception`` of its own may swallow it."""
+
+
+def _may_set_alarm() -> bool:
+    """Whether this is the main thread, and nobody else in the program uses the alarm."""
+    return (
+        hasattr(signal, "setitimer")  # not on Windows
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    )
+
+
+def _run_with_alarm(
     pattern: ExtractionPattern, text: str, context: dict[str, Any], seconds: float
 ) -> list[Insight]:
-    """What the pattern finds, unless it takes longer than ``seconds``.
+    """Interrupted when the time is over: Python's signals reach every loop in Python.
 
-    Raises:
-        ExtractionTimeoutError: if it does; its thread goes on, and ends with the program at last.
-        Exception: whatever the pattern raises.
+    Its engine of regular expressions looks for them too. Only code in C that never does goes on.
     """
+
+    def ring(*_: object) -> None:
+        raise _TimeUpError
+
+    try:
+        try:
+            signal.signal(signal.SIGALRM, ring)
+            signal.setitimer(signal.ITIMER_REAL, seconds, _RING_AGAIN_SECONDS)
+            return list(pattern.extract(text, context))
+        finally:
+            _silence()
+    except _TimeUpError:
+        raise ExtractionTimeoutError(f"timed out after {seconds:g} s") from None
+    finally:
+        _silence()  # it may have rung in the middle of the first time
+
+
+def _silence() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _run_in_thread(
+    pattern: ExtractionPattern, text: str, context: dict[str, Any], seconds: float
+) -> list[Insight]:
+    """Left behind when the time is over: the thread goes on, and ends with the program at last."""
     found: list[Insight] = []
     raised: list[Exception] = []
 
@@ -47,20 +133,6 @@ def run_in_thread(
         raise ExtractionTimeoutError(f"timed out after {seconds:g} s")
     if raised:
         raise raised[0]
-    return found
-
-
-def run_in_process(
-    worker: Worker, pattern: ExtractionPattern, text: str, context: dict[str, Any], seconds: float
-) -> list[Insight]:
-    """The same in a process, which is killed when the time is over.
-
-    Raises:
-        ExtractionTimeoutError: if it takes longer than ``seconds``.
-        ExtractionError: if the pattern raises something, or cannot be sent.
-    """
-    sent = {name: value for name, value in context.items() if name != READING}
-    found: list[Insight] = worker.call(_extract, pattern, text, sent, seconds=seconds)
     return found
 
 

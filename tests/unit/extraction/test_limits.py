@@ -1,7 +1,9 @@
 """A pattern that hangs is cut off and reported; the others keep what they found."""
 
 import re
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -48,19 +50,76 @@ def check(result, *failed):
     assert any(content.startswith("Release tags") for content in contents)  # of a built-in one
 
 
-def test_an_endless_loop_is_left_behind_and_not_asked_again():
+class Swallows(ExtractionPattern):
+    def extract(self, text, context):
+        try:
+            time.sleep(60)
+        except BaseException:  # noqa: BLE001 - what careless patterns do
+            time.sleep(60)
+        return []
+
+
+class Counts(ExtractionPattern):
+    def __init__(self):
+        self.calls = 0
+
+    def extract(self, text, context):
+        self.calls += 1
+        return []
+
+
+@pytest.mark.parametrize("hanging", [Loops, Backtracks, Swallows])
+def test_in_the_main_thread_whatever_hangs_is_interrupted(hanging):
+    counts = Counts()
+    made = extractor(hangs=hanging(), finds=Finds(), fails=Fails(), counts=counts)
+    for _ in range(2):
+        result = made.extract(TEXT, "strong")
+        check(result, "hangs", "fails")
+        assert result.errors["hangs"] == "timed out after 1 s"
+        assert "no luck" in result.errors["fails"]
+    assert counts.calls == 2
+    assert made.get_extraction_statistics().pattern_errors == {"hangs": 2, "fails": 2}
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_an_alarm_that_somebody_else_has_set_stays_theirs():
+    rung = []
+    signal.signal(signal.SIGALRM, lambda *_: rung.append(True))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        check(extractor(hangs=Loops(), finds=Finds()).extract(TEXT, "strong"), "hangs")
+        assert rung
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def test_in_another_thread_an_endless_loop_is_left_behind_and_not_asked_again():
     made = extractor(loops=Loops(), finds=Finds(), fails=Fails())
-    result = made.extract(TEXT, "strong")
-    check(result, "loops", "fails")
-    assert "timed out after 1 s" in result.errors["loops"]
-    assert "no luck" in result.errors["fails"]
-    started = time.perf_counter()
-    again = made.extract(TEXT, "strong")
-    assert time.perf_counter() - started < 0.9
-    assert "took too long before" in again.errors["loops"]
-    assert made.get_extraction_statistics().pattern_errors == {"loops": 2, "fails": 2}
-    made.register_extraction_pattern("loops", Finds())
-    assert set(made.extract(TEXT, "strong").errors) == {"fails"}
+
+    def work():
+        result = made.extract(TEXT, "strong")
+        check(result, "loops", "fails")
+        assert "timed out after 1 s" in result.errors["loops"]
+        started = time.perf_counter()
+        again = made.extract(TEXT, "strong")
+        assert time.perf_counter() - started < 0.9
+        assert "took too long before" in again.errors["loops"]
+        made.register_extraction_pattern("loops", Finds())
+        assert set(made.extract(TEXT, "strong").errors) == {"fails"}
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300, 1e9])
+def test_a_limit_may_be_as_long_as_one_likes(seconds):
+    made = InsightExtractor(InsightExtractorConfig(pattern_timeout_seconds=seconds))
+    made.register_extraction_pattern("finds", Finds())
+    check(made.extract(TEXT, "strong"))
+    with ThreadPoolExecutor(1) as pool:
+        check(pool.submit(made.extract, TEXT, "strong").result())
 
 
 @pytest.mark.slow
@@ -73,7 +132,7 @@ def test_in_a_process_whatever_hangs_is_killed(hanging):
             check(made.extract(TEXT, "strong"), "hangs")
     finally:
         made.close()
-    assert made._worker._process is None
+    assert made._clock._worker._process is None
 
 
 def test_a_pattern_of_any_making_runs_in_a_process():
