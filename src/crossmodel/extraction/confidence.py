@@ -22,6 +22,7 @@ from crossmodel.domain.insight import Insight, InsightKind
 from crossmodel.errors import InvalidInputError
 from crossmodel.extraction.agreement import ANSWERS, agreement_odds, is_consistent
 from crossmodel.extraction.reading import read
+from crossmodel.text.literals import Signs
 
 _PRIOR: Final[Mapping[str, float]] = {
     InsightKind.FINAL_ANSWER: 0.75,
@@ -55,18 +56,18 @@ _HEDGES: Final = re.compile(
     r"|i believe|not sure|unsure|unclear|roughly|approximately|likely|unlikely|assum\w+|presumably"
     r"|if i recall|as far as i know|it depends|in theory)\b"
 )
-_HEDGE_SIGNS: Final = (
+_HEDGE_SIGNS: Final = Signs([
     "maybe", "perhaps", "possibly", "probably", "might", "could be", "may be", "seem", "appear",
     "i think", "i guess", "i believe", "not sure", "unsure", "unclear", "roughly", "approximately",
     "likely", "assum", "presumably", "i recall", "as i know", "it depends", "in theory",
-)  # fmt: skip
+])  # fmt: skip
 """Any hedge holds one of these; most sentences hold none, which is quick to see."""
 _CHECKS: Final = re.compile(
     r"\b(?:verif(?:y|ied|ies)|double-check(?:ed)?|let(?:'s|’s| us) check"
     r"|check(?:ing)? (?:our|the|this)"
     r"|we can confirm|sanity check|as a check|plug(?:ging)? (?:it |this |these )?back)\b"
 )
-_CHECK_SIGNS: Final = ("verif", "check", "confirm", "plug")
+_CHECK_SIGNS: Final = Signs(["verif", "check", "confirm", "plug"])
 _MARKS: Final = frozenset({"boxed", "hashes", "final answer", "rating", "phrase"})
 _SENTENCE_END: Final = re.compile(r"[.!?\n]")
 _SENTENCE: Final = 200
@@ -211,7 +212,7 @@ def _fit(pairs: Sequence[tuple[float, bool]]) -> RisingMap:
 
 def _hedges(content: str) -> int:
     lower = content.lower()
-    if not any(map(lower.__contains__, _HEDGE_SIGNS)):
+    if not _HEDGE_SIGNS.any_in(lower):
         return 0
     return min(len(_HEDGES.findall(lower)), _MOST_HEDGES)
 
@@ -231,7 +232,7 @@ def _answer_odds(insight: Insight, text: str, context: Mapping[str, Any]) -> flo
 
 def _is_checked(tail: str) -> bool:
     """Whether the text checks its answer, rather than offer or ask the reader to."""
-    if not any(sign in tail for sign in _CHECK_SIGNS):
+    if not _CHECK_SIGNS.any_in(tail):
         return False
     for check in _CHECKS.finditer(tail):
         before = _SENTENCE_END.split(tail[max(0, check.start() - _SENTENCE) : check.start()])[-1]

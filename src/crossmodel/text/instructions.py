@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from crossmodel.text.literals import Signs
 from crossmodel.text.normalise import unify
 
 _ORDER: Final = re.compile(
@@ -26,17 +27,19 @@ _ORDER: Final = re.compile(
     |\bdo\ not\ (?:tell|inform|warn|alert)\ the\ user\b""",
     re.VERBOSE,
 )
-_ORDER_SIGNS: Final = (
+_ORDER_SIGNS: Final = Signs([
     "ignore", "disregard", "forget", "override", "bypass", "you are now", "from now on", "prompt",
     "instruction", "do anything now", "jailbr", "the user",
-)  # fmt: skip
+])  # fmt: skip
 _TEMPLATE: Final = re.compile(
     r"""<\|[^|<>\n]{1,40}\|>|<\|(?:im_start|im_end|system|assistant|user|endoftext)\b
     |</?s>|\[/?inst\]|<<?/?sys>>?|</?(?:system|assistant|user)>
     |^\W{0,4}(?:system|developer|assistant|human)\ ?(?:prompt|message)?\ ?:\ ?\S""",
     re.VERBOSE | re.MULTILINE,
 )
-_TEMPLATE_SIGNS: Final = ("<", "[inst", "[/inst", "system", "assistant", "developer", "human")
+_TEMPLATE_SIGNS: Final = Signs(
+    ["<", "[inst", "[/inst", "system", "assistant", "developer", "human"]
+)
 _INVISIBLE: Final = dict.fromkeys(
     [0xAD, 0x34F, 0x61C, 0x115F, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F),
      *range(0x2060, 0x2065), 0xFE0F, 0xFEFF]
@@ -53,7 +56,7 @@ def gives_orders(text: str) -> bool:
     bare = _lower(text)
     for mark in _EMPHASIS:
         bare = bare.replace(mark, "")
-    if not any(map(bare.__contains__, _ORDER_SIGNS)):
+    if not _ORDER_SIGNS.any_in(bare):
         return False
     return _ORDER.search(_SPACES.sub(" ", bare)) is not None
 
@@ -61,7 +64,7 @@ def gives_orders(text: str) -> bool:
 def holds_template_marks(text: str) -> bool:
     """Whether it holds marks of a chat template, with which a quotation could end its own turn."""
     lower = _lower(text)
-    return any(map(lower.__contains__, _TEMPLATE_SIGNS)) and _TEMPLATE.search(lower) is not None
+    return _TEMPLATE_SIGNS.any_in(lower) and _TEMPLATE.search(lower) is not None
 
 
 def _lower(text: str) -> str:

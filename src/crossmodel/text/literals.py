@@ -52,6 +52,21 @@ _WORD_SET: Final = frozenset(
 _REPEATS: Final = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 
 
+class Signs:
+    """Tells in one pass whether a text holds any of some strings."""
+
+    def __init__(self, signs: Iterable[str]) -> None:
+        self._automaton = BytesAhoCorasick(map(_bytes, signs), implementation=Implementation.DFA)
+
+    def any_in(self, text: str) -> bool:
+        """Whether it does; linear in the text."""
+        return bool(self._automaton.find_matches_as_indexes(_bytes(text)))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 class Literals:
     """Finds in a text the required literals of expressions.
 

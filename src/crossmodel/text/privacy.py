@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Final
 
+from crossmodel.text.literals import Signs
+
 SECRET: Final = "a key or password"  # noqa: S105 - names the sort, is none
 EMAIL: Final = "an e-mail address"
 PHONE: Final = "a telephone number"
@@ -19,10 +21,10 @@ ACCOUNT: Final = "a bank account number"
 CARD: Final = "a payment card number"
 IDENTITY: Final = "an identity number"
 
-_SECRET_WORDS: Final = (
+_SECRET_WORDS: Final = Signs([
     "passw", "pwd", "passphrase", "secret", "token", "api_key", "api-key", "api key", "apikey",
     "credential",
-)  # fmt: skip
+])  # fmt: skip
 _DIGIT: Final = re.compile("[0-9]")
 _LONG: Final = 16
 _LONG_RUN: Final = re.compile(rf"[\w+/=.-]{{{_LONG},}}")
@@ -63,7 +65,7 @@ def secret_in(text: str) -> str | None:
         or ("://" in text and "@" in text)
         or (
             _DIGIT.search(text) is not None  # what stands after "password" without one is a word
-            and (any(map(text.lower().__contains__, _SECRET_WORDS)) or _has_long_run(text))
+            and (_SECRET_WORDS.any_in(text.lower()) or _has_long_run(text))
         )
     )
     return SECRET if is_likely and any(_secrets(text)) else None
