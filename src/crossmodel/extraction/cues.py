@@ -21,133 +21,197 @@ _CODE, _MATH, _L = InsightType.CODING, InsightType.MATH, InsightType.LANGUAGE
 
 
 class Cue(NamedTuple):
-    """A sentence in lower case that fits ``pattern`` is of this sort."""
+    """A sentence in lower case that fits one of ``patterns`` is of this sort."""
 
     insight_type: InsightType
     kind: InsightKind
-    pattern: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], ...]
 
 
-def _cue(insight_type: InsightType, kind: InsightKind, pattern: str) -> Cue:
-    return Cue(insight_type, kind, re.compile(pattern, re.VERBOSE))
+def _cue(insight_type: InsightType, kind: InsightKind, *patterns: str) -> Cue:
+    return Cue(insight_type, kind, tuple(map(re.compile, patterns)))
 
 
 CUES: Final = (
     _cue(
         _CODE, InsightKind.CLAIM,
-        r"""\binvariants?\b|\b(?:time|space)\ complexity\b
-        |\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)""",
+        r"\binvariants?\b",
+        r"\b(?:time|space) complexity\b",
+        r"\bo\([^()\n]{1,40}(?:\([^()\n]{0,20}\))?[^()\n]{0,20}\)",
     ),
     _cue(
         _CODE, InsightKind.RISK,
-        r"""\bedge\ cases?\b|\boff-by-one\b|\bpitfalls?\b
-        |\braises?\ (?:an?\ )?`?\w*(?:error|exception)
-        |\bthrows?\ (?:an?\ )?`?\w*(?:error|exception)|\b(?:integer|stack|buffer)\ overflow\b
-        |\bdeadlocks?\b|\brace\ condition|\bmemory\ leak|\binfinite\ (?:loop|recursion)
-        |\bundefined\ behaviou?r|\bnull\ (?:pointer|reference)|\b(?:sql|code|command)\ injection""",
+        r"\bedge cases?\b",
+        r"\boff-by-one\b",
+        r"\bpitfalls?\b",
+        r"\braises? (?:an? )?`?\w*(?:error|exception)",
+        r"\bthrows? (?:an? )?`?\w*(?:error|exception)",
+        r"\b(?:integer|stack|buffer) overflow\b",
+        r"\bdeadlocks?\b",
+        r"\brace condition",
+        r"\bmemory leak",
+        r"\binfinite (?:loop|recursion)",
+        r"\bundefined behaviou?r",
+        r"\bnull (?:pointer|reference)",
+        r"\b(?:sql|code|command) injection",
     ),
     _cue(
         _L, InsightKind.TRANSLATION,
-        r"""["“'`*][^"”`*\n]{1,120}["”'`*]\ (?:\([^)\n]{1,60}\)\ )?
-              (?:means|translates\ (?:to|as|into)|is\ translated\ as
-              |is\ the\ \w+\ (?:word|term)\ for)\b
-        |\b(?:is|are|translates?)\b[^.\n]{1,80}\bin\ (?:french|german|spanish|italian|latin|japanese
-              |chinese|english|dutch|portuguese|russian|arabic|hindi|korean)\b
-        |\bin\ (?:french|german|spanish|italian|latin|japanese|chinese|english|dutch|portuguese
-              |russian|arabic|hindi|korean),?\ [^.\n]{1,80}\b(?:is|are|means)\ ["“'`*]
-        |\b(?:correct\ )?translation\b[^\n]{0,120}\bis:?\ ["“'`*]""",
+        (
+            r"""["“'`*][^"”`*\n]{1,120}["”'`*] (?:\([^)\n]{1,60}\) )?(?:means|translates (?:to"""
+            r"""|as|into)|is translated as|is the \w+ (?:word|term) for)\b"""
+        ),
+        (
+            r"\b(?:is|are|translates?)\b[^.\n]{1,80}\bin (?:french|german|spanish|italian|latin"
+            r"|japanese|chinese|english|dutch|portuguese|russian|arabic|hindi|korean)\b"
+        ),
+        (
+            r"""\bin (?:french|german|spanish|italian|latin|japanese|chinese|english|dutch"""
+            r"""|portuguese|russian|arabic|hindi|korean),? [^.\n]{1,80}\b(?:is|are|means) """
+            r"""["“'`*]"""
+        ),
+        r"""\b(?:correct )?translation\b[^\n]{0,120}\bis:? ["“'`*]""",
     ),
     _cue(
         _MATH, InsightKind.METHOD,
-        r"""\b(?:us(?:e|es|ed|ing)|appl(?:y|ies|ied|ying)|by|recall|employ(?:s|ing)?|according\ to)
-            \ (?:the|that|an?)\ (?:[\w'’\-–]+\ ){0,4}
-            (?:theorem|formula|law|identity|method|principle|inequality|lemma|algorithm|equation
-              |rule)s?\b
-        |\b(?:using|apply(?:ing)?|by)\ (?:[\w'’\-–]+\ ){1,2}
-            (?:theorem|formula|law|identity|principle|inequality|lemma)s?\b
-        |\b(?:theorem|formula|law|principle|lemma)\ (?:\w+\ ){0,3}?(?:states?|says|gives|tells)\b
-        |\b(?:the|this)\ (?:[\w'’\-–]+\ ){0,3}(?:formula|equation|law)\ (?:for|of)\b""",
+        (
+            r"\b(?:us(?:e|es|ed|ing)|appl(?:y|ies|ied|ying)|by|recall|employ(?:s|ing)?|according "
+            r"to) (?:the|that|an?) (?:[\w'’\-–]+ ){0,4}(?:theorem|formula|law|identity|method"
+            r"|principle|inequality|lemma|algorithm|equation|rule)s?\b"
+        ),
+        (
+            r"\b(?:using|apply(?:ing)?|by) (?:[\w'’\-–]+ ){1,2}(?:theorem|formula|law|identity"
+            r"|principle|inequality|lemma)s?\b"
+        ),
+        r"\b(?:theorem|formula|law|principle|lemma) (?:\w+ ){0,3}?(?:states?|says|gives|tells)\b",
+        r"\b(?:the|this) (?:[\w'’\-–]+ ){0,3}(?:formula|equation|law) (?:for|of)\b",
     ),
     _cue(
         _MATH, InsightKind.DEFINITION,
-        r"""^[\W\d]*\b(?:so\ |now,?\ )?let\ (?!us\b|me\b|'s\b)[`$\\(]{0,3}\w{1,20}\W{0,4}\ ?
-              (?:be|denote|=|represent)
-        |\bdenote[sd]?\b|\bwhere\ \$?\w\$?\ is\ the\b""",
+        (
+            r"^[\W\d]*\b(?:so |now,? )?let (?!us\b|me\b|'s\b)[`$\\(]{0,3}\w{1,20}\W{0,4} ?(?:be"
+            r"|denote|=|represent)"
+        ),
+        r"\bdenote[sd]?\b",
+        r"\bwhere \$?\w\$? is the\b",
     ),
     _cue(
         _L, InsightKind.DEFINITION,
-        r"""\b(?:is|are)\ defined\ as\b|\brefers?\ to\ (?:an?|the|any|how|when|what)\b
-        |\bis\ a\ term\b|\b(?:is|are)\ (?:also\ |commonly\ )?known\ as\b
-        |^[\W\d]*["“`*][^"”`*\n]{1,60}["”`*]+:?[ ]
-              (?:means|is\ (?:an?|the)\ (?:word|term|type|kind))\b""",
+        r"\b(?:is|are) defined as\b",
+        r"\brefers? to (?:an?|the|any|how|when|what)\b",
+        r"\bis a term\b",
+        r"\b(?:is|are) (?:also |commonly )?known as\b",
+        (
+            r'^[\W\d]*["“`*][^"”`*\n]{1,60}["”`*]+:? (?:means|is (?:an?|the) (?:word|term|type'
+            r'|kind))\b'
+        ),
     ),
     _cue(
         _A, InsightKind.RECOMMENDATION,
-        r"""\b(?:i|we|it\ is|is|are|strongly|highly)\ (?:would\ )?
-              (?:recommend(?:ed)?|advis(?:e|able))\b
-        |\bi\ (?:would\ )?suggest\b|\bbest\ practices?\b|\bit\ (?:is|would\ be)\ (?:best|better|wise
-        |advisable|preferable)\b
-        |\b(?:you|teams?|companies|organi[sz]ations?|users|developers|we|one)\ should
-              \ (?!be\ able)
-        |\bshould\ consider\b|^[\W\d]*\bconsider\ (?:using|adding|\w+ing)\b
-        |\bcould\ (?:have\ )?(?:be\ |been\ )?improved?\b
-        |\ba\ (?:better|more\ efficient|safer|simpler)
-              \ (?:approach|way|option|choice|solution)\b""",
+        (
+            r"\b(?:i|we|it is|is|are|strongly|highly) (?:would )?(?:recommend(?:ed)?|advis(?:e"
+            r"|able))\b"
+        ),
+        r"\bi (?:would )?suggest\b",
+        r"\bbest practices?\b",
+        r"\bit (?:is|would be) (?:best|better|wise|advisable|preferable)\b",
+        r"\b(?:you|teams?|companies|organi[sz]ations?|users|developers|we|one) should (?!be able)",
+        r"\bshould consider\b",
+        r"^[\W\d]*\bconsider (?:using|adding|\w+ing)\b",
+        r"\bcould (?:have )?(?:be |been )?improved?\b",
+        r"\ba (?:better|more efficient|safer|simpler) (?:approach|way|option|choice|solution)\b",
     ),
     _cue(
         _A, InsightKind.RISK,
-        r"""\b(?:risks?|drawbacks?|downsides?|limitations?|caveats?|dangers?)\b|\bvulnerab|\bdangerous\b
-        |\b(?:may|might|can|could|will)\ (?:also\ )?fail\b|\bprone\ to\b
-        |\b(?:made|makes|contains?|has)\ (?:an?|the|several|some)\ (?:\w+\ )?
-              (?:mistakes?|errors?|flaw)
-        |\b(?:is|are|was)\ (?:in(?:correct|accurate|complete)|wrong|flawed)\b""",
+        r"\b(?:risks?|drawbacks?|downsides?|limitations?|caveats?|dangers?)\b",
+        r"\bvulnerab",
+        r"\bdangerous\b",
+        r"\b(?:may|might|can|could|will) (?:also )?fail\b",
+        r"\bprone to\b",
+        (
+            r"\b(?:made|makes|contains?|has) (?:an?|the|several|some) (?:\w+ )?(?:mistakes?"
+            r"|errors?|flaw)"
+        ),
+        r"\b(?:is|are|was) (?:in(?:correct|accurate|complete)|wrong|flawed)\b",
     ),
     _cue(
         _A, InsightKind.COMPARISON,
-        r"""\bcompared\ (?:to|with)\b|\bwhereas\b|^[\W\d]*\bunlike\b|\bin\ contrast\b
-        |\bversus\b|\bvs\b
-        |\btrade-?\ ?offs?\b|\bat\ the\ (?:cost|expense)\ of\b
-        |\b(?:faster|slower|cheaper|simpler|safer|better|worse|stronger|weaker|larger|smaller|higher
-        |lower|easier|harder|(?:more|less)\ (?!than)\w+)\ than\b""",
+        r"\bcompared (?:to|with)\b",
+        r"\bwhereas\b",
+        r"^[\W\d]*\bunlike\b",
+        r"\bin contrast\b",
+        r"\bversus\b",
+        r"\bvs\b",
+        r"\btrade-? ?offs?\b",
+        r"\bat the (?:cost|expense) of\b",
+        (
+            r"\b(?:faster|slower|cheaper|simpler|safer|better|worse|stronger|weaker|larger"
+            r"|smaller|higher|lower|easier|harder|(?:more|less) (?!than)\w+) than\b"
+        ),
     ),
     _cue(
         _C, InsightKind.IDEA,
-        r"""\b(?:another|one|an?\ alternative|a\ different)\ (?:\w+\ )?
-              (?:idea|option|approach|way|concept)\b
-        |^[\W\d]*\b(?:idea|concept)\b[^:\n]{0,20}:|^[\W\d]*\bimagine\ (?:an?|the|that|if)\b
-        |^[\W\d]*\balternatively\b|\b(?:analogy|analogous\ to|metaphor(?:ically)?)\b
-        |\bthink\ of\ (?:\w+\ ){1,5}(?:as|like)\ an?\b
-        |\b(?:is|are|acts?|works?)\ (?:a\ bit\ |much\ |just\ |rather\ )?like\ (?:an?|the)\b
-        |\brhyme\ schemes?\b|\bsyllables?\b|\biambic\b|\bstanzas?\b|\binspired\ by\b""",
+        (
+            r"\b(?:another|one|an? alternative|a different) (?:\w+ )?(?:idea|option|approach|way"
+            r"|concept)\b"
+        ),
+        r"^[\W\d]*\b(?:idea|concept)\b[^:\n]{0,20}:",
+        r"^[\W\d]*\bimagine (?:an?|the|that|if)\b",
+        r"^[\W\d]*\balternatively\b",
+        r"\b(?:analogy|analogous to|metaphor(?:ically)?)\b",
+        r"\bthink of (?:\w+ ){1,5}(?:as|like) an?\b",
+        r"\b(?:is|are|acts?|works?) (?:a bit |much |just |rather )?like (?:an?|the)\b",
+        r"\brhyme schemes?\b",
+        r"\bsyllables?\b",
+        r"\biambic\b",
+        r"\bstanzas?\b",
+        r"\binspired by\b",
     ),
     _cue(
         _A, InsightKind.FINDING,
-        r"""\b(?:shows?|indicates?|suggests?|reveals?|demonstrates?)\ (?:that|an?|the|how)\b
-        |\b(?:we|they|study|studies|researchers|analysis)\ (?:have\ )?found\ (?:that|an?|no)\b
-        |\bevidence\ (?:that|of|for|suggests)\b|\bon\ average\b|\bcorrelate[sd]\b|^[\W\d]*\boverall,
-        |\b(?:in|de)creased\ (?:by|from|to)\b
-        |\d\ ?(?:%|percent)\ (?:of\ (?:all|people|users|respondents)\b|(?:more|less|fewer)\ likely)
-        |\b(?:response|answer|solution|code|explanation|translation)\ is\ (?:\w+\ )?
-        (?:correct|accurate|clear|helpful|relevant)""",
+        r"\b(?:shows?|indicates?|suggests?|reveals?|demonstrates?) (?:that|an?|the|how)\b",
+        r"\b(?:we|they|study|studies|researchers|analysis) (?:have )?found (?:that|an?|no)\b",
+        r"\bevidence (?:that|of|for|suggests)\b",
+        r"\bon average\b",
+        r"\bcorrelate[sd]\b",
+        r"^[\W\d]*\boverall,",
+        r"\b(?:in|de)creased (?:by|from|to)\b",
+        r"\d ?(?:%|percent) (?:of (?:all|people|users|respondents)\b|(?:more|less|fewer) likely)",
+        (
+            r"\b(?:response|answer|solution|code|explanation|translation) is (?:\w+ )?(?:correct"
+            r"|accurate|clear|helpful|relevant)"
+        ),
     ),
     _cue(
         _R, InsightKind.CONCLUSION,
-        r"""^[\W\d]*\b(?:so|therefore|thus|hence|consequently|in\ conclusion|in\ summary
-        |as\ a\ result|to\ conclude|it\ follows|this\ (?:means|implies|shows)
-        |which\ (?:means|implies))\b
-              (?!\ (?:that\ )?(?:let|we\ (?:need|have|must|can\ (?:write|use|find|set|solve))))
-        |,\ (?:so|therefore|thus|hence)\b
-        |\b(?:therefore|consequently|it\ follows\ that|we\ (?:can\ )?conclude)\b""",
+        (
+            r"^[\W\d]*\b(?:so|therefore|thus|hence|consequently|in conclusion|in summary|as a "
+            r"result|to conclude|it follows|this (?:means|implies|shows)|which (?:means"
+            r"|implies))\b(?! (?:that )?(?:let|we (?:need|have|must|can (?:write|use|find|set"
+            r"|solve))))"
+        ),
+        r", (?:so|therefore|thus|hence)\b",
+        r"\b(?:therefore|consequently|it follows that|we (?:can )?conclude)\b",
     ),
     _cue(
         _R, InsightKind.CLAIM,
-        r"""\bbecause\b|^[\W\d]*\bsince\b|,\ since\b|\bdue\ to\b|\bimplies\b|^[\W\d]*\bgiven\ that\b
-        |\bthe\ reason\b|\bcaused\ by\b|\bleads?\ to\b""",
+        r"\bbecause\b",
+        r"^[\W\d]*\bsince\b",
+        r", since\b",
+        r"\bdue to\b",
+        r"\bimplies\b",
+        r"^[\W\d]*\bgiven that\b",
+        r"\bthe reason\b",
+        r"\bcaused by\b",
+        r"\bleads? to\b",
     ),
     _cue(
         _R, InsightKind.STEP,
-        r"""\bcombining\b|\beliminat(?:e|es|ed|ing)\b|\brules?\ out\b|\bcontradict(?:s|ion)\b
-        |\bonly\ (?:remaining|possible|option|way|one|choice)\b""",
+        r"\bcombining\b",
+        r"\beliminat(?:e|es|ed|ing)\b",
+        r"\brules? out\b",
+        r"\bcontradict(?:s|ion)\b",
+        r"\bonly (?:remaining|possible|option|way|one|choice)\b",
     ),
 )  # fmt: skip
 
@@ -205,12 +269,13 @@ _EXAMPLE: Final = re.compile(
 )
 _ANSWER: Final = re.compile(r"\b(?:answers?|choice|option|solution)\b")
 
-_FIRST_CUE: Final = 4
-RULE, OUTPUT, EXAMPLE, ANSWER = (1 << bit for bit in range(_FIRST_CUE))
+_HINTS: Final = 4
+RULE, OUTPUT, EXAMPLE, ANSWER = (1 << bit for bit in range(_HINTS))
 """Hints that a sentence is a rule, pairs an input with its output, announces an example, or names
 an answer. A sentence without the hint is none; one with it may be."""
-CLAIM: Final = ((1 << len(CUES)) - 1) << _FIRST_CUE
-"""The hints of all rows of the table."""
+_CHOICES: Final = tuple((cue, pattern) for cue in CUES for pattern in cue.patterns)
+CLAIM: Final = ((1 << len(_CHOICES)) - 1) << _HINTS
+"""The hints of all rows of the table: each of their patterns has one."""
 
 
 def hints(lower: str) -> list[tuple[int, int]]:
@@ -220,29 +285,28 @@ def hints(lower: str) -> list[tuple[int, int]]:
 
 def classify(lower: str, hinted: int) -> Cue | None:
     """The row that claims a sentence, given in lower case with its hints, if one does."""
-    for cue in _rows(hinted & CLAIM):
-        if cue.pattern.search(lower):
+    for cue, pattern in _choices(hinted & CLAIM):
+        if pattern.search(lower):
             return cue
     return None
 
 
 @cache
 def _literals() -> Literals:
-    rows = {1 << (_FIRST_CUE + row): [cue.pattern] for row, cue in enumerate(CUES)}
     return Literals(
         {
             RULE: [NORM, ORDER],
             OUTPUT: [GIVES, WOULD_BE],
             EXAMPLE: [_EXAMPLE],
             ANSWER: [_ANSWER],
-            **rows,
+            **{1 << bit: [pattern] for bit, (_, pattern) in enumerate(_CHOICES, _HINTS)},
         }
     )
 
 
 @lru_cache(maxsize=4096)
-def _rows(hinted: int) -> tuple[Cue, ...]:
-    return tuple(cue for row, cue in enumerate(CUES) if hinted >> (_FIRST_CUE + row) & 1)
+def _choices(hinted: int) -> tuple[tuple[Cue, re.Pattern[str]], ...]:
+    return tuple(each for bit, each in enumerate(_CHOICES, _HINTS) if hinted >> bit & 1)
 
 
 LANGUAGES: Final = frozenset(

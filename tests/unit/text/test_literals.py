@@ -10,7 +10,11 @@ from crossmodel.extraction import cues
 from crossmodel.text.literals import Literals, required_literals
 
 DECISIVE = {
-    **{f"{number} {cue.kind}": cue.pattern for number, cue in enumerate(cues.CUES)},
+    **{
+        f"{row}.{number} {cue.kind}": pattern
+        for row, cue in enumerate(cues.CUES)
+        for number, pattern in enumerate(cue.patterns)
+    },
     "rule": cues.NORM,
     "order": cues.ORDER,
     "output": cues.GIVES,
