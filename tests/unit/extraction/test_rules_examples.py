@@ -204,3 +204,17 @@ def test_a_question_and_what_an_arrow_maps_it_to_are_one_example(arrow, mark):
     text = f"- {mark}{question}{mark} {arrow} {mark}{answer}{mark}\n"
     (found,) = InsightExtractor().extract(text, "big").insights
     assert (found.metadata["input"], found.metadata["output"]) == (question, answer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A signed badge is mandatory in the lab.",
+        "Each parcel belongs to exactly one belt.",
+        "Failed jobs are tagged with the word stale.",
+        "Glass and paper are prohibited on deck 4.",
+        "Late orders are handled by the night crew.",
+    ],
+)
+def test_whatever_tells_how_something_must_be_is_looked_at(text):
+    assert of_kind(text, "rule") == [text]
