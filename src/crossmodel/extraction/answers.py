@@ -41,11 +41,27 @@ _ANSWER_IS: Final = re.compile(
     re.IGNORECASE,
 )
 _ANSWER_LABEL: Final = re.compile(
-    r"[*_#>\s]{0,6}(?:answer|a|result|solution)[*_]{0,3} ?[::][*_]{0,3}[ \t]*", re.IGNORECASE
+    r"[*_#>\s]{0,6}(?:(?:(?:the|my|our|your) )?(?:(?:correct|best|right|overall) )?answer|a|result"
+    r"|solution)[*_]{0,3} ?[::][*_]{0,3}[ \t]*",
+    re.IGNORECASE,
 )
-_MAX_LABEL: Final = 24
+_MAX_LABEL: Final = 32
+_ANSWER_TITLE: Final = re.compile(r"(?:the |my )?(?:(?:correct|best) )?answer", re.IGNORECASE)
+_CHOSEN: Final = re.compile(
+    r"""\b(?i:option|choice|answer)\ \(?\**(?P<named>[A-J])\b\**\)?\**\ is\ (?:the\ )?
+          (?:correct|right|best|most\ \w+)\b
+      | \bI(?:\ would|['’]d|\ will|['’]ll)?\ (?:choose|pick|select|go\ with)
+          \ (?:option\ |choice\ |answer\ )?\(?\**(?P<picked>[A-J])\b""",
+    re.VERBOSE,
+)
+_SUPPOSES: Final = re.compile(r"\b(?:if|whether|suppose|unless|not)\b", re.IGNORECASE)
+_CONCLUDES: Final = re.compile(
+    r"\W*(?:so|therefore|thus|hence|in total|altogether)\b", re.IGNORECASE
+)
+_TITLE_END: Final = re.compile(r"[*_#:: \t]*\n\s*|\s*")
 _EMPHASIS: Final = re.compile(r"\*\*|__|\*|_")
 _OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(?:\s|$|\*))")
+_OPTION_NAMED: Final = re.compile(r"(?:option|choice)\ (?=\(?[A-J0-9]\b)", re.IGNORECASE)
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
 _NUMBER: Final = re.compile(
@@ -58,6 +74,10 @@ _CALCULATION: Final = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_WHOLE_FORMULA: Final = re.compile(
+    r"\\\(\s*((?:(?!\\\)).)+?)\s*\\\)|\$\s*([^$\n]+?)\s*\$", re.DOTALL
+)
+"""A value that is set as a formula, and nothing else."""
 _FENCES: Final = ('"""', "'''", "<answer>", "```")
 _CLOSERS: Final = {'"""': '"""', "'''": "'''", "<answer>": "</answer>", "```": "```"}
 _MAX_ANSWER: Final = 300
@@ -130,6 +150,8 @@ def _answer(
     reading: Reading, start: int, value: tuple[int, int], sign: str, *, most: int = _MAX_ANSWER
 ) -> Answer | None:
     first, last = bare(reading.text, *value)
+    if formula := _WHOLE_FORMULA.fullmatch(reading.text, first, last):
+        first, last = formula.span(formula.lastindex or 0)
     if first >= last or last - first > most:
         return None
     return Answer(start, max(value[1], last), (first, last), sign)
@@ -205,9 +227,8 @@ def _tagged(reading: Reading) -> Answer | None:
 def _fenced(reading: Reading, start: int, position: int) -> Answer | None:
     """What stands between marks, or on the line."""
     text = reading.text
-    begin = position
-    while begin < len(text) and text[begin].isspace():
-        begin += 1
+    title_end = _TITLE_END.match(text, position)
+    begin = title_end.end() if title_end else position
     fence = next((mark for mark in _FENCES if text.startswith(mark, begin)), None)
     if fence:
         begin += len(fence)
@@ -237,6 +258,8 @@ def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
     emphasis = _EMPHASIS.search(text, max(0, start - 2), start)
     if emphasis and (close := text.find(emphasis.group(), start, end)) > start:
         end = close  # what is set off is the answer
+    if named := _OPTION_NAMED.match(text, start, end):
+        start = named.end()
     option = _OPTION.match(text, start, end)
     if option and not _MORE_OPTIONS.match(text, option.end(), end):
         letter = option.lastindex or 0
@@ -263,6 +286,10 @@ def _phrase(reading: Reading) -> Answer | None:
 
 def _label(reading: Reading) -> Answer | None:
     for statement in reading.once(_last):
+        if statement.segment.kind is SegmentKind.HEADING and _ANSWER_TITLE.fullmatch(
+            statement.text
+        ):
+            return _fenced(reading, statement.start, statement.end)
         begins = statement.text[:_MAX_LABEL]
         label = _ANSWER_LABEL.match(statement.text) if ":" in begins or ":" in begins else None
         if label is None:
@@ -273,6 +300,20 @@ def _label(reading: Reading) -> Answer | None:
         value = _value(reading, start, statement.end)
         answer = _answer(reading, statement.start, value, "label")
         return answer._replace(end=statement.end) if answer else None
+    return None
+
+
+def _chosen(reading: Reading) -> Answer | None:
+    """``Option (C) is correct``, ``I would choose B``."""
+    for statement in reading.once(_named):
+        found = None
+        for found in _CHOSEN.finditer(statement.text):  # noqa: B007 - the last one is wanted
+            pass
+        if found is None or _SUPPOSES.search(statement.text, 0, found.start()):
+            continue
+        group = str(found.lastgroup)
+        value = statement.start + found.start(group), statement.start + found.end(group)
+        return Answer(statement.start, statement.end, value, "phrase")
     return None
 
 
@@ -288,11 +329,12 @@ def _rating(reading: Reading) -> Answer | None:
 
 
 def _last_number(reading: Reading) -> Answer | None:
-    """The number that the concluding sentence of a calculation ends with."""
-    if not _CALCULATION.search(reading.text):
-        return None
-    for start, end in islice(_last_sentences(reading), 3):
+    """The number that the concluding sentence ends with: of a calculation, or one that says so."""
+    calculates = _CALCULATION.search(reading.text) is not None
+    for start, end in islice(_last_sentences(reading), 3 if calculates else 1):
         said = reading.text[start:end]
+        if not calculates and not _CONCLUDES.match(said):
+            return None
         numbers = list(_NUMBER.finditer(said)) if end - start <= MAX_STATEMENT else []
         if not numbers:
             continue
@@ -312,7 +354,21 @@ def _named(reading: Reading) -> list[Statement]:
 
 
 def _last(reading: Reading) -> list[Statement]:
-    return reading.statements[: -_LAST_STATEMENTS - 1 : -1]
+    """The last statements, headings that speak of an answer among them, the last one first."""
+    last = reading.statements[: -_LAST_STATEMENTS - 1 : -1]
+    titles = list(_titles(reading))
+    if titles:
+        last = sorted([*last, *titles], key=lambda each: -each.start)[:_LAST_STATEMENTS]
+    return last
+
+
+def _titles(reading: Reading) -> Iterator[Statement]:
+    for segment in reading.segments:
+        if segment.kind is SegmentKind.HEADING:
+            lower = reading.lower[segment.start : segment.end]
+            if "answer" in lower:
+                said = reading.text[segment.start : segment.end]
+                yield Statement(segment.start, segment.end, said, lower, ANSWER, segment)
 
 
 def _last_sentences(reading: Reading) -> Iterator[tuple[int, int]]:
@@ -335,5 +391,5 @@ def _explicit(reading: Reading) -> Answer | None:
 
 _MARKS: Final = (_boxed, _hashes, _block, _tagged, _rating)
 _LOOKS: Final[tuple[Callable[[Reading], Answer | None], ...]] = (
-    _explicit, _phrase, _label, _last_number,
+    _explicit, _phrase, _label, _chosen, _last_number,
 )  # fmt: skip

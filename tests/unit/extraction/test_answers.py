@@ -94,3 +94,38 @@ def test_the_last_explicit_mark_wins(text, answer):
 )
 def test_emphasis_is_no_part_of_an_answer(text, answer):
     assert [find.metadata["answer"] for find in final_answer(Reading(text))] == [answer]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("### Final Answer\n\n42 km", "42 km"),
+        ("**Final Answer**\n\n$\\boxed{5}$", "5"),
+        (
+            "## Working\n\nWe add.\n\n## Answer\n\nThe train takes 3 hours.",
+            "The train takes 3 hours",
+        ),
+        ("**Answer:**\n\n42", "42"),
+        ("**Answer: C**", "C"),
+        ("### Answer: 42 apples", "42 apples"),
+        ("## The answer is 42", "42"),
+        ("**Correct Answer: B) Rome**", "B"),
+        ("Correct answer: **A) Photosynthesis**", "A"),
+        ("My final answer is option 3.", "3"),
+        ("Option (C) is correct.", "C"),
+        ("I would choose option B.", "B"),
+        ("The answer is $45$.", "45"),
+        ("The answer is $45.", "$45"),
+        ("The answer is \\( x = 3 \\).", "x = 3"),
+        ("The answer is \\(a\\) and \\(b\\).", "\\(a\\) and \\(b\\)"),
+        ("We count again.\n\nTherefore, John has 12 marbles left.", "12"),
+        ("If option A is correct, then B fails.", None),
+        ("Option (C) is not correct.", None),
+        ("## Questions and answers\n\nThe store opens at nine each day.", None),
+        ("# Answering machines\n\nThey record calls in the office.", None),
+        ("Therefore, 3 of them are red.\nMore on this tomorrow.", None),
+    ],
+)
+def test_answers_under_headings_and_in_words(text, answer):
+    found = final_answer(Reading(text))
+    assert [find.metadata["answer"] for find in found] == ([] if answer is None else [answer])
