@@ -26,8 +26,8 @@ _NAMES: Final = {
         " downsides drawback drawbacks limitation limitations risk risks weakness weaknesses"
     ),
     Category(InsightType.ANALYSIS, InsightKind.RECOMMENDATION): (
-        "advice improvement improvements practices recommendation recommendations suggestion"
-        " suggestions tip tips"
+        "advice improvement improvements nextsteps practices recommendation recommendations"
+        " suggestion suggestions tip tips"
     ),
     Category(InsightType.ANALYSIS, InsightKind.COMPARISON): (
         "comparison comparisons difference differences similarities similarity tradeoff tradeoffs"
@@ -44,15 +44,18 @@ _NAMES: Final = {
     Category(
         InsightType.LANGUAGE, InsightKind.DEFINITION
     ): "definition definitions glossary notation terminology",
+    Category(InsightType.REASONING, InsightKind.CLAIM): "rationale reason reasons why",
 }
 _CATEGORIES: Final = tuple(
     (category, frozenset(names.split())) for category, names in _NAMES.items()
 )
-_JOINED: Final = {"edge case": "edgecase", "trade-off": "tradeoff", "trade off": "tradeoff"}
+_JOINED: Final = {
+    "edge case": "edgecase",
+    "trade-off": "tradeoff",
+    "trade off": "tradeoff",
+    "next steps": "nextsteps",
+}
 """Names of two words, as one."""
-
-SECTION_WORDS: Final = frozenset({"edge", "trade"}).union(*(names for _, names in _CATEGORIES))
-"""A heading or label without one of these words names no category."""
 
 _WORD: Final = re.compile(r"[a-z]+")
 _MOST_WORDS: Final = 5

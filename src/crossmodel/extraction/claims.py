@@ -5,21 +5,25 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.answers import final_answer
 from crossmodel.extraction.cues import CLAIM, classify
 from crossmodel.extraction.finds import Find, scope_of
-from crossmodel.extraction.reading import Reading
+from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.extraction.rules import rules_and_examples
 from crossmodel.extraction.sections import sections
+from crossmodel.text.segments import SegmentKind
 from crossmodel.text.spans import Spans
 
 _LEAST_WORDS: Final = 5
 _CONCLUDING: Final = frozenset(
     {InsightKind.CONCLUSION, InsightKind.CLAIM, InsightKind.STEP, InsightKind.FINDING}
 )
+_FORMULA_MARKS: Final = " \t\r\n$\\["
+_CLOSER: Final = re.compile(r"\s*(?:\$\$|\\\])")
 _CALCULATES: Final = re.compile(r"\d\)?\s?[-+*/×÷−]\s?[$(]?\d[^=\n]*=")
 """A conclusion drawn by calculation is a step: it holds for one question only."""
 
@@ -41,8 +45,26 @@ def claims(reading: Reading) -> list[Find]:
         if kind in _CONCLUDING and _CALCULATES.search(statement.text):
             insight_type, kind = InsightType.MATH, InsightKind.STEP
         scope = scope_of(statement.segment, reading)
-        found.append(Find(insight_type, kind, statement.start, statement.end, scope))
+        end = _end(statement, reading)
+        found.append(Find(insight_type, kind, statement.start, end, scope))
     return found
+
+
+def _end(statement: Statement, reading: Reading) -> int:
+    """Where the sentence ends: after the formula set below it, if it runs into that."""
+    end = statement.end
+    if end != statement.segment.end or statement.text[-1] in ".!?:;…":
+        return end
+    segments = reading.segments
+    number = bisect_left(segments, end, key=lambda segment: segment.start)
+    if number == len(segments) or segments[number].kind is not SegmentKind.MATH:
+        return end
+    formula = segments[number]
+    if reading.text[end : formula.start].strip(_FORMULA_MARKS):
+        return end
+    closer = _CLOSER.match(reading.text, formula.end)
+    after = closer.end() if closer else formula.end
+    return after if after - statement.start <= MAX_STATEMENT else end
 
 
 def _taken(reading: Reading) -> Spans:

@@ -146,8 +146,9 @@ CUES: Final = (
         r"\bat the (?:cost|expense) of\b",
         (
             r"\b(?:faster|slower|cheaper|simpler|safer|better|worse|stronger|weaker|larger"
-            r"|smaller|higher|lower|easier|harder|(?:more|less) (?!than)\w+) than\b"
+            r"|smaller|higher|lower|easier|harder)(?: to \w+)? than\b"
         ),
+        r"\b(?:more|less) (?!than)\w+ than\b",
     ),
     _cue(
         _C, InsightKind.IDEA,
@@ -184,6 +185,7 @@ CUES: Final = (
     ),
     _cue(
         _R, InsightKind.CONCLUSION,
+        r"^[\W\d]*\b(?:tl;? ?dr|bottom line|in short|short answer)\b",
         (
             r"^[\W\d]*\b(?:so|therefore|thus|hence|consequently|in conclusion|in summary|as a "
             r"result|to conclude|it follows|this (?:means|implies|shows)|which (?:means"
@@ -331,7 +333,8 @@ LABEL_PAIRS: Final = {
 """Labels of an input, and those of the output that goes with it."""
 
 RULE_LABEL: Final = (
-    "(?:rule|convention|policy|format|syntax|requirement|constraint|guideline|naming|standard)s?"
+    "(?:rule(?: of thumb)?|convention|policy|format|syntax|requirement|constraint|guideline|naming"
+    "|standard)s?"
 )
 """Labels of a rule, as an expression."""
 

@@ -55,6 +55,8 @@ _LABEL: Final = re.compile(
     r"[*_`]{0,3} ?[::][*_`]{0,3}\s*",
     re.IGNORECASE,
 )
+_QUOTED_QUESTION: Final = re.compile(r"""(?:[-=]>|[→⇒⟶↦➜➔➡⟹])[ \t]*["“'][^"”]*[?？]["”']\W*$""")
+"""An output that is a question, as a translation may be."""
 _MAX_LABEL: Final = 40
 """Characters from the beginning of a sentence in which a label's colon stands."""
 _SECOND_LABELS: Final = sorted(
@@ -153,7 +155,7 @@ def pairs_in(statement: Statement) -> list[Pair]:
             or (_code_first(said, begin) if has_code else None)
         )
         found = [pair] if pair else []
-    if not found or statement.is_question:
+    if not found or (statement.is_question and not _QUOTED_QUESTION.search(said)):
         return []
     by = statement.start
     return [

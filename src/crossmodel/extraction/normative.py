@@ -79,6 +79,10 @@ _CONNECTIVE: Final = re.compile(
     r"(?:(?:the|an?|all|every|each|our|any)\s+)?",
     re.IGNORECASE,
 )
+_LABELLED: Final = re.compile(
+    r"^\W*[A-Za-z][\w ]{0,30}[*_]{0,3}:[*_]{0,3}\s+(?:no|yes)?\W*", re.IGNORECASE
+)
+"""A label, and a yes or no, before what a sentence is about."""
 _UNQUOTED: Final = str.maketrans("", "", '`"“”')
 _VALUE_WORDS: Final = 8
 """An explanation has more words than a value."""
@@ -180,5 +184,6 @@ def _subject(statement: Statement, begin: int = 0) -> str:
         return ""
     start = _CONNECTIVE.match(said)
     subject = said[start.end() if start else 0 : norm.start() - begin]
+    subject = _LABELLED.sub("", subject)
     subject = subject.translate(_UNQUOTED).strip(" *_,:")
     return subject if len(subject) <= _MAX_SUBJECT and subject.count(" ") < _SUBJECT_WORDS else ""

@@ -21,8 +21,9 @@ from crossmodel.text.sentences import sentences
 from crossmodel.text.spans import Spans
 
 _LABEL: Final = re.compile(
-    r"[*_]{0,3}([A-Za-z]+(?:[ -][A-Za-z]+){0,2})(?: ?#?\d{1,2})?[*_]{0,3} ?[::]"
+    r"[^\w\n]{0,8}([A-Za-z]+(?:[ -][A-Za-z]+){0,2})(?: ?#?\d{1,2})?[*_]{0,3} ?[::]"
 )
+_SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s")
 _MAX_LABEL: Final = 60
 """Characters from the beginning of a sentence in which a label's colon stands."""
 _MAX_ITEM: Final = 400
@@ -72,7 +73,8 @@ def _says_something(statement: Statement, after: int) -> bool:
 def _category_of(segment: Segment, text: str) -> Category | None:
     """What the line that announces the list says that it is, or else its heading."""
     if segment.lead is not None:
-        found = category_of(text[slice(*segment.lead)].strip("*_:# \t"))
+        announced = _SENTENCE_END.split(text[slice(*segment.lead)])[-1]
+        found = category_of(announced.strip("*_:# \t"))
         if found is not None:
             return found
     return category_of(segment.headings[-1]) if segment.headings else None

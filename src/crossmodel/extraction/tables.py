@@ -1,19 +1,32 @@
 """Tables: what maps a key to a value, and what holds a record in each row."""
 
+# ruff: noqa: SIM905 - a list of words reads best as text
+
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from crossmodel.domain.insight import InsightKind
+from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.finds import Find, default_type, scope_of
 from crossmodel.extraction.reading import Reading
 from crossmodel.text.segments import Segment, table_rows
 
 _MAX_TABLE: Final = 1500
+_COMPARED: Final = frozenset(
+    """algorithm approach aspect criteria criterion database dimension factor feature framework
+    library metric method model option plan pro property scenario solution strategy technique tool
+    vendor""".split()
+)
+"""What the first column of a comparison is headed by."""
 
 
 def finds_in_table(segment: Segment, reading: Reading) -> list[Find]:
-    """A table of two columns is a mapping, each of its rows an example; wider ones hold rules."""
+    """What a table holds, by its header.
+
+    A comparison is one find, since its rows say nothing alone. Else a table of two columns is a
+    mapping, each of its rows an example; wider ones hold rules.
+    """
     text = reading.text
     rows = [row for row in table_rows(text, segment) if any(end > start for start, end in row)]
     if len(rows) < 2:  # noqa: PLR2004 - a header and something under it
@@ -22,6 +35,13 @@ def finds_in_table(segment: Segment, reading: Reading) -> list[Find]:
     scope = scope_of(segment, reading) or " → ".join(header)
     whole = text[segment.start : segment.end]
     finds: list[Find] = []
+    if _COMPARED.intersection(re.findall("[a-z]+", header[0].lower().removesuffix("s"))):
+        start, end = segment.start, segment.end
+        metadata: dict[str, object] = {"columns": header}
+        found = Find(
+            InsightType.ANALYSIS, InsightKind.COMPARISON, start, end, scope, metadata, is_block=True
+        )
+        return [found] if len(whole) <= _MAX_TABLE else []
     kind = default_type(whole)
     if len(whole) <= _MAX_TABLE:
         finds.append(
@@ -39,7 +59,7 @@ def finds_in_table(segment: Segment, reading: Reading) -> list[Find]:
         start, end = row[0][0], row[-1][1]
         if start >= end:
             continue
-        metadata: dict[str, object] = {"columns": header}
+        metadata = {"columns": header}
         if len(row) == 2 and all(b > a for a, b in row):  # noqa: PLR2004 - key and value
             sides = [_unmarked(text, *cell) for cell in row]
             metadata |= {

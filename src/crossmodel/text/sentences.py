@@ -15,8 +15,8 @@ _BREAK: Final = re.compile(
     )""",
     re.VERBOSE,
 )
-_ARROW_AHEAD: Final = re.compile(r"[ \t]*+(?:[-=]{1,2}>|[→⇒⟶➜➔➡⟹↦])")
-"""What a question is mapped to belongs to it: ``What is 6 x 7? → 42``."""
+_ARROW_AHEAD: Final = re.compile(r"[ \t]*+(?:\([^()\n]{1,120}\)[ \t]*+)?(?:[-=]{1,2}>|[→⇒⟶➜➔➡⟹↦])")
+"""What a question is mapped to belongs to it: ``What is 6 x 7? → 42``, with what explains it."""
 _ABBREVIATIONS: Final = frozenset(
     {
         "al", "approx", "art", "ca", "cf", "ch", "co", "corp", "dept", "dr", "e.g", "ed", "eq",

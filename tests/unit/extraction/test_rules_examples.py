@@ -218,3 +218,10 @@ def test_a_question_and_what_an_arrow_maps_it_to_are_one_example(arrow, mark):
 )
 def test_whatever_tells_how_something_must_be_is_looked_at(text):
     assert of_kind(text, "rule") == [text]
+
+
+def test_examples_in_another_language_keep_what_explains_them():
+    text = '誰が来ましたか。 (Dare ga kimashita ka.) → "Who came?"'
+    assert pairs(text) == [("誰が来ましたか。 (Dare ga kimashita ka.)", "Who came?")]
+    assert pairs("Should cat -> kat?") == []
+    assert of_kind("**Rule of thumb:** use wa for what is known.", "rule")

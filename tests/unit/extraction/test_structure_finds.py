@@ -121,3 +121,34 @@ def test_hostile_texts_take_linear_time(hostile):
 
     part = seconds(hostile[: len(hostile) // 8])
     assert seconds(hostile) < 8 * 8 * part + 1  # eight times the text, far from its square
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Here's why:\n\n1. Tokens remain valid until they expire.",
+         ("reasoning", "claim", "Tokens remain valid until they expire.")),
+        ("### Why this works\n\n- One query per relation is run and joined.",
+         ("reasoning", "claim", "One query per relation is run and joined.")),
+        ("I read the report. Key takeaways:\n\n* Revenue grew by a seventh in a year.",
+         ("analysis", "finding", "Revenue grew by a seventh in a year.")),
+        ("**Next steps**\n\n- Roll the change back for small accounts.",
+         ("analysis", "recommendation", "Roll the change back for small accounts.")),
+        ("> ⚠️ **Gotcha:** filtering again runs a new query each time.",
+         ("coding", "risk", "⚠️ **Gotcha:** filtering again runs a new query each time.")),
+        ("**TL;DR:** one join brings 501 queries down to 1.",
+         ("reasoning", "conclusion", "**TL;DR:** one join brings 501 queries down to 1.")),
+        ("Timing attacks are harder to notice than crashes.",
+         ("analysis", "comparison", "Timing attacks are harder to notice than crashes.")),
+        ("By the second theorem there are exactly\n\n$$\\boxed{3}$$\n\nsuch roots.",
+         ("math", "method", "By the second theorem there are exactly $$\\boxed{3}$$")),
+    ],
+)  # fmt: skip
+def test_outlines_as_models_write_them(text, expected):
+    assert expected in found(text)
+
+
+def test_a_table_of_alternatives_is_one_comparison_and_its_rows_say_nothing_alone():
+    table = "| Approach | Queries | Memory |\n|---|---|---|\n| Naive | 501 | low |\n| Join | 1 | medium |"
+    kinds = [(kind, content) for _, kind, content in found(f"## Choices\n\n{table}\n")]
+    assert kinds == [("comparison", table)]
