@@ -60,17 +60,22 @@ _CONCLUDES: Final = re.compile(
 )
 _TITLE_END: Final = re.compile(r"[*_#:: \t]*\n\s*|\s*")
 _EMPHASIS: Final = re.compile(r"\*\*|__|\*|_")
+_SET_OFF: Final = re.compile(
+    r"(?<=[a-z=≈:] )\*\*(?!(?:not|never|no)\b)([^*\n]+)\*\*(?<=(?:[^ ]\*\*))[.!]?$"
+)
+"""Where a sentence ends in what it sets off, that is the answer."""
 _OPTION: Final = re.compile(r"\(([A-Za-z])\)|\*\*([A-Z])\*\*|\b([A-J])(?=[.):]?(?:\s|$|\*))")
 _OPTION_NAMED: Final = re.compile(r"(?:option|choice)\ (?=\(?[A-J0-9]\b)", re.IGNORECASE)
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
 _NUMBER: Final = re.compile(
-    r"(?<![\w.])[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?![\w]*\d)"
+    r"(?<![\w.])[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?!\w*\d|\.\d)"
 )
 _CALCULATION: Final = re.compile(
     r"""[-+*/×÷x=−^](?:  # the operator first, since the engine skips to a set
         (?<==)\s?[$£€]?\d
-      | (?:(?<=\d.)|(?<=\d[\s)].)|(?<=\d\)\s.))\s?[$(]?\d
+      | (?<=[\d)]\s.)\s[$(]?\d
+      | (?<=[\d)][+*×÷^])[$(]?\d  # others without spaces are ranges, dates and fractions
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -78,6 +83,11 @@ _WHOLE_FORMULA: Final = re.compile(
     r"\\\(\s*((?:(?!\\\)).)+?)\s*\\\)|\$\s*([^$\n]+?)\s*\$", re.DOTALL
 )
 """A value that is set as a formula, and nothing else."""
+_FIELD: Final = re.compile(
+    r'"(?:final[_ ]?)?answer"\s*:\s*'
+    r'(?:"((?:[^"\\\n]|\\.)+)"|(-?\d[\d.]*(?:e[+-]?\d+)?|true|false))',
+    re.IGNORECASE,
+)
 _FENCES: Final = ('"""', "'''", "<answer>", "```")
 _CLOSERS: Final = {'"""': '"""', "'''": "'''", "<answer>": "</answer>", "```": "```"}
 _MAX_ANSWER: Final = 300
@@ -255,9 +265,11 @@ def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
     text = reading.text
     while start < end and (text[start].isspace() or text[start] in ":*_"):
         start += 1
-    emphasis = _EMPHASIS.search(text, max(0, start - 2), start)
+    emphasis = _EMPHASIS.search(text, max(0, start - 2), start) if text[start - 1] in "*_" else None
     if emphasis and (close := text.find(emphasis.group(), start, end)) > start:
         end = close  # what is set off is the answer
+    elif set_off := _SET_OFF.search(text, start, end):
+        start, end = set_off.span(1)
     if named := _OPTION_NAMED.match(text, start, end):
         start = named.end()
     option = _OPTION.match(text, start, end)
@@ -301,6 +313,20 @@ def _label(reading: Reading) -> Answer | None:
         answer = _answer(reading, statement.start, value, "label")
         return answer._replace(end=statement.end) if answer else None
     return None
+
+
+def _field(reading: Reading) -> Answer | None:
+    """The field of that name in the JSON that the text is, or ends with."""
+    last = reading.segments[-1] if reading.segments else None
+    if last is None or last.kind is not SegmentKind.CODE or last.language != "json":
+        return None
+    found = None
+    for found in _FIELD.finditer(reading.text, last.start, last.end):  # noqa: B007 - the last one
+        pass
+    if found is None:
+        return None
+    value = found.span(found.lastindex or 0)
+    return Answer(*found.span(), value, "field") if value[1] - value[0] <= _MAX_ANSWER else None
 
 
 def _chosen(reading: Reading) -> Answer | None:
@@ -389,7 +415,7 @@ def _explicit(reading: Reading) -> Answer | None:
     return max(marked, key=lambda answer: answer.value) if marked else None
 
 
-_MARKS: Final = (_boxed, _hashes, _block, _tagged, _rating)
+_MARKS: Final = (_boxed, _hashes, _block, _tagged, _rating, _field)
 _LOOKS: Final[tuple[Callable[[Reading], Answer | None], ...]] = (
     _explicit, _phrase, _label, _chosen, _last_number,
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """What headings say of what stands under them: risks under "Risks", ideas under "Plan"."""
 
+# ruff: noqa: RUF001 - the look-alike characters are what is looked for
+
 from __future__ import annotations
 
 import re
@@ -7,6 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.text.segments import Segment
 
 
 class Category(NamedTuple):
@@ -19,7 +22,7 @@ class Category(NamedTuple):
 _NAMES: Final = {
     Category(
         InsightType.CODING, InsightKind.RISK
-    ): "edgecase edgecases gotcha gotchas pitfall pitfalls",
+    ): "edgecase edgecases gotcha gotchas pitfall pitfalls bug bugs",
     Category(InsightType.CODING, InsightKind.CLAIM): "complexity invariant invariants",
     Category(InsightType.ANALYSIS, InsightKind.RISK): (
         "caveat caveats challenge challenges con concerns cons disadvantage disadvantages downside"
@@ -58,6 +61,17 @@ _JOINED: Final = {
 """Names of two words, as one."""
 
 _WORD: Final = re.compile(r"[a-z]+")
+_SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s")
+ANNOUNCES: Final = re.compile(
+    r"^(?:here(?:['’]s| is| are)|these are|the following(?: are)?|below (?:is|are)|there are|some"
+    r"|consider(?: the following| these)?)\b\s*",
+    re.IGNORECASE,
+)
+"""How a line begins that announces a list."""
+_ABOUT: Final = re.compile(
+    r"\s(?:about|for|in|of|on|that|to|when|which|with|you|we|i)\b", re.IGNORECASE
+)
+"""What follows tells what the list is about, not what it is a list of."""
 _MOST_WORDS: Final = 5
 """A heading of more words tells a story rather than naming a category."""
 
@@ -75,3 +89,15 @@ def category_of(title: str) -> Category | None:
         if not names.isdisjoint(words):
             return category
     return None
+
+
+def category_of_block(segment: Segment, text: str) -> Category | None:
+    """What the line that announces a list says that its items are, or else the heading above."""
+    if segment.lead is not None:
+        announced = _SENTENCE_END.split(text[slice(*segment.lead)])[-1].strip("*_:# \t")
+        if prefix := ANNOUNCES.match(announced):
+            announced = _ABOUT.split(announced[prefix.end() :], maxsplit=1)[0]
+        found = category_of(announced)
+        if found is not None:
+            return found
+    return category_of(segment.headings[-1]) if segment.headings else None

@@ -204,6 +204,7 @@ CUES: Final = (
         r"\bimplies\b",
         r"^[\W\d]*\bgiven that\b",
         r"\bthe reason\b",
+        r"\bmisconception\b",
         r"\bcaused by\b",
         r"\bleads? to\b",
     ),
@@ -218,10 +219,10 @@ CUES: Final = (
 )  # fmt: skip
 
 _DONE: Final = r"""(?:always\ |never\ |only\ )?(?:required|mandatory|forbidden|prohibited
-    |not\ allowed|reserved\ for|written|formatted|spelled|spelt|abbreviated|encoded|prefixed
-    |suffixed|preceded|followed\ by|separated\ by|joined|sorted|numbered|named|called|routed
-    |assigned|sent\ to|stored\ (?:in|as|under)|capitalized|marked|tagged|labell?ed|rounded
-    |counted\ as|handled\ by|replaced\ (?:by|with)|measured\ in)"""
+    |(?:not\ )?(?:allowed|permitted)|limited\ to|restricted\ to|reserved\ for|written|formatted
+    |spelled|spelt|abbreviated|encoded|prefixed|suffixed|preceded|followed\ by|separated\ by|joined
+    |sorted|numbered|named|called|routed|assigned|sent\ to|stored\ (?:in|as|under)|capitalized
+    |marked|tagged|labell?ed|rounded|counted\ as|handled\ by|replaced\ (?:by|with)|measured\ in)"""
 _BEFORE_TALE: Final = "".join(
     rf"(?<!{said}\ {{0}})" for said in ("almost", "have", "has", "['’]ve", "['’]s", "there\\ is")
 )
@@ -230,7 +231,7 @@ NORM: Final = re.compile(
     rf"""(?<![a-z0-9_])(?:
       must(?:\ not|n't|n’t)?|(?<!we\ )shall(?:\ not)?|should(?:\ not|n't|n’t)?
     |may\ (?:only|not)|always{_BEFORE_TALE.format("always")}|never{_BEFORE_TALE.format("never")}
-    |ha(?:s|ve)\ to\ be|has\ the\ form|cannot\ be|only\ (?:if|when|for)
+    |ha(?:s|ve)\ to\ be|ha(?:s|ve)\ the\ form|cannot\ be|only\ (?:if|when|for)
     |needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
     |(?:is|are|gets?|be)\ {_DONE}
     |starts?\ (?:with|in)|begins?\ (?:with|in)|ends?\ (?:with|in)|consists?\ of|stands?\ for
@@ -248,7 +249,7 @@ NORM: Final = re.compile(
 ORDER: Final = re.compile(
     r"""\b(?:always|never|do\ not|don['’]t|avoid|prefer|spell|prefix|suffix|capitali[sz]e|append
     |(?:use|write|put|add|pass|call|send|route|assign|name|store|round|sort|replace|separate|start
-        |end|begin|keep|place)\b[^.\n]{1,120}
+        |end|begin|keep|place|say|offer)\b[^.\n]{1,120}
         \b(?:for|when|as|instead|before|after|with|to|in|under|by|never|only))\b""",
     re.VERBOSE,
 )
@@ -266,6 +267,10 @@ GIVES: Final = re.compile(
 WOULD_BE: Final = re.compile(
     r" (?:would be|will be|becomes|gets|is then) (?=\S*\d|\S*[A-Z]\S?[A-Z])"
 )
+CONDITION: Final = re.compile(
+    r"^\W*(?:if|when|whenever|unless)\b[^→⇒\n]{3,200}(?:→|⇒|[-=]>)", re.IGNORECASE
+)
+"""A condition and what to do then: a rule, whatever the arrow looks like."""
 _EXAMPLE: Final = re.compile(
     r"\b(?:e\.g|(?:eg|ex|example|instance)\b|(?:so|thus),? [\"“`])|, so \S"
 )

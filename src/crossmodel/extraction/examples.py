@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from crossmodel.extraction.cues import EXAMPLE, GIVES, LABEL_PAIRS, OUTPUT, WOULD_BE
+from crossmodel.extraction.cues import CONDITION, EXAMPLE, GIVES, LABEL_PAIRS, OUTPUT, WOULD_BE
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.text.segments import Segment, SegmentKind
 
@@ -142,7 +142,7 @@ def pairs_in(statement: Statement) -> list[Pair]:
     cue = _CUE.match(said) if statement.hints & EXAMPLE else None
     begin = cue.end() if cue else 0
     found: list[Pair] = []
-    if ">" in said or not said.isascii():
+    if (">" in said or not said.isascii()) and not CONDITION.match(said):
         found = _arrows(said, begin)
     if not found and ":" in said:
         found = _labelled(said, begin)

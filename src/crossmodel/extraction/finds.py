@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, InsightType
+from crossmodel.extraction.categories import ANNOUNCES
 from crossmodel.extraction.reading import Reading, is_junk
 from crossmodel.text.segments import Segment
 
 _VERBATIM: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
 """Kinds whose line breaks mean something."""
 _PLAIN_HEADINGS: Final = re.compile(
-    r"(?:\W|\d)*(?:worked |some |more |key )?(?:examples?|overview|introduction|summary|notes?"
+    r"(?:\W|\d)*(?:the |an? |my )?"
+    r"(?:worked |some |more |key |corrected |complete |final |full |step[- ]by[- ]step )?"
+    r"(?:code|implementation|reasoning|examples?|overview|introduction|summary|notes?"
     r"|steps?|explanation|answer|solution|details|conclusion|for example|e\.g)?\W*",
     re.IGNORECASE,
 )
@@ -88,7 +91,7 @@ def _scope(headings: tuple[str, ...], lead: tuple[int, int] | None, text: str) -
     if lead is None:
         return ""
     said = " ".join(text[slice(*lead)].split()).strip("*_: ")
-    said = _SENTENCE_END.split(said)[-1]
+    said = ANNOUNCES.sub("", _SENTENCE_END.split(said)[-1], count=1)
     if _PLAIN_HEADINGS.fullmatch(said) or is_junk(said.lower()):
         return ""
     return said if len(said) <= _MAX_SCOPE else said[:_MAX_SCOPE].rsplit(" ", 1)[0]

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from crossmodel.extraction.cues import (
+    CONDITION,
     LANGUAGES,
     NORM,
     ORDER,
@@ -117,7 +118,9 @@ def _words_of(scope: str) -> frozenset[str]:
 
 def _is_normative(statement: Statement, about: frozenset[str]) -> bool:
     said = statement.text
-    tells_how = "`" in said and _HOW_TO.match(said.lstrip("*_ ")) is not None
+    tells_how = ("`" in said and _HOW_TO.match(said.lstrip("*_ ")) is not None) or (
+        CONDITION.match(said) is not None
+    )
     if not (tells_how or statement.hints & RULE) or said[-1] in ":,":
         return False
     words = frozenset(statement.words())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ _STARTS_LIKE_PYTHON: Final = re.compile(
     r"^(?:def \w+\(|class \w+[(:]|import \w|from [\w.]+ import |async def )", re.MULTILINE
 )
 _PYTHON_SIGNS: Final = ("def ", "class ", "import ")
+_MAX_JSON: Final = 100_000
+"""Characters of an answer that is all JSON."""
 _SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:=|>]")
 _JUNK: Final = re.compile(
     r"""(?:[*_#>\s]*)(?:
@@ -153,19 +156,19 @@ class Reading:
 
     @cached_property
     def segments(self) -> list[Segment]:
-        """The blocks of the text, in order; an answer that is all code is one block."""
+        """The blocks of the text, in order; an answer that is all code or JSON is one block."""
         text = self.text
         if (
             any(map(text.__contains__, _PYTHON_SIGNS))
             and "```" not in text
             and _STARTS_LIKE_PYTHON.search(text)
         ):
-            program = parsed(self.text)
+            program = parsed(text)
             if program is not None and program.statements:
-                start = len(self.text) - len(self.text.lstrip())
-                end = len(self.text.rstrip())
-                return [Segment(SegmentKind.CODE, start, end, language="python")]
-        return parse(self.text)
+                return [_whole(text, "python")]
+        if text.lstrip()[:1] in {"{", "["} and _is_json(text):
+            return [_whole(text, "json")]
+        return parse(text)
 
     @cached_property
     def statements(self) -> list[Statement]:
@@ -198,6 +201,20 @@ class Reading:
         if len(lower) == len(self.text):
             return lower
         return "".join(map(_lower_one, self.text))
+
+
+def _whole(text: str, language: str) -> Segment:
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    return Segment(SegmentKind.CODE, start, end, language=language)
+
+
+def _is_json(text: str) -> bool:
+    if len(text) > _MAX_JSON:
+        return False
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _lower_one(character: str) -> str:

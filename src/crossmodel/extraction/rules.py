@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.extraction.categories import category_of_block
 from crossmodel.extraction.code_examples import pairs_in_code
 from crossmodel.extraction.cues import EXAMPLE, LABEL_PAIRS, OUTPUT, RULE, RULE_LABEL
 from crossmodel.extraction.examples import Pair, pairs_across, pairs_in
@@ -154,12 +155,22 @@ def _example(
 
 
 def _rule(statement: Statement, reading: Reading) -> Find | None:
+    if not statement.hints & RULE and _is_something_else(statement.segment, reading):
+        return None
     scope = scope_of(statement.segment, reading)
     subject = subject_of_rule(statement, scope)
     if subject is None or statement.is_question or statement.is_junk:
         return None
     kind = default_type(statement.text)
     return Find(kind, InsightKind.RULE, statement.start, statement.end, scope or subject)
+
+
+def _is_something_else(segment: Segment, reading: Reading) -> bool:
+    """Whether its list is one of risks, ideas or the like: a key before a dash maps nothing."""
+    if segment.kind is not SegmentKind.LIST_ITEM:
+        return False
+    category = category_of_block(segment, reading.text)
+    return category is not None and category.kind is not InsightKind.DEFINITION
 
 
 def _continues(last: tuple[Find, Statement], statement: Statement, reading: Reading) -> bool:

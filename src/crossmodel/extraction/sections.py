@@ -12,18 +12,17 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from crossmodel.extraction.categories import Category, category_of
+from crossmodel.extraction.categories import category_of, category_of_block
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading, Statement
 from crossmodel.extraction.rules import rules_and_examples
-from crossmodel.text.segments import Segment, SegmentKind
+from crossmodel.text.segments import SegmentKind
 from crossmodel.text.sentences import sentences
 from crossmodel.text.spans import Spans
 
 _LABEL: Final = re.compile(
     r"[^\w\n]{0,8}([A-Za-z]+(?:[ -][A-Za-z]+){0,2})(?: ?#?\d{1,2})?[*_]{0,3} ?[::]"
 )
-_SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s")
 _MAX_LABEL: Final = 60
 """Characters from the beginning of a sentence in which a label's colon stands."""
 _MAX_ITEM: Final = 400
@@ -43,7 +42,7 @@ def _items(reading: Reading) -> Iterator[Find]:
     for segment in reading.segments:
         if segment.kind is not SegmentKind.LIST_ITEM:
             continue
-        category = _category_of(segment, reading.text)
+        category = category_of_block(segment, reading.text)
         if category is None:
             continue
         start, end = segment.start, segment.end
@@ -68,13 +67,3 @@ def _labelled(reading: Reading) -> Iterator[Find]:
 
 def _says_something(statement: Statement, after: int) -> bool:
     return len(statement.text[after:].split()) >= _LEAST_WORDS
-
-
-def _category_of(segment: Segment, text: str) -> Category | None:
-    """What the line that announces the list says that it is, or else its heading."""
-    if segment.lead is not None:
-        announced = _SENTENCE_END.split(text[slice(*segment.lead)])[-1]
-        found = category_of(announced.strip("*_:# \t"))
-        if found is not None:
-            return found
-    return category_of(segment.headings[-1]) if segment.headings else None

@@ -140,12 +140,40 @@ def test_hostile_texts_take_linear_time(hostile):
          ("reasoning", "conclusion", "**TL;DR:** one join brings 501 queries down to 1.")),
         ("Timing attacks are harder to notice than crashes.",
          ("analysis", "comparison", "Timing attacks are harder to notice than crashes.")),
+        ("## Pros\n\n- **Size**: the messages are three times smaller.",
+         ("analysis", "finding", "**Size**: the messages are three times smaller.")),
+        ('Sure! Here are two slogan ideas for your bakery:\n\n1. **"Rise"** - playful and short',
+         ("creativity", "idea", '**"Rise"** - playful and short')),
+        ("- If third parties call you → stay with the old interface.",
+         ("reasoning", "rule", "If third parties call you → stay with the old interface.")),
+        ("Refunds are allowed within 30 days of delivery.",
+         ("reasoning", "rule", "Refunds are allowed within 30 days of delivery.")),
+        ("Step 2: Use KE = ½mv².", ("math", "equation", "Step 2: Use KE = ½mv².")),
         ("By the second theorem there are exactly\n\n$$\\boxed{3}$$\n\nsuch roots.",
          ("math", "method", "By the second theorem there are exactly $$\\boxed{3}$$")),
     ],
 )  # fmt: skip
 def test_outlines_as_models_write_them(text, expected):
     assert expected in found(text)
+
+
+def test_an_answer_in_json_is_read_as_such():
+    text = '{"reasoning": "It fails because the premise is false.", "answer": "B", "score": 0.8}'
+    assert found(text) == [
+        ("coding", "code", text),
+        ("reasoning", "final_answer", '"answer": "B"'),
+    ]
+    fenced = f"Here it is:\n\n```json\n{text}\n```\n"
+    assert ("reasoning", "final_answer", '"answer": "B"') in found(fenced)
+    assert not found('{"answers": 3}', "final_answer")
+    assert not found('{"answer": "B",', "final_answer")
+
+
+def test_code_is_about_what_announces_it():
+    text = "Here is a function that counts words:\n\n```python\nlen(text.split())\n```\n"
+    assert [insight.scope for insight in InsightExtractor().extract(text, "strong").insights] == [
+        "a function that counts words"
+    ]
 
 
 def test_a_table_of_alternatives_is_one_comparison_and_its_rows_say_nothing_alone():

@@ -25,7 +25,9 @@ _LAYOUT: Final = re.compile(
     r"|approx|equiv)[A-Za-z]+|\\[,;! ]"
 )
 """Commands of LaTeX that stand for no quantity, and units set as text."""
-_VARIABLE: Final = re.compile(r"(?<![A-Za-z'’\\])[A-Za-z](?![A-Za-z'’])|\\[A-Za-z]+|[α-ωΑ-Ω∇∂]")
+_VARIABLE: Final = re.compile(
+    r"(?<![A-Za-z'’\\])[A-Za-z](?![A-Za-z'’])|\\[A-Za-z]+|[α-ωΑ-Ω∇∂]|[A-Za-z][²³⁴ⁿ]"
+)
 _VALUE: Final = re.compile(
     r"[\s({$]*[-−+]?[$£€]?\d[\d.,/]*(?:\s*[×x·*]?\s*10\^?\{?[-−⁻\d⁰¹²³⁴-⁹]*\}?)?\s*[)}$]*"
     r"(?:\s*$|\s+[^\s\d=+*]|[%°.,])"
