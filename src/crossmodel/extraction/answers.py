@@ -40,13 +40,19 @@ _ANSWER_IS: Final = re.compile(
     r"[::]?[ \t]*",
     re.IGNORECASE,
 )
+_ANSWER_ABROAD: Final = "antwort|réponse|respuesta|risposta|resposta|ответ|答案|答え|정답"
+"""Labels of an answer in other languages; all else is read in English."""
 _ANSWER_LABEL: Final = re.compile(
     r"[*_#>\s]{0,6}(?:(?:(?:the|my|our|your) )?(?:(?:correct|best|right|overall) )?answer|a|result"
-    r"|solution)[*_]{0,3} ?[::][*_]{0,3}[ \t]*",
+    rf"|solution|{_ANSWER_ABROAD})"
+    r"[*_]{0,3} ?[:：][*_]{0,3}[ \t]*",
     re.IGNORECASE,
 )
 _MAX_LABEL: Final = 32
-_ANSWER_TITLE: Final = re.compile(r"(?:the |my )?(?:(?:correct|best) )?answer", re.IGNORECASE)
+_ANSWER_TITLE: Final = re.compile(
+    r"(?:the |my )?(?:(?:correct|best) )?answer|" + _ANSWER_ABROAD, re.IGNORECASE
+)
+_NAMES_ANSWER: Final = re.compile(f"answer|{_ANSWER_ABROAD}")
 _CHOSEN: Final = re.compile(
     r"""\b(?i:option|choice|answer)\ \(?\**(?P<named>[A-J])\b\**\)?\**\ is\ (?:the\ )?
           (?:correct|right|best|most\ \w+)\b
@@ -79,6 +85,8 @@ _CALCULATION: Final = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+_GOES_ON: Final = re.compile(r"\s?[-+*/×÷x^]\s?[$(]?\d")
+_IS_NUMBER: Final = re.compile(r"\b(?:is|are|equals|gives|comes to)\b[^.\n]{0,40}?\d")
 _WHOLE_FORMULA: Final = re.compile(
     r"\\\(\s*((?:(?!\\\)).)+?)\s*\\\)|\$\s*([^$\n]+?)\s*\$", re.DOTALL
 )
@@ -364,14 +372,22 @@ def _last_number(reading: Reading) -> Answer | None:
         numbers = list(_NUMBER.finditer(said)) if end - start <= MAX_STATEMENT else []
         if not numbers:
             continue
-        equals = said.rfind("=")
-        chosen = (
-            next((n for n in numbers if n.start() > equals), numbers[-1])
-            if equals >= 0
-            else numbers[-1]
-        )
+        chosen = _result(said, numbers)
+        if chosen is None:
+            return None
         return Answer(start, end, (start + chosen.start(), start + chosen.end()), "last number")
     return None
+
+
+def _result(said: str, numbers: list[re.Match[str]]) -> re.Match[str] | None:
+    """What a calculation comes to, or else the last number; none where it only takes one apart."""
+    equals = said.rfind("=")
+    result = next((n for n in numbers if n.start() > equals), None) if equals >= 0 else None
+    if result is None:
+        return numbers[-1]
+    if _GOES_ON.match(said, result.end()):  # "because 91 = 7 * 13"
+        return None
+    return numbers[-1] if _IS_NUMBER.search(said, result.end()) else result
 
 
 def _named(reading: Reading) -> list[Statement]:
@@ -392,7 +408,7 @@ def _titles(reading: Reading) -> Iterator[Statement]:
     for segment in reading.segments:
         if segment.kind is SegmentKind.HEADING:
             lower = reading.lower[segment.start : segment.end]
-            if "answer" in lower:
+            if _NAMES_ANSWER.search(lower):
                 said = reading.text[segment.start : segment.end]
                 yield Statement(segment.start, segment.end, said, lower, ANSWER, segment)
 

@@ -47,6 +47,9 @@ _NAMES: Final = {
     Category(
         InsightType.LANGUAGE, InsightKind.DEFINITION
     ): "definition definitions glossary notation terminology",
+    Category(InsightType.REASONING, InsightKind.CONCLUSION): (
+        "conclusion conclusions decision decisions"
+    ),
     Category(InsightType.REASONING, InsightKind.CLAIM): "rationale reason reasons why",
 }
 _CATEGORIES: Final = tuple(
@@ -57,6 +60,7 @@ _JOINED: Final = {
     "trade-off": "tradeoff",
     "trade off": "tradeoff",
     "next steps": "nextsteps",
+    "action items": "nextsteps",
 }
 """Names of two words, as one."""
 

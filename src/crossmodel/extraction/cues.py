@@ -100,6 +100,7 @@ CUES: Final = (
         r"\b(?:is|are) defined as\b",
         r"\brefers? to (?:an?|the|any|how|when|what)\b",
         r"\bis a term\b",
+        r"\bis (?:\w+ )?an? (?:noun|verb|adjective|adverb|pronoun|preposition|conjunction)\b",
         r"\b(?:is|are) (?:also |commonly )?known as\b",
         (
             r'^[\W\d]*["“`*][^"”`*\n]{1,60}["”`*]+:? (?:means|is (?:an?|the) (?:word|term|type'
@@ -113,6 +114,7 @@ CUES: Final = (
             r"|able))\b"
         ),
         r"\bi (?:would )?suggest\b",
+        r"\bi(?:['’]d| would) (?:avoid|choose|go with|opt for|pick|start with|use)\b",
         r"\bbest practices?\b",
         r"\bit (?:is|would be) (?:best|better|wise|advisable|preferable)\b",
         r"\b(?:you|teams?|companies|organi[sz]ations?|users|developers|we|one) should (?!be able)",
@@ -231,7 +233,8 @@ NORM: Final = re.compile(
     rf"""(?<![a-z0-9_])(?:
       must(?:\ not|n't|n’t)?|(?<!we\ )shall(?:\ not)?|should(?:\ not|n't|n’t)?
     |may\ (?:only|not)|always{_BEFORE_TALE.format("always")}|never{_BEFORE_TALE.format("never")}
-    |ha(?:s|ve)\ to\ be|ha(?:s|ve)\ the\ form|cannot\ be|only\ (?:if|when|for)
+    |ha(?:s|ve)\ to\ be|ha(?:s|ve)\ the\ form|can\ only\b
+    |cannot\ (?:be|contain|end|exceed|follow|have|run|start|use)\b|only\ (?:if|when|for)
     |needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
     |(?:is|are|gets?|be)\ {_DONE}
     |starts?\ (?:with|in)|begins?\ (?:with|in)|ends?\ (?:with|in)|consists?\ of|stands?\ for

@@ -38,8 +38,10 @@ _JUNK: Final = re.compile(
     r"""(?:[*_#>\s]*)(?:
         sure|certainly|of\ course|absolutely|great\ question|thank|thanks|hello|hi\b|sorry
       | here(?:'s|’s|\ is|\ are)\b|below\ (?:is|are)\b|the\ following\b|as\ follows
-      | let(?:'s|’s|\ us|\ me)\b|i(?:'ll|’ll|'m|’m|'d|’d|\ will|\ would|\ hope|\ am|\ can|\ have
-        |\ think\ you|\ need\ to)\b
+      | let(?:'s|’s|\ us|\ me)\b|i(?:'ll|’ll|'m|’m|\ will|\ hope|\ am|\ can|\ have|\ think\ you
+        |\ need\ to)\b
+      | i(?:'d|’d|\ would)\b(?!\ (?:advise|avoid|choose|go\ with|opt|pick|prefer|recommend|start
+        |suggest|use)\b)
       | please\ (?:let|note\ that\ i|feel|provide|share|tell)|feel\ free|if\ you\ have\ any
       | as\ an\ ai\b|i\ apologi[sz]e|my\ apologies|we\ (?:are\ (?:given|asked)|know\ that|need\ to
         |have\ to|can\ now|will|want\ to|first|then|start|begin)\b

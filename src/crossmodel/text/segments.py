@@ -54,7 +54,10 @@ class Segment(NamedTuple):
 
 _PROSE: Final = frozenset({SegmentKind.PARAGRAPH, SegmentKind.LIST_ITEM})
 _LINE: Final = re.compile(r"[^\r\n]+")
-_BULLET: Final = re.compile(r"(?:[-*+•‣◦–·]|\(?(?:\d{1,3}|[A-Za-z])[.)]|\[\d{1,3}\])[ \t]+(?=\S)")
+_BULLET: Final = re.compile(
+    r"(?:[-*+•‣◦–·]|\(?(?:\d{1,3}|[A-Za-z])[.)]|\[\d{1,3}\])[ \t]+(?:\[[ xX]\][ \t]+)?(?=\S)"
+)
+"""A list item's marker, with the box of a task."""
 _QUOTE: Final = re.compile(r">[>\s]*+")
 _HEADING: Final = re.compile(r"(#{1,6})[ \t]+(?=\S)")
 _FENCE: Final = re.compile(r"(`{3,}|~{3,})[ \t]*([^\s`{]*)")
@@ -64,6 +67,8 @@ _FORMULA_ENDS: Final = {
     "\\begin{align": "\\end{align",
     "\\begin{equation": "\\end{equation",
 }
+_SINGLE: Final = frozenset({SegmentKind.CODE, SegmentKind.TABLE})
+"""Blocks of which a line announces one, not several."""
 _AFTER_LETTER: Final = ".)"
 """After a first letter these make a marker: ``a) b``."""
 _MARKER_STARTS: Final = frozenset("-*+•‣◦–·([>#`~=|$\\")
@@ -206,7 +211,10 @@ class _Scanner:
         lead = self.lead
         if kind is SegmentKind.PARAGRAPH and lead and self.segments[-1].end != lead[1]:
             lead = None  # a list or block has stood between: the announcement is spent
+        is_announced = bool(self.segments) and lead is not None and self.segments[-1].end == lead[1]
         self.segments.append(Segment(kind, start, end, self.path, lead, language))
+        if is_announced and kind in _SINGLE and lead == self.outer_lead:
+            self.lead = self.outer_lead = None  # it was this that was announced, and no list below
 
     def _heading(self, level: int, start: int, end: int) -> None:
         self._close()

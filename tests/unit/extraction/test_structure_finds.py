@@ -149,6 +149,16 @@ def test_hostile_texts_take_linear_time(hostile):
         ("Refunds are allowed within 30 days of delivery.",
          ("reasoning", "rule", "Refunds are allowed within 30 days of delivery.")),
         ("Step 2: Use KE = ½mv².", ("math", "equation", "Step 2: Use KE = ½mv².")),
+        ("**Action items**\n\n- [ ] Dana: write the migration guide.",
+         ("analysis", "recommendation", "Dana: write the migration guide.")),
+        ("## Decisions\n\n1. We ship the third version in May.",
+         ("reasoning", "conclusion", "We ship the third version in May.")),
+        ("*Affect* is usually a verb in a sentence.",
+         ("language", "definition", "*Affect* is usually a verb in a sentence.")),
+        ("I'd go with the first, unless you leave early.",
+         ("analysis", "recommendation", "I'd go with the first, unless you leave early.")),
+        ("A scan of the `SET` cannot use an index.",
+         ("reasoning", "rule", "A scan of the `SET` cannot use an index.")),
         ("By the second theorem there are exactly\n\n$$\\boxed{3}$$\n\nsuch roots.",
          ("math", "method", "By the second theorem there are exactly $$\\boxed{3}$$")),
     ],
@@ -174,6 +184,15 @@ def test_code_is_about_what_announces_it():
     assert [insight.scope for insight in InsightExtractor().extract(text, "strong").insights] == [
         "a function that counts words"
     ]
+
+
+def test_what_was_announced_by_a_line_is_the_code_below_it_and_no_later_list():
+    text = "Create one:\n\n```sql\nCREATE INDEX i ON t (c);\n```\n\n1. Always look at the plan first.\n"
+    insights = InsightExtractor().extract(text, "strong").insights
+    assert {insight.kind: insight.scope for insight in insights} == {
+        "code": "Create one",
+        "rule": "",
+    }
 
 
 def test_a_table_of_alternatives_is_one_comparison_and_its_rows_say_nothing_alone():
