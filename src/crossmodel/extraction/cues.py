@@ -237,7 +237,7 @@ NORM: Final = re.compile(
     |cannot\ (?:be|contain|end|exceed|follow|have|run|start|use)\b|only\ (?:if|when|for)
     |needs?\ to\ (?:be|respect|follow|come|precede|agree|match|start|end)\b
     |(?:is|are|gets?|be)\ {_DONE}
-    |starts?\ (?:with|in)|begins?\ (?:with|in)|ends?\ (?:with|in)|consists?\ of|stands?\ for
+    |(?:start|begin|end)s?\ (?:with|in)\b|consists?\ of|stands?\ for
     |go(?:es)?\ to\b|belongs?\ to|maps?\ to|defaults?\ to|takes?\ the\ form|means|denotes
     |(?:words|codes|letters|prefixes|suffixes|names|values|labels|tags|colou?rs|levels|units)
         \ (?:are|is):[ ]

@@ -111,11 +111,12 @@ _CALL: Final = re.compile(
 )
 
 
-def default_type(text: str) -> InsightType:
+def default_type(text: str, scope: str = "") -> InsightType:
     """What an insight without a more telling sign is about."""
     if is_about_code(text):
         return InsightType.CODING
-    return InsightType.LANGUAGE if _WORDING.search(text) else InsightType.REASONING
+    is_wording = _WORDING.search(text) or _WORDING.search(scope)
+    return InsightType.LANGUAGE if is_wording else InsightType.REASONING
 
 
 _WORDING: Final = re.compile(

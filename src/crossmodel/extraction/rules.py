@@ -161,7 +161,7 @@ def _rule(statement: Statement, reading: Reading) -> Find | None:
     subject = subject_of_rule(statement, scope)
     if subject is None or statement.is_question or statement.is_junk:
         return None
-    kind = default_type(statement.text)
+    kind = default_type(statement.text, scope)
     return Find(kind, InsightKind.RULE, statement.start, statement.end, scope or subject)
 
 
