@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import Final
 
 from rapidfuzz import fuzz
@@ -102,6 +103,7 @@ _LEAST_LENGTH_RATIO: Final = 0.6
 """A text that says much more is no duplicate, though it holds all the words of the other."""
 
 
+@lru_cache(maxsize=1024)  # one text is compared with many
 def guard(text: str) -> tuple[str, ...]:
     """What must agree exactly, sorted: numbers, negations, operators, identifiers, directions."""
     plain = _MARKUP.sub("", unify(text))
