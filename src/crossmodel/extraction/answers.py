@@ -75,7 +75,7 @@ _OPTION_NAMED: Final = re.compile(r"(?:option|choice)\ (?=\(?[A-J0-9]\b)", re.IG
 _MORE_OPTIONS: Final = re.compile(r"[*).]*\s?(?:,|and|or|&)\s?\(?[A-Z]\b")
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")
 _NUMBER: Final = re.compile(
-    r"(?<![\w.])[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?!\w*\d|\.\d)"
+    r"(?<![\w.^])(?<!\^\{)[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?!\w*\d|\.\d|\^)"
 )
 _CALCULATION: Final = re.compile(
     r"""[-+*/×÷x=−^](?:  # the operator first, since the engine skips to a set

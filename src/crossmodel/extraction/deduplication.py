@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final
 
-from crossmodel.domain.insight import Insight
+from crossmodel.domain.insight import Insight, InsightKind
 from crossmodel.text.sameness import EXACT_KINDS, say_the_same
 
 _WORD: Final = re.compile(r"\w+")
@@ -22,27 +22,25 @@ _LEAST_SHARED: Final = 0.5
 def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int, int]:
     """Merge near-duplicates in place; maps the index of each that went to that of the one kept.
 
-    :func:`crossmodel.text.sameness.say_the_same` decides, for insights of one kind. The more
-    confident one is kept, and gains the other's evidence and links. Takes near-linear time: an
-    insight is compared only with those that share one of its rarest words (prefix filtering:
-    Chaudhuri, Ganti and Kaushik, ICDE 2006), at most 32 of them for each.
+    :func:`crossmodel.text.sameness.say_the_same` decides, for insights of one kind; the same words
+    are the same insight whatever the kind. A final answer is kept, or else the more confident
+    one, and gains the other's evidence and links. Takes near-linear time: an insight is compared
+    only with those that share one of its rarest words (prefix filtering: Chaudhuri, Ganti and
+    Kaushik, ICDE 2006), at most 32 of them for each.
     """
     kinds = Counter(insight.kind for insight in insights)
-    compared = [i for i, insight in enumerate(insights) if kinds[insight.kind] > 1]
-    if not compared:
-        return {}
     words = {
-        i: frozenset(_WORD.findall(insights[i].content.lower()))
-        for i in compared
-        if insights[i].kind not in EXACT_KINDS
+        i: frozenset(_WORD.findall(insight.content.lower()))
+        for i, insight in enumerate(insights)
+        if kinds[insight.kind] > 1 and insight.kind not in EXACT_KINDS
     }
     frequency = Counter(chain.from_iterable(words.values()))
-    same: dict[tuple[str, str], int] = {}
+    same: dict[str, int] = {}
     sharing: dict[tuple[str, str], deque[int]] = defaultdict(lambda: deque(maxlen=_MAX_COMPARED))
     merged: dict[int, int] = {}
-    for index in sorted(compared, key=lambda i: (-insights[i].confidence_score, i)):
+    for index in sorted(range(len(insights)), key=lambda i: _precedence(insights[i], i)):
         insight = insights[index]
-        exact = (insight.kind, " ".join(insight.content.split()))
+        exact = " ".join(insight.content.split())
         kept = same.get(exact)
         if kept is None and index in words:
             keys = [(insight.kind, word) for word in _telling(words[index], frequency)]
@@ -56,6 +54,10 @@ def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int,
             merged[index] = kept
             _merge(insights[kept], insight)
     return merged
+
+
+def _precedence(insight: Insight, index: int) -> tuple[bool, float, int]:
+    return insight.kind != InsightKind.FINAL_ANSWER, -insight.confidence_score, index
 
 
 def _telling(words: frozenset[str], frequency: Mapping[str, int]) -> list[str]:

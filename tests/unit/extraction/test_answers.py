@@ -41,6 +41,8 @@ def test_answers(text, answer, insight_type):
         "The room has 4 walls.",
         "What is the answer?",
         "#### A heading of the fourth level",
+        "Therefore the whole loop becomes O(n) instead of O(n^2).",
+        "Therefore it needs about 2^n steps.",
         "\\boxed{",
         "Q: a?\nA: 1\n\nQ: b?\nA: 2",
         "",

@@ -161,9 +161,23 @@ def test_rules_that_exchange_a_word_do_not_merge():
     assert merged == {2: 0}
 
 
-def test_different_kinds_do_not_merge():
-    insights = [insight(kind="rule"), insight(kind="claim")]
-    assert merge_duplicates(insights, 0.1) == {}
+def test_different_kinds_merge_only_by_the_same_words():
+    said = "Refund tickets from new customers always go to the blue queue."
+    close = said.replace("customers", "customer")
+    kinds = ("rule", "claim", "conclusion")
+    insights = [
+        insight(kind=kind, content=content)
+        for kind, content in zip(kinds, (said, close, said), strict=True)
+    ]
+    assert merge_duplicates(insights, 0.1) == {2: 0}
+
+
+def test_a_final_answer_stays_one_whatever_is_more_sure():
+    insights = [
+        insight(confidence_score=0.9),
+        insight(kind="final_answer", confidence_score=0.2),
+    ]
+    assert merge_duplicates(insights, 0.9) == {0: 1}
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
