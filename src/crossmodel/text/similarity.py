@@ -132,13 +132,15 @@ def near_duplicates(first: str, second: str, threshold: float) -> bool:
 
 def exchanges(first: str, second: str) -> bool:
     """Whether one names what the other does not, has another unit, or the opposite of a word."""
-    if _is_turned_around(first, second) or _has_opposites(first, second):
+    if (
+        _is_turned_around(first, second)
+        or _has_opposites(first, second)
+        or _has_other_units(first, second)
+    ):
         return True
     ours, theirs = _only(first, second)
     if not ours and not theirs:
         return False
-    if _has_other_units(first, second):
-        return True
     if any(
         f"{prefix}{word}" in others
         for words, others in ((ours, theirs), (theirs, ours))
@@ -218,6 +220,7 @@ def _has_other_units(first: str, second: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def _units(text: str) -> dict[str, list[tuple[str, str]]]:
     """For each number the words that follow it, two at each place where it stands."""
     found: dict[str, list[tuple[str, str]]] = {}
@@ -240,12 +243,17 @@ def _guarded(token: str) -> str:
             return _NUMBER_WORDS[folded]
         is_name = len(token) > 1 and not (token.islower() or token.istitle())
         return token if is_name else ""
+    return _guarded_compound(token)
+
+
+def _guarded_compound(token: str) -> str:
+    """The same for what has more in it than letters."""
     plain = token.strip("`").removesuffix("(")
-    if plain.lower().endswith("n't"):
-        return "not"
     if token[0] == "\\":
         return plain
     words = re.split(r"[,:'-]", plain)
+    if plain.lower().endswith("n't") or not NEGATIONS.isdisjoint(words):
+        return "not"
     if len(words) > 1 and (directions := [_DIRECTIONS[w] for w in words if w in _DIRECTIONS]):
         return "-".join(directions)
     if all(word.isalpha() and (word.islower() or word.istitle()) for word in words):

@@ -38,10 +38,23 @@ def test_what_differs_in_a_figure_a_name_or_a_negation_does_not_merge(other):
     ("first", "second"),
     [("x < 5", "x > 5"), ("a -> b", "a <- b"), ("it can", "it can't"), ("ask IT", "ask it"),
      ("v2 is out", "v3 is out"), ("in 1.5 s", "in 15 s"), ("snake_case", "snakecase"),
-     ("$5", "€5"), ("is allowed", "is not allowed"), ("`ab`", "`ba`")],
+     ("$5", "€5"), ("is allowed", "is not allowed"), ("`ab`", "`ba`"),
+     ("a never-ending race", "a ending race")],
 )  # fmt: skip
 def test_guards_differ(first, second):
     assert guard(first) != guard(second)
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "changed"),
+    [
+        ("A foot has 12 inches, so it is 20 feet or 240 inches.", "240 inches", "240 feet"),
+        ("It runs 14 days, so it takes 14 days a month, not 2 weeks.", "14 days a", "14 weeks a"),
+    ],
+)
+def test_a_unit_that_stands_elsewhere_too_does_not_merge(text, said, changed):
+    assert near_duplicates(text, text, 0.8)
+    assert not near_duplicates(text, text.replace(said, changed), 0.8)
 
 
 def test_ordinary_words_are_not_guarded():
