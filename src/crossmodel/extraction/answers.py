@@ -21,6 +21,7 @@ from crossmodel.extraction.finds import Find
 from crossmodel.extraction.python_source import parsed
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
 from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.text.matches import last_match
 from crossmodel.text.segments import SegmentKind
 from crossmodel.text.sentences import sentences
 
@@ -201,9 +202,7 @@ def _boxed(reading: Reading) -> Answer | None:
 def _hashes(reading: Reading) -> Answer | None:
     if "####" not in reading.text:
         return None
-    last = None
-    for last in _HASHES.finditer(reading.text):  # noqa: B007 - the last one is wanted
-        pass
+    last = last_match(_HASHES, reading.text)
     if last is None:
         return None
     answer = _answer(reading, last.start(1), last.span(1), "hashes")
@@ -224,9 +223,7 @@ def _block(reading: Reading) -> Answer | None:
     for statement in reading.once(_named):
         if "final" not in statement.lower:
             continue
-        found = None
-        for found in _FINAL.finditer(statement.text):  # noqa: B007 - the last one is wanted
-            pass
+        found = last_match(_FINAL, statement.text)
         if found is None:
             continue
         after = statement.text[found.end() :].strip()
@@ -291,9 +288,7 @@ def _value(reading: Reading, start: int, end: int) -> tuple[int, int]:
 
 def _phrase(reading: Reading) -> Answer | None:
     for statement in reading.once(_named):
-        found = None
-        for found in _ANSWER_IS.finditer(statement.text):  # noqa: B007 - the last one is wanted
-            pass
+        found = last_match(_ANSWER_IS, statement.text)
         if found is None or statement.is_question:
             continue
         start = statement.start + found.end()
@@ -328,9 +323,7 @@ def _field(reading: Reading) -> Answer | None:
     last = reading.segments[-1] if reading.segments else None
     if last is None or last.kind is not SegmentKind.CODE or last.language != "json":
         return None
-    found = None
-    for found in _FIELD.finditer(reading.text, last.start, last.end):  # noqa: B007 - the last one
-        pass
+    found = last_match(_FIELD, reading.text, last.start, last.end)
     if found is None:
         return None
     value = found.span(found.lastindex or 0)
@@ -340,9 +333,7 @@ def _field(reading: Reading) -> Answer | None:
 def _chosen(reading: Reading) -> Answer | None:
     """``Option (C) is correct``, ``I would choose B``."""
     for statement in reading.once(_named):
-        found = None
-        for found in _CHOSEN.finditer(statement.text):  # noqa: B007 - the last one is wanted
-            pass
+        found = last_match(_CHOSEN, statement.text)
         if found is None or _SUPPOSES.search(statement.text, 0, found.start()):
             continue
         group = str(found.lastgroup)

@@ -17,6 +17,7 @@ from typing import Final
 from crossmodel.domain.insight import InsightKind
 from crossmodel.evaluation.extraction import arithmetic, programs, works
 from crossmodel.evaluation.extraction.rows import AnswerRow
+from crossmodel.text.matches import last_match
 
 _NUMBER: Final = re.compile(r"(?<![\w.])[-\u2212]?[$€£]?\d[\d,]*(?:\.\d+)?")
 _LAYOUT: Final = re.compile(r"\{,\}|\\[,;! ]")
@@ -135,9 +136,7 @@ def rating_tag(row: AnswerRow) -> str | None:
 
 def final_block(row: AnswerRow) -> str | None:
     """What stands in the block under the last "FINAL ANSWER"."""
-    found = None
-    for found in _BLOCK.finditer(row.output):  # noqa: B007 - the last one is wanted
-        pass
+    found = last_match(_BLOCK, row.output)
     if found is None:
         return None
     fence = found.group(1)[:3]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from crossmodel.text.matches import last_match
+
 _PASSAGE: Final = re.compile(r"^[^\w\n]*passage[^\w\n]*$", re.MULTILINE | re.IGNORECASE)
 _PARAGRAPHS: Final = re.compile(r"\n\s*\n")
 _SONNET_LINES: Final = 14
@@ -26,9 +28,7 @@ def is_sonnet_with(text: str, reference: str) -> bool:
 
 def passage(answer: str) -> str | None:
     """What stands under the last line that says "Passage", else the whole answer."""
-    found = None
-    for found in _PASSAGE.finditer(answer):  # noqa: B007 - the last one is wanted
-        pass
+    found = last_match(_PASSAGE, answer)
     return (answer[found.end() :] if found else answer).strip() or None
 
 
