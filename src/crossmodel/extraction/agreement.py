@@ -34,9 +34,9 @@ _LATEX: Final = (
 )
 _VERDICTS: Final = frozenset({"yes", "no", "true", "false", "valid", "invalid"})
 _VERDICT: Final = re.compile(rf"({'|'.join(_VERDICTS)})(?:[,.;:]|$)", re.IGNORECASE)
-_AROUND: Final = " \t\r\n.,;:*_`\"'$€£()[]{}\\"
+_AROUND: Final = " \t\r\n.,;:\uff1a*_`\"'$€£()[]{}\\"
 _STATED: Final = re.compile(
-    r"""nswer(?<=\b[Aa]nswer)[*_]{0,3}\ ?(?:is|[::])[*_]{0,3}:?\s{0,3}[*_$(]{0,4}
+    r"""nswer(?<=\b[Aa]nswer)[*_]{0,3}\ ?(?:is|[:\uff1a])[*_]{0,3}:?\s{0,3}[*_$(]{0,4}
         ( [-−]?[$€£]?\d[\d,.]*+(?:/\d+)?+(?![\w/:^]|\ ?[-+/×=]|\ ?\*\ ?\d) | [A-Ja-j]\)
         | [A-J](?=[*_]{0,3}\.?[*_]{0,3}[ \t]*+$)
         | (?i:yes|no|true|false|valid|invalid)\b )""",

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from crossmodel.domain.insight import InsightKind, InsightType
+from crossmodel.text.normalise import COLONS
 from crossmodel.text.segments import Segment
 
 
@@ -98,7 +99,7 @@ def category_of(title: str) -> Category | None:
 def category_of_block(segment: Segment, text: str) -> Category | None:
     """What the line that announces a list says that its items are, or else the heading above."""
     if segment.lead is not None:
-        announced = _SENTENCE_END.split(text[slice(*segment.lead)])[-1].strip("*_:# \t")
+        announced = _SENTENCE_END.split(text[slice(*segment.lead)])[-1].strip(f"*_{COLONS}# \t")
         if prefix := ANNOUNCES.match(announced):
             announced = _ABOUT.split(announced[prefix.end() :], maxsplit=1)[0]
         found = category_of(announced)

@@ -9,8 +9,16 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from crossmodel.extraction.cues import CONDITION, EXAMPLE, GIVES, LABEL_PAIRS, OUTPUT, WOULD_BE
+from crossmodel.extraction.cues import (
+    CONDITION,
+    EXAMPLE,
+    GIVES,
+    LABEL_PAIRS,
+    OUTPUT,
+    WOULD_BE,
+)
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, Statement
+from crossmodel.text.normalise import has_colon
 from crossmodel.text.segments import Segment, SegmentKind
 
 _ARROW: Final = re.compile(r"(?<![ \t])[ \t]*+(?:--?>|==?>|[→⇒⟶↦➜➔➡⟹])[ \t]*+")
@@ -52,7 +60,7 @@ _VERB_OF_CODE: Final = re.compile(
 _CONCRETE: Final = re.compile(r"\d|[\"'“”]")
 _LABEL: Final = re.compile(
     r"[*_`]{0,3}((?:(?:example|sample) )?[a-z]{1,12}(?: output)?)(?: ?#?\d{1,3})?"
-    r"[*_`]{0,3} ?[::][*_`]{0,3}\s*",
+    r"[*_`]{0,3} ?[:\uff1a][*_`]{0,3}\s*",
     re.IGNORECASE,
 )
 _QUOTED_QUESTION: Final = re.compile(r"""(?:[-=]>|[→⇒⟶↦➜➔➡⟹])[ \t]*["“'][^"”]*[?？]["”']\W*$""")
@@ -65,7 +73,7 @@ _SECOND_LABELS: Final = sorted(
 _ALL_LABELS: Final = frozenset({*LABEL_PAIRS, *_SECOND_LABELS})
 _SECOND: Final = re.compile(
     rf"(?<=[\s,;|/.→(>])[*_`]{{0,3}}(?P<label>{'|'.join(_SECOND_LABELS)})"
-    r"(?: ?#?\d{1,3})?[*_`]{0,3} ?[::][*_`]{0,3}\s*",
+    r"(?: ?#?\d{1,3})?[*_`]{0,3} ?[:\uff1a][*_`]{0,3}\s*",
     re.IGNORECASE,
 )
 _MOST_BETWEEN: Final = 5
@@ -93,7 +101,7 @@ def bare(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without the markup, quotation marks and punctuation around it; may be empty."""
     while start < end:
         first, last = text[start], text[end - 1]
-        if first.isspace() or first in ":,–—":
+        if first.isspace() or first in ":\uff1a,–—":
             start += 1
         elif last.isspace() or last in ",;" or _is_full_stop(text, start, end):
             end -= 1
@@ -144,7 +152,7 @@ def pairs_in(statement: Statement) -> list[Pair]:
     found: list[Pair] = []
     if (">" in said or not said.isascii()) and not CONDITION.match(said):
         found = _arrows(said, begin)
-    if not found and ":" in said:
+    if not found and has_colon(said):
         found = _labelled(said, begin)
     has_code = "`" in said
     in_words = has_code or cue is not None or bool(statement.hints & OUTPUT)
@@ -291,7 +299,7 @@ def pairs_across(reading: Reading) -> Iterator[tuple[Pair, Segment]]:
     """Examples whose input and output are labelled and each stand in a sentence of their own."""
     statements = reading.statements
     for number, statement in enumerate(statements):
-        label = _LABEL.match(statement.text) if ":" in statement.text[:_MAX_LABEL] else None
+        label = _LABEL.match(statement.text) if has_colon(statement.text[:_MAX_LABEL]) else None
         wanted = LABEL_PAIRS.get(label.group(1).lower(), ()) if label else ()
         if label is None or not wanted:
             continue

@@ -10,6 +10,7 @@ from typing import Any, Final
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, InsightType
 from crossmodel.extraction.categories import ANNOUNCES
 from crossmodel.extraction.reading import Reading, is_junk
+from crossmodel.text.normalise import COLONS
 from crossmodel.text.segments import Segment
 
 _VERBATIM: Final = frozenset({InsightKind.CODE, InsightKind.EQUATION, InsightKind.EXAMPLE})
@@ -90,7 +91,7 @@ def _scope(headings: tuple[str, ...], lead: tuple[int, int] | None, text: str) -
             return heading[:_MAX_SCOPE]
     if lead is None:
         return ""
-    said = " ".join(text[slice(*lead)].split()).strip("*_: ")
+    said = " ".join(text[slice(*lead)].split()).strip(f"*_{COLONS} ")
     said = ANNOUNCES.sub("", _SENTENCE_END.split(said)[-1], count=1)
     if _PLAIN_HEADINGS.fullmatch(said) or is_junk(said.lower()):
         return ""

@@ -20,6 +20,7 @@ from crossmodel.extraction.cues import (
     TALE_WORDS,
 )
 from crossmodel.extraction.reading import Statement
+from crossmodel.text.normalise import COLONS, has_colon
 from crossmodel.text.segments import SegmentKind
 
 _HOW_TO: Final = re.compile(
@@ -31,7 +32,7 @@ _HOW_TO: Final = re.compile(
 )
 _LABEL: Final = re.compile(
     rf"[*_]{{0,3}}{RULE_LABEL}"
-    r"(?: ?#?\d{1,3})?(?: \([^)\n]{1,40}\))?[*_]{0,3} ?[::][*_]{0,3}\s*(?=\S)",
+    r"(?: ?#?\d{1,3})?(?: \([^)\n]{1,40}\))?[*_]{0,3} ?[:\uff1a][*_]{0,3}\s*(?=\S)",
     re.IGNORECASE,
 )
 _NOT_A_RULE: Final = re.compile(
@@ -57,7 +58,7 @@ _KEY_VALUE: Final = re.compile(
     r"[*_]{0,2}\s*(?P<mark>::?|=|–|—|-(?= ))[*_]{0,2}\s+(?P<value>\S.*)$",
     re.DOTALL,
 )
-_MAPPING_MARK: Final = re.compile("[:：=–—-]")
+_MAPPING_MARK: Final = re.compile("[:\uff1a=–—-]")
 _MAPPING_WORDS: Final = frozenset(
     """abbreviation abbreviations alias category channel code codes color colors colour colours
     convention conventions endpoint field fields format formats glossary guide guideline guidelines
@@ -96,7 +97,7 @@ _LEAST_WORDS: Final = 4
 def subject_of_rule(statement: Statement, scope: str) -> str | None:
     """What the statement's rule is about (``""`` if it does not say); ``None`` if it is no rule."""
     said = statement.text
-    label = _LABEL.match(said) if ":" in said else None
+    label = _LABEL.match(said) if has_colon(said) else None
     if label is not None:
         return _subject(statement, label.end()) if len(said) - label.end() >= _LEAST_WORDS else None
     about = _words_of(scope)
@@ -121,7 +122,7 @@ def _is_normative(statement: Statement, about: frozenset[str]) -> bool:
     tells_how = ("`" in said and _HOW_TO.match(said.lstrip("*_ ")) is not None) or (
         CONDITION.match(said) is not None
     )
-    if not (tells_how or statement.hints & RULE) or said[-1] in ":,":
+    if not (tells_how or statement.hints & RULE) or said[-1] in f"{COLONS},":
         return False
     words = frozenset(statement.words())
     if not words.isdisjoint(TALE_WORDS) or said.count(" ") < _LEAST_WORDS - 1:

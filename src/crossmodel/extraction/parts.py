@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from crossmodel.text.normalise import COLONS
 from crossmodel.text.segments import Segment, SegmentKind, parse
 
 PART: Final = 16_000
@@ -91,7 +92,7 @@ def _is_free(before: Segment, after: Segment, text: str) -> bool:
     if after.kind is SegmentKind.HEADING:
         return before.kind is not SegmentKind.HEADING
     has_blank = text.count("\n", before.end, after.start) > 1
-    announces = text[before.end - 1] == ":" or after.lead is not None
+    announces = text[before.end - 1] in COLONS or after.lead is not None
     return has_blank and after.kind is SegmentKind.PARAGRAPH and not announces
 
 

@@ -33,7 +33,7 @@ _STARTS_LIKE_PYTHON: Final = re.compile(
 _PYTHON_SIGNS: Final = ("def ", "class ", "import ")
 _MAX_JSON: Final = 100_000
 """Characters of an answer that is all JSON."""
-_SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:=|>]")
+_SHAPE: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹:\uff1a=|>]")
 _JUNK: Final = re.compile(
     r"""(?:[*_#>\s]*)(?:
         sure|certainly|of\ course|absolutely|great\ question|thank|thanks|hello|hi\b|sorry

@@ -22,6 +22,7 @@ from crossmodel.extraction.finds import Find, default_type, scope_of
 from crossmodel.extraction.normative import goes_on, is_mapping, subject_of_rule
 from crossmodel.extraction.reading import Reading, Statement
 from crossmodel.extraction.tables import finds_in_table
+from crossmodel.text.normalise import has_colon
 from crossmodel.text.segments import Segment, SegmentKind
 from crossmodel.text.spans import Spans
 
@@ -30,7 +31,7 @@ _SET_OFF: Final = frozenset('*_"“')
 _LIKELY_MARK: Final = re.compile(r"[`→⇒⟶↦➜➔➡⟹>](?<!(?<![-=])>)")
 _LIKELY_LABEL: Final = re.compile(
     r"[*_`]{0,3}(?:(?:example|sample) )?"
-    rf"(?:{'|'.join(LABEL_PAIRS)}|{RULE_LABEL})\b[^:：\n]{{0,44}}[:：]"
+    rf"(?:{'|'.join(LABEL_PAIRS)}|{RULE_LABEL})\b[^:\uff1a\n]{{0,44}}[:\uff1a]"
 )
 _INLINE_EXAMPLE: Final = re.compile(
     r"[,;:(–—]\s*(?:e\.g\.|for example|for instance|example:)[,:]?\s+| - e\.g\.[,:]?\s+"
@@ -102,7 +103,7 @@ def _likely(reading: Reading) -> Iterator[Statement]:
             or maps
             or (said[0] in _SET_OFF and segment.kind is SegmentKind.LIST_ITEM)
             or _LIKELY_MARK.search(said)
-            or ((":" in said or "：" in said) and _LIKELY_LABEL.match(statement.lower))
+            or (has_colon(said) and _LIKELY_LABEL.match(statement.lower))
         ):
             yield statement
 

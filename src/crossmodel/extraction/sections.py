@@ -4,8 +4,6 @@ A strong model's answer is often an outline. Its headings, and the lines that an
 what each item is better than the words of the item do.
 """
 
-# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
-
 from __future__ import annotations
 
 import re
@@ -16,12 +14,13 @@ from crossmodel.extraction.categories import category_of, category_of_block
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.reading import Reading, Statement
 from crossmodel.extraction.rules import rules_and_examples
+from crossmodel.text.normalise import COLONS, has_colon
 from crossmodel.text.segments import SegmentKind
 from crossmodel.text.sentences import sentences
 from crossmodel.text.spans import Spans
 
 _LABEL: Final = re.compile(
-    r"[^\w\n]{0,8}([A-Za-z]+(?:[ -][A-Za-z]+){0,2})(?: ?#?\d{1,2})?[*_]{0,3} ?[::]"
+    r"[^\w\n]{0,8}([A-Za-z]+(?:[ -][A-Za-z]+){0,2})(?: ?#?\d{1,2})?[*_]{0,3} ?[:\uff1a]"
 )
 _MAX_LABEL: Final = 60
 """Characters from the beginning of a sentence in which a label's colon stands."""
@@ -50,14 +49,15 @@ def _items(reading: Reading) -> Iterator[Find]:
             spans = sentences(reading.text, start, end)
             start, end = spans[0] if spans else (start, end)
         said = reading.text[start:end]
-        if end - start <= _MAX_ITEM and said.count(" ") >= _LEAST_WORDS - 1 and said[-1] != ":":
+        is_item = end - start <= _MAX_ITEM and said.count(" ") >= _LEAST_WORDS - 1
+        if is_item and said[-1] not in COLONS:
             yield Find(*category, start, end, scope_of(segment, reading))
 
 
 def _labelled(reading: Reading) -> Iterator[Find]:
     for statement in reading.statements:
         begins = statement.text[:_MAX_LABEL]
-        label = _LABEL.match(begins) if ":" in begins or "：" in begins else None
+        label = _LABEL.match(begins) if has_colon(begins) else None
         category = category_of(label.group(1)) if label else None
         if label is None or category is None or not _says_something(statement, label.end()):
             continue

@@ -30,6 +30,8 @@ _SHORT_WORDS: Final = frozenset(
 )
 NEGATIONS: Final = frozenset("cannot hardly neither never no non none nor not without".split())
 """Words that turn what is said into its opposite; so does the ending ``n't``."""
+COLONS: Final = ":\uff1a"
+"""Chinese and Japanese set theirs in full width."""
 _TOKEN: Final = re.compile(r"[\w\u0300-\u036f\u3099\u309a]+|\.+|…|[^\w\s]")
 
 
@@ -86,3 +88,8 @@ def tokens(text: str) -> Iterator[tuple[str, int, int]]:
         if form is None:
             form = forms[token] = canonical(token)
         yield form, match.start(), match.end()
+
+
+def has_colon(text: str) -> bool:
+    """Whether a label may stand in it."""
+    return ":" in text or "\uff1a" in text

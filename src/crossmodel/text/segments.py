@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from crossmodel.text.normalise import COLONS
+
 
 class SegmentKind(StrEnum):
     """What a segment is."""
@@ -198,7 +200,7 @@ class _Scanner:
             self._heading(1, start, end)
             return
         self._add(self.kind, start, end)
-        if self.text[end - 1] == ":":
+        if self.text[end - 1] in COLONS:
             self.lead = (max(self.last_line, start, end - _MAX_LEAD), end)
             if self.kind is SegmentKind.LIST_ITEM:
                 self.lead_indent = self.block_indent

@@ -52,6 +52,17 @@ def test_no_answer(text):
     assert final_answer(Reading(text)) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["答案: 42", "**答え**: 42", "Answer: 42", "Final answer: 42", "The answer is: 42",
+     "## Answer:\n\n42", "FINAL ANSWER:\n42", "Q: 6 * 7?\n\nA: 42"],
+)  # fmt: skip
+def test_a_colon_may_be_set_in_full_width(text):
+    for said in (text, text.replace(": ", "\uff1a"), text.replace(":", "\uff1a")):
+        (find,) = final_answer(Reading(said))
+        assert find.metadata["answer"] == "42"
+
+
 def test_the_last_answer_counts_and_explicit_marks_win():
     text = "The answer is 3. No, wait. The answer is 4."
     assert final_answer(Reading(text))[0].metadata["answer"] == "4"

@@ -62,6 +62,12 @@ def test_examples_in_every_usual_form(text, expected):
     assert pairs(text) == expected
 
 
+def test_labels_may_end_in_a_colon_of_full_width():
+    for text in ("Input: abc\nOutput: cba", "Input: abc, Output: cba"):
+        assert pairs(text.replace(":", "\uff1a")) == pairs(text) == [("abc", "cba")]
+    assert of_kind("Rule\uff1acodes end in a digit.", "rule")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -34,8 +34,9 @@ def found(text, kind=None):
 )
 def test_items_are_what_their_heading_or_their_lead_says(heading, insight_type, kind):
     item = "Stale entries stay in the cache after a rename"
-    for text in (f"## {heading}\n\n- {item}\n", f"{heading.rstrip(':')}:\n\n- {item}\n"):
-        assert (insight_type, kind, item) in found(text)
+    title = heading.rstrip(":")
+    for announced in (f"## {heading}", f"{title}:", f"{title}\uff1a"):
+        assert (insight_type, kind, item) in found(f"{announced}\n\n- {item}\n")
 
 
 @pytest.mark.parametrize(

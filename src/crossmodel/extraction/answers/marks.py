@@ -28,7 +28,8 @@ _HASHES: Final = re.compile(
 )
 """A number with its unit; a heading of that level goes on in words."""
 _FINAL: Final = re.compile(
-    r"\bfinal answers?\b(?: is\b[*_]{0,3}[ \t]*[::]?|[*_]{0,3}[ \t]*[::]|[*_]{0,3}\s*$)[*_ \t]*",
+    r"\bfinal answers?\b(?: is\b[*_]{0,3}[ \t]*[:\uff1a]?|[*_]{0,3}[ \t]*[:\uff1a]|[*_]{0,3}\s*$)"
+    r"[*_ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
 _RATING: Final = re.compile(r"\[\[([^\[\]\n]{1,20})\]\]")

@@ -15,18 +15,19 @@ from crossmodel.extraction.answers.places import (
 from crossmodel.extraction.answers.values import Answer, answer_at, fenced, value_within
 from crossmodel.extraction.reading import Reading
 from crossmodel.text.matches import last_match
+from crossmodel.text.normalise import has_colon
 from crossmodel.text.segments import SegmentKind
 
 _ANSWER_IS: Final = re.compile(
     r"\b(?:answer|solution|choice|option)s?(?: to [^.:\n]{1,80})?[*_]{0,3}"
     r" (?:is|are|would be|must be|should be|=)[ \t]*(?:therefore |thus |simply |option |choice )?"
-    r"[::]?[ \t]*",
+    r"[:\uff1a]?[ \t]*",
     re.IGNORECASE,
 )
 _ANSWER_LABEL: Final = re.compile(
     r"[*_#>\s]{0,6}(?:(?:(?:the|my|our|your) )?(?:(?:correct|best|right|overall) )?answer|a|result"
     rf"|solution|{ANSWER_ABROAD})"
-    r"[*_]{0,3} ?[:：][*_]{0,3}[ \t]*",
+    r"[*_]{0,3} ?[:\uff1a][*_]{0,3}[ \t]*",
     re.IGNORECASE,
 )
 _MAX_LABEL: Final = 32
@@ -65,8 +66,9 @@ def label(reading: Reading) -> Answer | None:
             statement.text
         ):
             return fenced(reading, statement.start, statement.end)
-        begins = statement.text[:_MAX_LABEL]
-        found = _ANSWER_LABEL.match(statement.text) if ":" in begins or ":" in begins else None
+        if not has_colon(statement.text[:_MAX_LABEL]):
+            continue
+        found = _ANSWER_LABEL.match(statement.text)
         if found is None:
             continue
         start = statement.start + found.end()

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from crossmodel.extraction.examples import bare
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading
 
-_TITLE_END: Final = re.compile(r"[*_#:: \t]*\n\s*|\s*")
+_TITLE_END: Final = re.compile(r"[*_#:\uff1a \t]*\n\s*|\s*")
 _EMPHASIS: Final = re.compile(r"\*\*|__|\*|_")
 _SET_OFF: Final = re.compile(
     r"(?<=[a-z=≈:] )\*\*(?!(?:not|never|no)\b)([^*\n]+)\*\*(?<=(?:[^ ]\*\*))[.!]?$"
@@ -78,7 +78,7 @@ def fenced(reading: Reading, start: int, position: int) -> Answer | None:
 def value_within(reading: Reading, start: int, end: int) -> tuple[int, int]:
     """The letter of an option if the answer begins with one, else all of it."""
     text = reading.text
-    while start < end and (text[start].isspace() or text[start] in ":*_"):
+    while start < end and (text[start].isspace() or text[start] in ":\uff1a*_"):
         start += 1
     emphasis = _EMPHASIS.search(text, max(0, start - 2), start) if text[start - 1] in "*_" else None
     if emphasis and (close := text.find(emphasis.group(), start, end)) > start:
