@@ -252,9 +252,10 @@ def _guarded_compound(token: str) -> str:
     if token[0] == "\\":
         return plain
     words = re.split(r"[,:'-]", plain)
-    if plain.lower().endswith("n't") or not NEGATIONS.isdisjoint(words):
+    folded = [word.lower() for word in words]
+    if plain.lower().endswith("n't") or not NEGATIONS.isdisjoint(folded):
         return "not"
-    if len(words) > 1 and (directions := [_DIRECTIONS[w] for w in words if w in _DIRECTIONS]):
+    if len(words) > 1 and (directions := [_DIRECTIONS[w] for w in folded if w in _DIRECTIONS]):
         return "-".join(directions)
     if all(word.isalpha() and (word.islower() or word.istitle()) for word in words):
         return plain if token[-1] in "`(" else ""

@@ -43,6 +43,8 @@ def test_answers(text, answer, insight_type):
         "#### A heading of the fourth level",
         "Therefore the whole loop becomes O(n) instead of O(n^2).",
         "Therefore it needs about 2^n steps.",
+        "Therefore the error falls as n^-2.",
+        "Therefore the error falls as $n^{-2}$.",
         "\\boxed{",
         "Q: a?\nA: 1\n\nQ: b?\nA: 2",
         "",

@@ -39,7 +39,8 @@ def test_what_differs_in_a_figure_a_name_or_a_negation_does_not_merge(other):
     [("x < 5", "x > 5"), ("a -> b", "a <- b"), ("it can", "it can't"), ("ask IT", "ask it"),
      ("v2 is out", "v3 is out"), ("in 1.5 s", "in 15 s"), ("snake_case", "snakecase"),
      ("$5", "€5"), ("is allowed", "is not allowed"), ("`ab`", "`ba`"),
-     ("a never-ending race", "a ending race")],
+     ("a never-ending race", "a ending race"),
+     ("Never-ending race", "Ending race"), ("Least-cost path", "Cost path")],
 )  # fmt: skip
 def test_guards_differ(first, second):
     assert guard(first) != guard(second)

@@ -13,7 +13,8 @@ from crossmodel.extraction.answers.values import Answer
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading
 
 NUMBER: Final = re.compile(
-    r"(?<![\w.^])(?<!\^\{)[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?(?!\w*\d|\.\d|\^)"
+    r"(?<![\w.^])(?<!\^[-−{])(?<!\^\{[-−])[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?"
+    r"(?!\w*\d|\.\d|\^)"
 )
 _CONCLUDES: Final = re.compile(
     r"\W*(?:so|therefore|thus|hence|in total|altogether)\b", re.IGNORECASE
