@@ -11,6 +11,11 @@ from crossmodel.extraction.reading import Reading
     [
         ("So x = 4.\n\\[ \\boxed{\\frac{1}{2}} \\]", "\\frac{1}{2}", "math"),
         ("Two and two are 4.\n#### 4", "4", "math"),
+        ("It takes \\boxed{2^{10}} steps.", "2^{10}", "math"),
+        ("The answer is 10^6.", "10^6", "math"),
+        ("2 * 3 = 6 of each. So all in all 10^2 * 10^4 = 10^6.", "10^6", "math"),
+        ("2 * 3 = 6 of each. So it weighs 10^{-4} g.", "10^{-4}", "math"),
+        ("The answer is version 2.10.3.", "version 2.10.3", "reasoning"),
         ("FINAL ANSWER:\n<answer>\n(C)\n</answer>", "(C)", "reasoning"),
         ('>> FINAL ANSWER:\n"""\nalpha beta\n"""', "alpha beta", "reasoning"),
         ("**Final answer:** 42 apples", "42 apples", "math"),

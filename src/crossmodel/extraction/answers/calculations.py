@@ -12,10 +12,11 @@ from crossmodel.extraction.answers.places import last_sentences
 from crossmodel.extraction.answers.values import Answer
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading
 
-NUMBER: Final = re.compile(
+_NUMBER: Final = re.compile(
     r"(?<![\w.^])(?<!\^[-−{])(?<!\^\{[-−])[-−]?[$€£]?[-−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?"
-    r"(?!\w*\d|\.\d|\^)"
+    r"(?:\^(?:[-−]?\d+|\{[-−]?\d+\}))?(?!\w*\d|\.\d|\^)"
 )
+"""A number, or a power of one; an exponent alone is none."""
 _CONCLUDES: Final = re.compile(
     r"\W*(?:so|therefore|thus|hence|in total|altogether)\b", re.IGNORECASE
 )
@@ -38,7 +39,7 @@ def last_number(reading: Reading) -> Answer | None:
         said = reading.text[start:end]
         if not calculates and not _CONCLUDES.match(said):
             return None
-        numbers = list(NUMBER.finditer(said)) if end - start <= MAX_STATEMENT else []
+        numbers = list(_NUMBER.finditer(said)) if end - start <= MAX_STATEMENT else []
         if not numbers:
             continue
         result = _result(said, numbers)

@@ -7,11 +7,12 @@ and at last the last number of the concluding sentence of a calculation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from crossmodel.domain.insight import InsightKind, InsightType
-from crossmodel.extraction.answers.calculations import NUMBER, last_number
+from crossmodel.extraction.answers.calculations import last_number
 from crossmodel.extraction.answers.marks import MARKS, explicit
 from crossmodel.extraction.answers.phrases import chosen, label, phrase
 from crossmodel.extraction.answers.values import Answer
@@ -19,6 +20,9 @@ from crossmodel.extraction.finds import Find
 from crossmodel.extraction.python_source import parsed
 from crossmodel.extraction.reading import Reading
 from crossmodel.extraction.rules import rules_and_examples
+
+_NUMBER: Final = re.compile(r"(?<![\w.])\d(?:[\d,]*\d)?(?:\.\d+)?(?!\w*\d|\.\d)")
+"""A number, also as a part of a formula; no version, date or name."""
 
 
 def final_answer(reading: Reading) -> list[Find]:
@@ -28,7 +32,7 @@ def final_answer(reading: Reading) -> list[Find]:
         if answer is None or _is_one_of_several_examples(answer, reading):
             continue
         value = reading.text[slice(*answer.value)]
-        is_number = NUMBER.search(value) is not None and len(value.split()) < 5  # noqa: PLR2004 - "370 activities a day"
+        is_number = _NUMBER.search(value) is not None and len(value.split()) < 5  # noqa: PLR2004 - "370 activities a day"
         return [
             Find(
                 _type_of(value, answer.sign, is_number=is_number),
