@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from crossmodel.domain import checks
-from crossmodel.domain.completion import Usage
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import (
     ExtractionResult,
@@ -56,6 +53,7 @@ from crossmodel.extraction.patterns import (
     is_exact,
 )
 from crossmodel.extraction.reading import READING, Reading, read
+from crossmodel.extraction.runs import Run, statistics
 from crossmodel.extraction.streaming import StreamedResult, StreamExtraction
 from crossmodel.extraction.validation import InsightValidator
 
@@ -67,28 +65,7 @@ _MAX_ERROR: Final = 200
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Run:
-    """What one extraction counts."""
-
-    extractor: object
-    started_at: datetime
-    rejected: Counter[str] = field(default_factory=Counter)
-    errors: dict[str, str] = field(default_factory=dict)
-    patterns: dict[str, ExtractionPattern] = field(default_factory=dict)  # of this one alone
-    usage: Usage = field(default_factory=Usage)
-    cost_usd: float = 0.0
-
-    def assisted(self, pattern_name: str, assistance: Assistance) -> None:
-        """Count what a pattern that asks a model reports."""
-        self.rejected.update(assistance.rejected)
-        if assistance.errors:
-            self.errors[pattern_name] = "; ".join(assistance.errors)
-        self.usage += assistance.usage
-        self.cost_usd += assistance.cost_usd
-
-
-_current_run: ContextVar[_Run | None] = ContextVar("crossmodel_extraction_run", default=None)
+_current_run: ContextVar[Run | None] = ContextVar("crossmodel_extraction_run", default=None)
 
 
 class InsightExtractor:
@@ -101,7 +78,7 @@ class InsightExtractor:
         self.insight_validator = InsightValidator(self.config.validation_config)
         self.extraction_history: list[Insight] = []
         self.pattern_registry = PatternRegistry()
-        self._runs: deque[_Run] = deque(maxlen=self.config.max_history_size)
+        self._runs: deque[Run] = deque(maxlen=self.config.max_history_size)
         self.parallel_extraction = self.config.parallel_extraction
         self.max_workers = self.config.max_workers
         self._clock = Clock()
@@ -254,29 +231,7 @@ class InsightExtractor:
         period = time_period or TimePeriod.last_7_days()
         with self._lock:
             history, runs = list(self.extraction_history), list(self._runs)
-        insights = [each for each in history if period.contains(each.extraction_timestamp)]
-        rejected: Counter[str] = Counter()
-        errors: Counter[str] = Counter()
-        for run in runs:
-            if period.contains(run.started_at):
-                rejected.update(run.rejected)
-                errors.update(run.errors.keys())
-        total = len(insights)
-        return ExtractionStatistics(
-            time_period=period,
-            total_insights=total,
-            unique_models=len({insight.source_model for insight in insights}),
-            unique_types=len({insight.insight_type for insight in insights}),
-            average_confidence=(
-                sum(insight.confidence_score for insight in insights) / total if total else 0.0
-            ),
-            validation_status_counts=dict(
-                Counter(str(each.validation_status) for each in insights)
-            ),
-            patterns_used=len(self.extraction_patterns),
-            rejected=dict(rejected),
-            pattern_errors=dict(errors),
-        )
+        return statistics(history, runs, period, patterns_used=len(self.extraction_patterns))
 
     def _apply(
         self,
@@ -284,7 +239,7 @@ class InsightExtractor:
         pattern: ExtractionPattern,
         text: str,
         context: dict[str, Any],
-        run: _Run,
+        run: Run,
     ) -> list[Insight]:
         """What a pattern finds that is not exact; one that others wrote runs against the clock."""
         if isinstance(pattern, ModelAssistedPattern | Assistance):
@@ -382,13 +337,13 @@ class InsightExtractor:
         logger.error("insight %s could not be validated: %s", insight_id, type(error).__name__)
 
     @contextmanager
-    def _run(self) -> Iterator[_Run]:
+    def _run(self) -> Iterator[Run]:
         """The extraction that is going on in this thread or task, or a new one."""
         run = _current_run.get()
         if run is not None and run.extractor is self:
             yield run
             return
-        run = _Run(self, utc_now())
+        run = Run(self, utc_now())
         token = _current_run.set(run)
         try:
             yield run
