@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from crossmodel.extraction import InsightExtractor
+from crossmodel.extraction.logs import read_path
 from crossmodel.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,3 +95,13 @@ def test_no_block_is_left_out():
     assert {block.values[0] for block in BLOCKS} <= known
     assert blocks("console")
     assert blocks("python")
+
+
+def test_the_insights_that_the_readme_counts_are_those_of_the_examples():
+    extractor = InsightExtractor()
+    answers = list(read_path(ROOT / "examples" / "answers"))
+    found = sum(len(extractor.extract(row.output, "strong-model").insights) for row in answers)
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert len(answers) == 10
+    assert "reads ten long, messy answers" in readme
+    assert f"extracts and witnesses {found} insights" in readme
