@@ -99,6 +99,18 @@ class ValidationStatus(StrEnum):
     VALIDATION_ERROR = "validation_error"
 
 
+class Standing(StrEnum):
+    """Whether an insight may be handed over: what measuring and people have made of it."""
+
+    ACTIVE = "active"
+    DEMOTED = "demoted"
+    QUARANTINED = "quarantined"
+
+
+UNKNOWN_TRUST = 0.5
+"""Trust in a source that nobody has said anything about, 0..1."""
+
+
 @dataclass(slots=True)
 class Insight:
     """Something that a model's answer says, and where it says it.
@@ -113,6 +125,9 @@ class Insight:
         confidence_score: how likely it is to be right, 0..1.
         validation_status: one of :class:`ValidationStatus`.
         metadata: the insight's own copy, never shared with another.
+        trust: how far its source is trusted, 0..1: that of the best of its sources.
+        standing: one of :class:`Standing`; ``demoted`` comes last, ``quarantined`` never leaves.
+        standing_reason: why it stands so; empty while it is active.
         id: derived from type, kind, content and evidence, so the same find has the same id.
     """
 
@@ -127,6 +142,9 @@ class Insight:
     validation_status: str = ValidationStatus.PENDING
     extraction_timestamp: datetime = field(default_factory=utc_now)
     metadata: dict[str, Any] = field(default_factory=dict)
+    trust: float = UNKNOWN_TRUST
+    standing: str = Standing.ACTIVE
+    standing_reason: str = ""
     id: str = ""
 
     def __post_init__(self) -> None:

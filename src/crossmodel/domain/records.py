@@ -50,7 +50,12 @@ class SelectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class TransferRecord:
-    """One transfer as it was made; the context itself is known by its commitment's digest."""
+    """One transfer as it was made; the context itself is known by its commitment's digest.
+
+    ``insight_ids`` are those that were handed over or, in an arm that withholds them, would have
+    been. ``arm`` is one of :class:`~crossmodel.domain.transfer.Arm`, ``propensity`` the probability
+    that the request had of falling into it, 0..1.
+    """
 
     request_id: str
     tenant: str
@@ -63,6 +68,9 @@ class TransferRecord:
     context_digest: str
     transferred_at: datetime
     error: str | None = None
+    arm: str = "insights"
+    task_type: str = ""
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

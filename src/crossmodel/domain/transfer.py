@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from crossmodel.domain import checks
@@ -13,6 +14,20 @@ from crossmodel.domain.insight import Insight
 def utf8_bytes(text: str) -> int:
     """A bound on tokens that never undercounts: no byte-level token is shorter than a byte."""
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+class Arm(StrEnum):
+    """What a request of a running experiment gets.
+
+    ``insights`` those that fit; ``holdout`` nothing, though some fit; ``padding`` irrelevant text
+    of the same length, which tells the insights' effect from that of a longer prompt. ``gated``
+    is no arm of the experiment: nothing was eligible.
+    """
+
+    INSIGHTS = "insights"
+    HOLDOUT = "holdout"
+    PADDING = "padding"
+    GATED = "gated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,11 @@ class TransferResult:
         tokens: how many of the target's tokens ``context`` has, at most.
         latency_ms: time that preparing it took, in milliseconds.
         error: what went wrong, when ``success`` is false.
+        protocol: the form in which the context is written.
+        arm: one of :class:`Arm`.
+        withheld: the insights that would have been handed over, in an arm that withholds them.
+        task_type: what effects are kept apart by, beside the target.
+        propensity: the probability that the request had of falling into its arm, 0..1.
     """
 
     success: bool
@@ -73,6 +93,10 @@ class TransferResult:
     source_model: str = ""
     target_model: str = ""
     protocol: str = ""
+    arm: str = Arm.INSIGHTS
+    withheld: list[Insight] = field(default_factory=list)
+    task_type: str = ""
+    propensity: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; insights by id."""
@@ -88,4 +112,8 @@ class TransferResult:
             "source_model": self.source_model,
             "target_model": self.target_model,
             "protocol": self.protocol,
+            "arm": str(self.arm),
+            "withheld": [insight.id for insight in self.withheld],
+            "task_type": self.task_type,
+            "propensity": self.propensity,
         }

@@ -154,7 +154,21 @@ insights = sa.Table(
     sa.Column("validation_status", sa.Text, nullable=False),
     sa.Column("extraction_timestamp", Moment, nullable=False),
     sa.Column("metadata", Json, nullable=False),
+    sa.Column("trust", Real, nullable=False),
+    sa.Column("standing", sa.Text, nullable=False),
+    sa.Column("standing_reason", ExactText, nullable=False),
     sa.UniqueConstraint("tenant", "id"),
+)
+
+# Unit vectors of an insight's scope and content, one float16 a dimension, by the embedder's name.
+insight_vectors = sa.Table(
+    "insight_vectors",
+    metadata,
+    sa.Column("insight_seq", sa.ForeignKey("insights.seq"), primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("embedder", sa.Text, nullable=False),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Index(None, "tenant", "embedder", "insight_seq"),
 )
 
 insight_evidence = sa.Table(
@@ -200,6 +214,35 @@ transfers = sa.Table(
     sa.Column("context_digest", sa.Text, nullable=False),
     sa.Column("transferred_at", Moment, nullable=False),
     sa.Column("error", ExactText),
+    sa.Column("arm", sa.Text, nullable=False),
+    sa.Column("task_type", sa.Text, nullable=False),
+    sa.Column("propensity", Real, nullable=False),
+)
+
+# Scores by what they tell of: see crossmodel.domain.uplift.
+uplift = sa.Table(
+    "uplift",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("unit", sa.Text, primary_key=True),
+    sa.Column("target_model", sa.Text, primary_key=True),
+    sa.Column("task_type", sa.Text, primary_key=True),
+    sa.Column("arm", sa.Text, primary_key=True),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("total", Real, nullable=False),
+    sa.Column("squares", Real, nullable=False),
+)
+
+# A topic's curated list: items keep their ids and places for ever; what is retired stays known.
+playbook_items = sa.Table(
+    "playbook_items",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("topic", sa.Text, primary_key=True),
+    sa.Column("item", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("insight_id", sa.Text, nullable=False),
+    sa.Column("retired", sa.Text, nullable=False),
+    sa.UniqueConstraint("tenant", "topic", "insight_id"),
 )
 
 log_leaves = sa.Table(

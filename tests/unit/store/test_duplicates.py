@@ -1,12 +1,14 @@
 """A lesson that is told twice is kept once, with both sources; tenants do not meet."""
 
-import sqlite3
-
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from crossmodel.domain.insight import Evidence, Insight, text_sha256
 from crossmodel.domain.records import SourceText
 from crossmodel.store import open_store
+from crossmodel.store.migration import SCRIPTS
 
 RULE = "Release tags must start with the letters rel-, and never with a date."
 
@@ -88,15 +90,22 @@ async def test_odd_contents_are_kept_and_known_again(store, content):
     assert 1 <= len(await kept(store)) <= 2
 
 
+def downgrade(path, revision):
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
+
+
 async def test_a_store_of_before_knows_its_lessons_again(tmp_path):
     url = f"sqlite:///{tmp_path}/s.db"
     store = await open_store(url)
     await keep(store, told(RULE, "one"))
     await store.close()
-    with sqlite3.connect(tmp_path / "s.db") as connection:
-        connection.execute("drop table insight_keys")
-        connection.execute("update alembic_version set version_num = '0002'")
-    connection.close()
+    downgrade(tmp_path / "s.db", "0002")
     store = await open_store(url)
     assert await keep(store, told(f"Note: {RULE}", "two")) == []
     assert len((await kept(store))[0].evidence) == 2

@@ -1,0 +1,74 @@
+"""What transfer learns: standing and trust of insights, vectors, arms, effects, playbooks."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Apply."""
+    for table, column in (
+        ("insights", sa.Column("trust", sa.Float(), nullable=False, server_default="0.5")),
+        ("insights", sa.Column("standing", sa.Text(), nullable=False, server_default="active")),
+        (
+            "insights",
+            sa.Column(
+                "standing_reason", sa.LargeBinary(), nullable=False, server_default=sa.text("X''")
+            ),
+        ),
+        ("transfers", sa.Column("arm", sa.Text(), nullable=False, server_default="insights")),
+        ("transfers", sa.Column("task_type", sa.Text(), nullable=False, server_default="")),
+        ("transfers", sa.Column("propensity", sa.Float(), nullable=False, server_default="1.0")),
+    ):
+        op.add_column(table, column)
+    op.create_table(
+        "insight_vectors",
+        sa.Column("insight_seq", SEQUENCE, sa.ForeignKey("insights.seq"), primary_key=True),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("embedder", sa.Text(), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+    )
+    op.create_index(
+        "ix_insight_vectors_tenant_embedder_insight_seq",
+        "insight_vectors",
+        ["tenant", "embedder", "insight_seq"],
+    )
+    op.create_table(
+        "uplift",
+        sa.Column("tenant", sa.Text(), primary_key=True),
+        sa.Column("unit", sa.Text(), primary_key=True),
+        sa.Column("target_model", sa.Text(), primary_key=True),
+        sa.Column("task_type", sa.Text(), primary_key=True),
+        sa.Column("arm", sa.Text(), primary_key=True),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.Float(), nullable=False),
+        sa.Column("squares", sa.Float(), nullable=False),
+    )
+    op.create_table(
+        "playbook_items",
+        sa.Column("tenant", sa.Text(), primary_key=True),
+        sa.Column("topic", sa.Text(), primary_key=True),
+        sa.Column("item", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("insight_id", sa.Text(), nullable=False),
+        sa.Column("retired", sa.Text(), nullable=False),
+        sa.UniqueConstraint("tenant", "topic", "insight_id"),
+    )
+
+
+def downgrade() -> None:
+    """Undo."""
+    for table in ("playbook_items", "uplift", "insight_vectors"):
+        op.drop_table(table)
+    for table, column in (
+        ("transfers", "propensity"), ("transfers", "task_type"), ("transfers", "arm"),
+        ("insights", "standing_reason"), ("insights", "standing"), ("insights", "trust"),
+    ):  # fmt: skip
+        op.drop_column(table, column)
