@@ -55,6 +55,9 @@ __all__ = [
 CONTEXT_SHARE: Final = 4
 """Insights may take at most one part in this many of a model's context window."""
 
+WEAK: Final = 0.5
+"""Models below this quality, 0..1, copy worked examples better than they follow rules."""
+
 Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
 
@@ -402,6 +405,7 @@ def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> 
     budget = settings.insight_transfer.token_budget
     return TransferTarget(
         model_id=model.id,
+        protocol="exemplar" if model.quality < WEAK else "",
         token_budget=min(budget, model.context_window // CONTEXT_SHARE),
         follows_system_prompt=model.follows_system_prompt,
         count_tokens=(provider and provider.token_counter(model.name)) or utf8_bytes,

@@ -109,11 +109,16 @@ class Engine:
 
     async def hand_over(self, ask: Ask, model: ModelSpec) -> TransferResult | None:
         """The insights of better models that fit the question, packed; ``None`` if none do."""
-        found = await self.find(ask.question, ask.tenant)
+        prepared = await self.prepare(ask.question, model, ask.tenant)
+        return prepared if prepared.success or prepared.rejected else None
+
+    async def prepare(
+        self, question: str, model: ModelSpec, tenant: str = DEFAULT_TENANT
+    ) -> TransferResult:
+        """What the insights of better models come to for a question, or why to nothing."""
+        found = await self.find(question, tenant)
         candidates = [hit for hit in found if self._is_better(hit.insight, model)]
-        insights = self.transfer.select_insights(ask.question, candidates, model.id)
-        if not insights:
-            return None
+        insights = self.transfer.select_insights(question, candidates, model.id)
         sources = ",".join(sorted({insight.source_model for insight in insights}))
         return await asyncio.to_thread(self.transfer.transfer_insights, sources, model.id, insights)
 

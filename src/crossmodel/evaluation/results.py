@@ -11,7 +11,10 @@ from crossmodel.evaluation.statistics import Interval, mcnemar_exact, wilson_int
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One answer. Latency in milliseconds, cost in USD; ``insight_ids`` stood in its context."""
+    """One answer. Latency in milliseconds, cost in USD; ``insight_ids`` stood in its context.
+
+    ``adopted_lie`` tells that it is the planted lie, ``reason`` why nothing was handed over.
+    """
 
     task_id: str
     family: str
@@ -24,6 +27,8 @@ class ItemResult:
     latency_ms: float = 0.0
     cost_usd: float = 0.0
     insight_ids: tuple[str, ...] = ()
+    adopted_lie: bool = False
+    reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -150,6 +150,13 @@ class InsightTransfer:
             turns.insert(0, Message("system", result.context))
         return tuple(turns)
 
+    def phrased(self, question: str, target_model: str) -> str:
+        """The question in the form in which it would follow insights, for fair comparisons."""
+        target = self.target(target_model)
+        if target.follows_system_prompt:
+            return question
+        return self._protocol(self._protocol_name(target_model)).ask(question)
+
     def _protocol_name(self, target_model: str) -> str:
         named = self.target(target_model).protocol
         return named or self.config.transfer_protocols.default_protocol

@@ -7,6 +7,7 @@ from typing import ClassVar
 from crossmodel.domain.insight import InsightType
 from crossmodel.extraction.answers import final_answer
 from crossmodel.extraction.claims import claims
+from crossmodel.extraction.facts import facts
 from crossmodel.extraction.patterns.base import FinderPattern
 from crossmodel.extraction.rules import rules_and_examples
 from crossmodel.extraction.sections import sections
@@ -16,4 +17,4 @@ class AnalysisExtractionPattern(FinderPattern):
     """Findings, comparisons, trade-offs, risks, recommendations and ratings."""
 
     insight_type: ClassVar = InsightType.ANALYSIS
-    finders: ClassVar = (rules_and_examples, final_answer, sections, claims)
+    finders: ClassVar = (rules_and_examples, final_answer, sections, claims, facts)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from crossmodel.domain.insight import InsightKind, InsightType
 from crossmodel.extraction.answers import final_answer
 from crossmodel.extraction.claims import claims
+from crossmodel.extraction.facts import facts
 from crossmodel.extraction.finds import Find, scope_of
 from crossmodel.extraction.patterns.base import FinderPattern
 from crossmodel.extraction.python_source import PYTHON_NAMES, parsed
@@ -72,4 +73,4 @@ class CodingExtractionPattern(FinderPattern):
     """Code with its language, uses of interfaces, complexity and pitfalls."""
 
     insight_type: ClassVar = InsightType.CODING
-    finders: ClassVar = (final_answer, code_blocks, rules_and_examples, sections, claims)
+    finders: ClassVar = (final_answer, code_blocks, rules_and_examples, sections, claims, facts)
