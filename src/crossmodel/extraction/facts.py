@@ -5,17 +5,19 @@ is what another model lacks. A sentence counts if it says something in general o
 something particular: it holds a name, a number, a quotation or code, and tells no tale.
 """
 
+# ruff: noqa: RUF001 - the look-alike characters are what the patterns match
 # ruff: noqa: SIM905 - a list of words reads best as text
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import Final
 
 from crossmodel.domain.insight import InsightKind
 from crossmodel.extraction.answers import final_answer
 from crossmodel.extraction.claims import claims
-from crossmodel.extraction.cues import PAST_WORDS, TALE_WORDS
+from crossmodel.extraction.cues import PAST_WORDS
 from crossmodel.extraction.finds import Find, default_type, scope_of
 from crossmodel.extraction.reading import MAX_STATEMENT, Reading, is_junk
 from crossmodel.extraction.rules import rules_and_examples
@@ -27,7 +29,7 @@ from crossmodel.text.spans import Spans
 _PARTICULAR: Final = re.compile(
     r"""(?<=[a-z0-9,;:)]\ )[*_"“]{0,3}[A-Z][A-Za-z]+(?!\w)   # a name that no full stop explains
     |(?<![\w.])\d[\d.,:/-]*(?!\w)|(?<!\w)[A-Z]{2,}(?!\w)|(?<!\w)[A-Z](?=\W*$)
-    |`[^`\n]{2,80}`|["“][^"”\n]{1,40}["”]""",
+    |`[^`\n]{2,80}`|["“][^"”\n]{1,40}["”]|(?<!\w)['‘][^'’\n]{2,40}['’](?!\w)""",
     re.VERBOSE,
 )
 _BEGINS_WITH_NAME: Final = re.compile(
@@ -41,16 +43,19 @@ _BEGINS_WITH_NAME: Final = re.compile(
 _NO_FACT: Final = re.compile(
     r"""[\W\d]*(?:it|this|that|these|those|they|he|she|there|so|then|thus|now|next|first|second
       |finally|step|let|but|and|or|yet|suppose|assume|since|because|here|another|maybe|perhaps
-      |today|yesterday|once|one\ (?:day|of)|some|such|given|substitut\w+|note\ that\ the\ question
+      |hope|hopefully|glad|happy|good\ luck|today|yesterday|once|one\ (?:day|of)|some|such|given|substitut\w+|note\ that\ the\ question
+      |we\ (?:need|have|can|must|get|know|want|see|find|are\ given|also|then|first|will|should)
       |the\ (?:final\ )?(?:answer|output|response|question|problem|prompt))\b""",
     re.VERBOSE,
 )
 _CALCULATES: Final = re.compile(r"\d\s*[-+*/×÷^]\s*\d|[=≈≤≥<>]|\\[a-z(\[]|\$")
 _ABOUT_US: Final = frozenset(
-    "i me my mine we us our ours i'm i've i'd i'll let's would could might".split()
+    "i me mine myself he him his she her felt i'm i've i'd i'll let's would could might".split()
 )
 _WORD: Final = re.compile(r"[a-z]+(?:['’][a-z]+)?")
 _LIST: Final = SegmentKind.LIST_ITEM
+RIGHT_AFTER: Final = 40
+"""Characters that may stand between a fact and its example."""
 _LEAST_WORDS: Final = 4
 _MOST_WORDS: Final = 45
 
@@ -62,8 +67,6 @@ def facts(reading: Reading) -> list[Find]:
     for segment in reading.segments:
         if not segment.is_prose or segment.kind is SegmentKind.HEADING:
             continue
-        if not _PARTICULAR.search(text, segment.start, segment.end):
-            continue
         taken: Spans | None = None
         for start, end in sentences(text, segment.start, segment.end):
             said = text[start:end]
@@ -74,7 +77,20 @@ def facts(reading: Reading) -> list[Find]:
                 scope = scope_of(segment, reading)
                 kind = default_type(said, scope)
                 found.append(Find(kind, InsightKind.CLAIM, start, end, scope))
+    _link(found, reading)
     return found
+
+
+def _link(found: list[Find], reading: Reading) -> None:
+    """Tie an example that no rule has claimed to the fact that stands right before it."""
+    ends = [fact.end for fact in found]
+    for example in reading.once(rules_and_examples):
+        if example.kind != InsightKind.EXAMPLE or example.links:
+            continue
+        before = bisect_right(ends, example.start) - 1
+        if before >= 0 and example.start - ends[before] <= RIGHT_AFTER:
+            example.links.append(found[before])
+            found[before].links.append(example)
 
 
 def _is_fact(said: str, lower: str, kind: SegmentKind) -> bool:
@@ -88,7 +104,7 @@ def _is_fact(said: str, lower: str, kind: SegmentKind) -> bool:
     if not _LEAST_WORDS <= len(words) <= _MOST_WORDS:
         return False
     told = set(words)
-    return told.isdisjoint(_ABOUT_US) and told.isdisjoint(PAST_WORDS | TALE_WORDS)
+    return told.isdisjoint(_ABOUT_US) and told.isdisjoint(PAST_WORDS)
 
 
 def _taken(reading: Reading) -> Spans:

@@ -31,7 +31,7 @@ MODEL = ModelSpec(
 )
 TEXT = """Sure, here is what we saw!
 
-The import refuses 42\u00a0percent of all codes without a prefix. Codes are typed by hand, unless
+The import refuses 42\u00a0percent of all codes without a prefix. Some codes came by hand, unless
 the partner has a scanner. It is wrong that operators read the manual.
 
 Did that help?
@@ -77,22 +77,22 @@ async def test_what_the_text_says_comes_in_its_own_words_with_evidence():
     ],
 )
 async def test_what_the_text_does_not_say_is_dropped_and_counted(claim, reason):
-    good = "Codes are typed by hand, unless the partner has a scanner."
+    good = "Some codes came by hand, unless the partner has a scanner."
     done = await assist(claims(claim, good))
     assert [insight.content for insight in done.insights] == [good]
     assert done.rejected == Counter({reason: 1})
 
 
 async def test_a_quotation_cannot_leave_out_the_condition_or_the_negation_around_it():
-    done = await assist(claims("Codes are typed by hand", "operators read the manual"))
+    done = await assist(claims("Some codes came by hand", "operators read the manual"))
     assert [insight.content for insight in done.insights] == [
-        "Codes are typed by hand, unless the partner has a scanner.",
+        "Some codes came by hand, unless the partner has a scanner.",
         "It is wrong that operators read the manual.",
     ]
 
 
 async def test_the_same_claim_over_and_over_is_one():
-    done = await assist(claims(*["Codes are typed by hand"] * 50, "typed by hand, unless"))
+    done = await assist(claims(*["Some codes came by hand"] * 50, "typed by hand, unless"))
     assert len(done.insights) == 1
 
 
@@ -136,7 +136,7 @@ def test_what_came_to_nothing_is_said_and_costs_the_patterns_nothing(reply, said
 
 
 async def test_of_a_reply_that_breaks_off_the_whole_claims_are_kept():
-    reply = claims("Codes are typed by hand", "It is wrong that operators read")[:-60]
+    reply = claims("Some codes came by hand", "It is wrong that operators read")[:-60]
     done = await assist([Completion(reply, "m", finish_reason="length")])
     assert len(done.insights) == 1
     assert len(done.errors) == 1
@@ -205,7 +205,7 @@ async def test_a_model_that_obeys_the_text_gets_nothing_through():
 
 async def test_text_that_we_put_there_is_neither_shown_nor_taken_back():
     ours = "The moon base opens in the spring of 2044."
-    pattern, provider = assistant(claims(ours, "Codes are typed by hand"))
+    pattern, provider = assistant(claims(ours, "Some codes came by hand"))
     text = f"{TEXT}\n{mark(ours)}\n"
     done = await pattern.assist(text)
     assert "moon base" not in provider.requests[0].messages[-1].content
@@ -215,7 +215,7 @@ async def test_text_that_we_put_there_is_neither_shown_nor_taken_back():
 
 def test_within_an_extractor_it_is_one_pattern_among_the_others():
     extractor = InsightExtractor()
-    provider = FakeProvider(claims("Codes are typed by hand", "Nobody said that here."))
+    provider = FakeProvider(claims("Some codes came by hand", "Nobody said that here."))
     extractor.register_extraction_pattern("a", ModelAssistedPattern(provider.complete, MODEL))
     result = extractor.extract(TEXT, "big", {"injected": "It is something else."})
     (insight,) = [i for i in result.insights if i.metadata.get("pattern") == "a"]
@@ -237,7 +237,7 @@ def test_within_an_extractor_it_is_one_pattern_among_the_others():
 
 
 async def test_what_was_asked_beforehand_is_merged_without_asking_again():
-    pattern, provider = assistant(claims("Codes are typed by hand"))
+    pattern, provider = assistant(claims("Some codes came by hand"))
     done = await pattern.assist(TEXT)
     results = [InsightExtractor().extract(TEXT, "big", {"assistance": done}) for _ in range(2)]
     assert len(provider.requests) == 1
@@ -251,7 +251,7 @@ async def test_what_was_asked_beforehand_is_merged_without_asking_again():
 
 
 def test_programs_without_a_loop_of_their_own_share_one():
-    pattern, provider = assistant(claims("Codes are typed by hand"), name="x")
+    pattern, provider = assistant(claims("Some codes came by hand"), name="x")
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(pattern.extract(TEXT, {}))) for _ in range(4)
@@ -288,8 +288,8 @@ async def test_long_texts_go_over_in_parts_that_fit():
 
 
 async def test_a_failure_ends_the_asking_and_says_what_was_not_asked_for():
-    text = "\n\n".join(["Codes are typed by hand, as the manual says. " * 100] * 4)
-    failing = [claims("Codes are typed by hand"), ProviderTimeoutError("no answer within 5 s")]
+    text = "\n\n".join(["Some codes came by hand, as the manual says. " * 100] * 4)
+    failing = [claims("Some codes came by hand"), ProviderTimeoutError("no answer within 5 s")]
     pattern, provider = assistant(failing)
     done = await pattern.assist(text)
     assert len(provider.requests) == 2
@@ -308,7 +308,7 @@ async def test_a_window_that_is_too_small_is_said():
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_server_that_knows_no_schemas_is_asked_without_one(status):
     refusal = ProviderResponseError(f"HTTP {status}: response_format", status=status)
-    pattern, provider = assistant([refusal, f"```json\n{claims('Codes are typed by hand')}\n```"])
+    pattern, provider = assistant([refusal, f"```json\n{claims('Some codes came by hand')}\n```"])
     done = await pattern.assist(TEXT)
     assert [r.response_schema is None for r in provider.requests] == [False, True]
     assert len(done.insights) == 1
@@ -316,7 +316,7 @@ async def test_a_server_that_knows_no_schemas_is_asked_without_one(status):
 
 
 async def test_a_model_without_schemas_is_not_sent_one():
-    pattern, provider = assistant(claims("Codes are typed by hand"), json_schema=False)
+    pattern, provider = assistant(claims("Some codes came by hand"), json_schema=False)
     assert len((await pattern.assist(TEXT)).insights) == 1
     assert provider.requests[0].response_schema is None
 

@@ -13,8 +13,9 @@ from crossmodel.domain.records import RankedInsight
 from crossmodel.ports import Transaction
 from crossmodel.store import open_store
 from crossmodel.transfer import retrieval
+from crossmodel.transfer.choosing import NEAREST_EXAMPLES, choose
 from crossmodel.transfer.quality import RELEVANCE
-from crossmodel.transfer.retrieval import NEAREST_EXAMPLES, choose, search
+from crossmodel.transfer.retrieval import search
 
 
 def subject(
@@ -184,7 +185,7 @@ async def test_search_follows_links_from_examples_to_rules_and_back(tmp_path: Pa
 
         hits = await run("Madrid", "t", 1)
         assert {hit.insight.id for hit in hits} == {i.id for i in ORDERS}
-        assert len({hit.relevance for hit in hits}) == 1
+        assert all(hit.relevance > 0 for hit in hits)
         assert await run("Madrid", "somebody else", 5) == []
         assert await run("nothing of the kind", "t", 0) == []
     finally:

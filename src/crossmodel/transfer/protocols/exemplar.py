@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossmodel.domain.insight import Insight
-from crossmodel.transfer.protocols.base import one_line, worked_example
+from crossmodel.transfer.protocols.base import is_row, one_line, statement, worked_example
 
 
 class ExemplarProtocol:
@@ -20,17 +20,17 @@ class ExemplarProtocol:
         return True
 
     def write(self, insights: Sequence[Insight]) -> str:
-        """One paragraph for each."""
-        return "\n\n".join(_paragraph(insight) for insight in insights)
+        """A line for each rule, a paragraph for each example."""
+        return "".join(_written(insight) for insight in insights).strip()
 
     def ask(self, question: str) -> str:
         """The question as the examples ask theirs."""
         return f"Q: {question}"
 
 
-def _paragraph(insight: Insight) -> str:
+def _written(insight: Insight) -> str:
     example = worked_example(insight)
-    if example is None:
-        return one_line(insight.content)
+    if example is None or is_row(insight):
+        return f"{statement(insight)}\n"
     given, result = example
-    return f"Q: {one_line(given)}\nA: {result}"
+    return f"\nQ: {one_line(given)}\nA: {result}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossmodel.domain.insight import Insight, InsightKind
-from crossmodel.transfer.protocols.base import one_line
+from crossmodel.transfer.protocols.base import statement
 
 
 class StandardProtocol:
@@ -17,7 +17,7 @@ class StandardProtocol:
 
     def write(self, insights: Sequence[Insight]) -> str:
         """One line for each."""
-        return "\n".join(f"- {one_line(insight.content)}" for insight in insights)
+        return "\n".join(f"- {statement(insight)}" for insight in insights)
 
     def ask(self, question: str) -> str:
         """The question as it is."""
