@@ -9,6 +9,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from crossmodel.cli.evaluate_extraction import extraction
+from crossmodel.cli.evaluate_transfer import transfer
 from crossmodel.cli.output import (
     JsonOption,
     err,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure how good this is on your own data.", no_args_is_help=True)
 app.command("extraction")(extraction)
+app.command("transfer")(transfer)
 
 
 @app.callback()

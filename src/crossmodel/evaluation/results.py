@@ -13,7 +13,8 @@ from crossmodel.evaluation.statistics import Interval, mcnemar_exact, wilson_int
 class ItemResult:
     """One answer. Latency in milliseconds, cost in USD; ``insight_ids`` stood in its context.
 
-    ``adopted_lie`` tells that it is the planted lie, ``reason`` why nothing was handed over.
+    ``adopted_lie`` tells that it is the planted lie, ``context`` is what stood in the
+    prompt, ``reason`` why nothing was handed over.
     """
 
     task_id: str
@@ -28,6 +29,7 @@ class ItemResult:
     cost_usd: float = 0.0
     insight_ids: tuple[str, ...] = ()
     adopted_lie: bool = False
+    context: str = ""
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:

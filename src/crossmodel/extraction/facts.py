@@ -23,7 +23,6 @@ from crossmodel.extraction.reading import MAX_STATEMENT, Reading, is_junk
 from crossmodel.extraction.rules import rules_and_examples
 from crossmodel.extraction.sections import sections
 from crossmodel.text.segments import SegmentKind
-from crossmodel.text.sentences import sentences
 from crossmodel.text.spans import Spans
 
 _PARTICULAR: Final = re.compile(
@@ -43,7 +42,9 @@ _BEGINS_WITH_NAME: Final = re.compile(
 _NO_FACT: Final = re.compile(
     r"""[\W\d]*(?:it|this|that|these|those|they|he|she|there|so|then|thus|now|next|first|second
       |finally|step|let|but|and|or|yet|suppose|assume|since|because|here|another|maybe|perhaps
-      |hope|hopefully|glad|happy|good\ luck|today|yesterday|once|one\ (?:day|of)|some|such|given|substitut\w+|note\ that\ the\ question
+      |hope|hopefully|glad|happy|good\ luck
+      |today|yesterday|once|one\ (?:day|of)|some|such|given|substitut\w+
+      |note\ that\ the\ question
       |we\ (?:need|have|can|must|get|know|want|see|find|are\ given|also|then|first|will|should)
       |the\ (?:final\ )?(?:answer|output|response|question|problem|prompt))\b""",
     re.VERBOSE,
@@ -68,7 +69,7 @@ def facts(reading: Reading) -> list[Find]:
         if not segment.is_prose or segment.kind is SegmentKind.HEADING:
             continue
         taken: Spans | None = None
-        for start, end in sentences(text, segment.start, segment.end):
+        for start, end in reading.sentences_of(segment):
             said = text[start:end]
             if end - start > MAX_STATEMENT or not _is_fact(said, lower[start:end], segment.kind):
                 continue

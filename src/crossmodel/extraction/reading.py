@@ -130,6 +130,7 @@ class Reading:
             self.injected = united([*self.injected, *foreign])
             self.text = _without(source, self.injected)
         self.scopes: dict[tuple[tuple[str, ...], tuple[int, int] | None], str] = {}
+        self._sentences: dict[int, list[tuple[int, int]]] = {}
         self._found: dict[Any, Any] = {}
         self._by_type: dict[Any, dict[str, list[Any]]] = {}
 
@@ -184,7 +185,7 @@ class Reading:
                 position >= segment.end and not shape(text, segment.start, segment.end)
             ):
                 continue
-            for start, end in sentences(text, segment.start, segment.end):
+            for start, end in self.sentences_of(segment):
                 while position < start:
                     position, hint = next(hinted)
                 mine = 0
@@ -195,6 +196,14 @@ class Reading:
                     said = Statement(start, end, text[start:end], lower[start:end], mine, segment)
                     found.append(said)
         return found
+
+    def sentences_of(self, segment: Segment) -> list[tuple[int, int]]:
+        """The spans of a segment's sentences."""
+        spans = self._sentences.get(segment.start)
+        if spans is None:
+            spans = sentences(self.text, segment.start, segment.end)
+            self._sentences[segment.start] = spans
+        return spans
 
     @cached_property
     def lower(self) -> str:

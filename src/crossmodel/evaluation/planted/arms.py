@@ -1,10 +1,11 @@
 """What each arm hands over for a question.
 
-``none`` nothing; ``padding`` irrelevant text as long as what ``system`` hands over; ``oracle-rule``
-the rule by hand; ``oracle`` the rule with its worked example; ``system`` what extraction, search and
-packing make of everybody's source answers; ``system-N`` the same beside N other rules; ``poisoned``
-what they make of a store in which a stranger has planted each lie; ``undefended`` the lie in its
-place, as a system without defences can hand it over; ``rule+lie`` both by hand.
+``none`` nothing; ``padding`` irrelevant text as long as what ``system`` hands over;
+``oracle-rule`` the rule by hand; ``oracle`` the rule with its worked example; ``system`` what
+extraction, search and packing make of everybody's source answers; ``system-N`` the same beside N
+other rules; ``poisoned`` what they make of a store in which a stranger has planted each lie;
+``undefended`` the lie in the rule's place, as a system without defences can hand it over;
+``rule+lie`` both by hand.
 """
 
 from __future__ import annotations

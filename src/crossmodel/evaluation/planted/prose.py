@@ -15,9 +15,7 @@ _OPENINGS: Final = (
     "Hi again! Short version at the end, long version first, as usual.",
     "Right, a classic. Everybody asks it in their second week and forgets it by Friday.",
 )
-_DIGRESSIONS: Final = tuple(
-    " ".join(lines.split())
-    for lines in """
+_PARAGRAPHS: Final = """
 I once spent a whole afternoon on the old system, and I would not wish that on anybody. It
 crashed whenever somebody printed.
 
@@ -33,8 +31,8 @@ There was a plan to tidy all this up. There is always a plan, and there is alway
 that is busier than the last.
 
 The kitchen on the second floor has the better coffee, in case that helps while you wait.
-""".split("\n\n")
-)
+"""
+_DIGRESSIONS: Final = tuple(" ".join(lines.split()) for lines in _PARAGRAPHS.split("\n\n"))
 _CLOSINGS: Final = (
     "Hope that helps! Shout if something is unclear.",
     "That is all I know. Good luck with it.",

@@ -4,68 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from crossmodel.assembly import CrossModel
-from crossmodel.domain.completion import CompletionRequest, Message
+from crossmodel.domain.completion import Completion, CompletionRequest, Message
 from crossmodel.domain.models import ModelSpec
-from crossmodel.errors import ModelNotFoundError
+from crossmodel.domain.transfer import TransferResult
 from crossmodel.evaluation.planted.arms import Contexts
 from crossmodel.evaluation.planted.judging import judge
-from crossmodel.evaluation.planted.stores import Stores
+from crossmodel.evaluation.planted.models import LOCAL, with_model
+from crossmodel.evaluation.planted.stores import Stores, planted_settings
 from crossmodel.evaluation.planted.tasks import PlantedTask, check_tasks
 from crossmodel.evaluation.results import Evaluation, ItemResult
+from crossmodel.settings import Settings
 
 LEAD: Final = "A: "
 """What a constrained answer begins with: without it, small models want to say something else."""
 
-MAX_TOKENS: Final = 32
-
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, str], None]
+"""Told how many answers there are, and what is done now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """How answers are generated.
+class Plan:
+    """What is to be asked of whom.
 
-    ``constrained`` binds them to a task's choices by a grammar, where there are choices and the
-    model's runtime takes grammars (``takes_grammar``); ``max_tokens`` is the most of an answer.
+    Attributes:
+        tasks: the questions.
+        arms: what each is asked with, see :mod:`crossmodel.evaluation.planted.arms`.
+        model: a configured model's id, the path of a GGUF file, or ``local``.
+        constrained: whether answers are bound to a task's choices, where it has some: by a grammar
+            where the model's runtime takes one, else by a sentence after the question.
+        max_tokens: most tokens of an answer.
     """
 
+    tasks: Sequence[PlantedTask]
+    arms: Sequence[str]
+    model: str = LOCAL
     constrained: bool = True
-    takes_grammar: bool = False
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int = 32
 
 
-async def run(
-    cm: CrossModel,
-    model_id: str,
-    tasks: Sequence[PlantedTask],
-    arms: Sequence[str],
-    *,
-    generation: Generation,
-    stores: Stores,
-    progress: Progress | None = None,
+async def measure(
+    settings: Settings, plan: Plan, folder: Path, progress: Progress | None = None
 ) -> Evaluation:
     """Ask every question in every arm at temperature 0, the arms of one question in turn.
+
+    State and keys of the run live in memory and under ``folder``.
 
     Raises:
         InvalidInputError: if there are no tasks.
         ModelNotFoundError: if the model is not configured.
         ProviderError: if the model cannot answer.
     """
-    check_tasks(tasks)
-    model = _model(cm, model_id)
-    contexts = Contexts.of(cm, model, stores)
+    check_tasks(plan.tasks)
+    tell = progress or (lambda _done, _what: None)
+    prepared, model_id = with_model(planted_settings(settings, folder), plan.model)
     items: list[ItemResult] = []
-    for task in tasks:
-        for arm in arms:
-            items.append(await _ask(cm, model, task, arm, contexts, generation))
-            if progress is not None:
-                progress(len(items), len(tasks) * len(arms))
-    return Evaluation(tuple(items), model.id)
+    async with CrossModel(prepared) as cm:
+        kinds = {row.id: row.kind for row in prepared.providers}
+        model = cm.engine.models[model_id]
+        stores = Stores(cm, plan.tasks, lambda what: tell(len(items), what))
+        asker = _Asker(cm, model, plan, takes_grammar=kinds[model.provider] == LOCAL)
+        contexts = Contexts.of(cm, model, stores)
+        for task in plan.tasks:
+            for arm in plan.arms:
+                items.append(await asker.ask(task, arm, contexts))
+                tell(len(items), f"asking, {arm}")
+    return Evaluation(tuple(items), model_id)
 
 
 def grammar(choices: Sequence[str]) -> str:
@@ -78,54 +87,52 @@ def _literal(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def _model(cm: CrossModel, model_id: str) -> ModelSpec:
-    models = cm.engine.models
-    if model_id not in models:
-        known = ", ".join(sorted(models))
-        raise ModelNotFoundError(f"model not found: {model_id!r} (known: {known})")
-    return models[model_id]
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    cm: CrossModel
+    model: ModelSpec
+    plan: Plan
+    takes_grammar: bool
 
-
-async def _ask(
-    cm: CrossModel,
-    model: ModelSpec,
-    task: PlantedTask,
-    arm: str,
-    contexts: Contexts,
-    generation: Generation,
-) -> ItemResult:
-    result = await contexts.make(arm, task)
-    transfer = contexts.transfer
-    constrained = bool(generation.constrained and task.choices)
-    question = task.question
-    if constrained and not generation.takes_grammar:
-        question += f"\nAnswer with exactly one of these: {', '.join(task.choices)}"
-    messages: tuple[Message, ...] = (Message("user", transfer.phrased(question, model.id)),)
-    if result is not None and result.success:
-        messages = transfer.place((Message("user", question),), result, model.id)
-    bound = constrained and generation.takes_grammar
-    completion = await cm.engine.providers[model.provider].complete(
-        CompletionRequest(
-            model=model.name,
-            messages=messages,
-            max_tokens=generation.max_tokens,
-            temperature=0.0,
-            extra={"grammar": grammar(task.choices)} if bound else {},
+    async def ask(self, task: PlantedTask, arm: str, contexts: Contexts) -> ItemResult:
+        result = await contexts.make(arm, task)
+        completion = await self._complete(task, result, contexts)
+        usage, judged = completion.usage, judge(completion.text, task)
+        given = result is not None and result.success
+        return ItemResult(
+            task_id=task.id,
+            family=task.family,
+            arm=arm,
+            text=completion.text,
+            correct=judged.correct,
+            adopted_lie=judged.adopted_lie,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            context_tokens=result.tokens if result and given else 0,
+            latency_ms=completion.latency_ms,
+            cost_usd=self.model.cost_usd(usage.input_tokens, usage.output_tokens),
+            insight_ids=tuple(i.id for i in result.transferred_insights) if result else (),
+            context=result.context if result and given else "",
+            reason="" if given or result is None else result.error or "",
         )
-    )
-    usage, judged = completion.usage, judge(completion.text, task)
-    return ItemResult(
-        task_id=task.id,
-        family=task.family,
-        arm=arm,
-        text=completion.text,
-        correct=judged.correct,
-        adopted_lie=judged.adopted_lie,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        context_tokens=result.tokens if result else 0,
-        latency_ms=completion.latency_ms,
-        cost_usd=model.cost_usd(usage.input_tokens, usage.output_tokens),
-        insight_ids=tuple(i.id for i in result.transferred_insights) if result else (),
-        reason=(result.error or "") if result is not None and not result.success else "",
-    )
+
+    async def _complete(
+        self, task: PlantedTask, result: TransferResult | None, contexts: Contexts
+    ) -> Completion:
+        transfer, bound = contexts.transfer, bool(self.plan.constrained and task.choices)
+        question = task.question
+        if bound and not self.takes_grammar:
+            question += f"\nAnswer with exactly one of these: {', '.join(task.choices)}"
+        if result is not None and result.success:
+            messages = transfer.place((Message("user", question),), result, self.model.id)
+        else:
+            messages = (Message("user", transfer.phrased(question, self.model.id)),)
+        return await self.cm.engine.providers[self.model.provider].complete(
+            CompletionRequest(
+                model=self.model.name,
+                messages=messages,
+                max_tokens=self.plan.max_tokens,
+                temperature=0.0,
+                extra={"grammar": grammar(task.choices)} if bound and self.takes_grammar else {},
+            )
+        )

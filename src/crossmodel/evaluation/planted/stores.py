@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from crossmodel.assembly import CrossModel
-from crossmodel.domain.config import InsightTransferConfig
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.records import SourceText
 from crossmodel.evaluation.planted.benchmark import distractors
@@ -63,9 +62,8 @@ class Stores:
         are any, else of invented ones.
         """
         size = others + 1
-        group, start = self._tasks.index(task) // size, 0
-        start = group * size
-        tasks = self._tasks[start : start + size]
+        group = self._tasks.index(task) // size
+        tasks = self._tasks[group * size : (group + 1) * size]
         missing = size - len(tasks)
         name = f"beside-{others}-{group}"
         return await self._filled_with(name, tasks, distractors(missing, seed=1000 + group))
@@ -99,8 +97,3 @@ class Stores:
             self._extracted[key] = await self._cm.engine.extract(answer, model, tenant=tenant)
         source = SourceText(answer, model, tenant)
         await self._cm.engine.ledger.record_insights(source, self._extracted[key])
-
-
-def trusting(config: InsightTransferConfig) -> InsightTransferConfig:
-    """The user's configuration of transfer; the teacher's answers are trusted."""
-    return config
