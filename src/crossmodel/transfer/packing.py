@@ -6,10 +6,10 @@ measured to do for the target::
 
     utility = quality * (1 + gain) / log2(place + 1)
 
-Greedy in two orders, most utility per token and most utility, and the better of the two: the first
-alone can be arbitrarily bad, where something small fills the place of something great (Kellerer,
-Pferschy and Pisinger, Knapsack Problems, 2004, 2.1). What it costs is always counted on the whole
-context, since tokens of the parts do not add up to those of the whole.
+Greedy in several orders, by utility per token and by utility, and the best of them: the first alone
+can be arbitrarily bad, where something small fills the place of something great (Kellerer, Pferschy
+and Pisinger, Knapsack Problems, 2004, 2.1). What it costs is always counted on the whole context,
+since the tokens of the parts do not add up to those of the whole.
 """
 
 from __future__ import annotations
@@ -72,9 +72,25 @@ def pack(
         return everything
     units = _units(insights, _rules_of_examples(insights))
     worth = {unit: sum(utility[member.id] for member in unit.members) for unit in units}
-    density = {unit: worth[unit] / max(packed(unit.members).tokens, 1) for unit in units}
-    tried = [_filled(units, order, packed, budget) for order in (density, worth)]
+    size = {unit: max(packed(unit.members).tokens, 1) for unit in units}
+    tried = [_filled(units, order, packed, budget) for order in _orders(units, worth, size)]
     return max(tried, key=lambda each: sum(utility[member.id] for member in each.insights))
+
+
+def _orders(
+    units: Sequence[_Unit], worth: Mapping[_Unit, float], size: Mapping[_Unit, int]
+) -> list[dict[_Unit, float]]:
+    """What to take units by: utility per token, alone and with what they lead to, and utility."""
+    density = {unit: worth[unit] / size[unit] for unit in units}
+    leading, greatest = dict(density), dict(worth)
+    for head in units:
+        led = [unit for unit in units if unit.needs and unit.needs == head.members[0].id]
+        total, tokens = worth[head], size[head]
+        for unit in sorted(led, key=lambda unit: density[unit], reverse=True):
+            total, tokens = total + worth[unit], tokens + size[unit]
+            leading[head] = max(leading[head], total / tokens)
+            greatest[head] = total
+    return [density, leading, greatest]
 
 
 def _filled(

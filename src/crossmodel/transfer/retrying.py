@@ -29,7 +29,8 @@ class GaveUpError(TransferError):
     """Every attempt failed; ``attempts`` says how many, the cause is that of the last."""
 
     def __init__(self, attempts: int) -> None:
-        super().__init__(f"gave up after {attempts} attempts", retryable=False)
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(f"gave up after {times}", retryable=False)
         self.attempts = attempts
 
 

@@ -128,8 +128,7 @@ class InsightTransfer:
             cause = given_up.__cause__
             result = TransferResult(
                 success=False,
-                error=f"transfer failed after {given_up.attempts} attempts: "
-                f"{type(cause).__name__}: {cause}",
+                error=f"transfer failed: {given_up}: {type(cause).__name__}: {cause}",
                 protocol=self._protocol_name(target_model),
             )
         result.latency_ms = (time.perf_counter() - started) * 1000.0
