@@ -44,6 +44,7 @@ from crossmodel.witness import (
     load_or_create_keys,
     verify_witness,
 )
+from crossmodel.witness.leaves import InsightLeaves
 
 __all__ = [
     "CrossModel",
@@ -403,6 +404,7 @@ class CrossModel:
                 config,
                 insight_type=insight_type,
                 least_confidence=least_confidence,
+                leaf_of=InsightLeaves(tx).of,
                 progress=progress,
             )
         )

@@ -102,6 +102,7 @@ def test_an_export_is_chats_with_where_they_come_from(cli, tmp_path):
     for row in rows:
         meta = row["metadata"]
         assert (meta["source_model"], meta["licence"]) == ("big", "CC-BY-4.0")
+        assert meta["witness_leaf"] in range(document(cli("verify", "--json"))["records"])
         shown = document(cli("insights", "show", meta["insight_ids"][0], "--json"))
         span = meta["evidence"][0]
         assert row["messages"][1]["content"] in shown["source"][span["start"] : span["end"]]

@@ -32,17 +32,19 @@ def export_insights(
     *,
     insight_type: str | None = None,
     least_confidence: float = 0.0,
+    leaf_of: Callable[[str], int | None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Exported:
     """Give every row to ``write``, newest insight first, as lines of JSON.
 
-    ``progress`` is told how many insights of at most how many are done.
+    ``leaf_of`` knows the log's record of an insight. ``progress`` is told how many insights of at
+    most how many are done.
 
     Raises:
         InvalidInputError: if ``least_confidence`` lies outside of 0..1.
     """
     checks.unit_interval("least_confidence", least_confidence)
-    exporter = Exporter(config, least_confidence)
+    exporter = Exporter(config, least_confidence, leaf_of)
     total = transaction.count_insights(tenant)
     done = 0
     while page := transaction.list_insights(

@@ -65,6 +65,7 @@ def test_a_worked_example_is_a_row_that_says_where_it_comes_from() -> None:
         "evidence": [{"start": 4, "end": 9, "source_sha256": SOURCE}],
         "licence": "CC-BY-4.0",
         "confidence": 0.9,
+        "witness_leaf": None,
     }
     assert left == {"its worked examples say it": 1}
 

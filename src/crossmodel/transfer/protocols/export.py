@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
@@ -42,12 +42,14 @@ class Exporter:
     Attributes:
         config: the licences.
         least_confidence: 0..1; insights below it stay.
+        leaf_of: the log's record of an insight by its id, where it is known.
         written: rows so far.
         left_out: insights that gave none, by reason.
     """
 
     config: ExportConfig
     least_confidence: float = 0.0
+    leaf_of: Callable[[str], int | None] = lambda _: None
     written: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     _seen: set[bytes] = field(default_factory=set)
@@ -61,7 +63,7 @@ class Exporter:
         rows = []
         for insight in offered:
             reason = self.reason_to_keep(insight) or self._passed_over(insight, known)
-            row = None if reason else _row(insight, known, self.config)
+            row = None if reason else _row(insight, known, self)
             if row is not None and not self._is_new(row):
                 reason = REPEATED
             if reason or row is None:
@@ -128,7 +130,7 @@ def encoded(row: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(_valid(row))
 
 
-def _row(insight: Insight, known: Mapping[str, Insight], config: ExportConfig) -> dict[str, Any]:
+def _row(insight: Insight, known: Mapping[str, Insight], exporter: Exporter) -> dict[str, Any]:
     turns = _turns(insight)
     assert turns is not None  # what has none stays
     rules = [
@@ -149,9 +151,10 @@ def _row(insight: Insight, known: Mapping[str, Insight], config: ExportConfig) -
                 {"start": e.start, "end": e.end, "source_sha256": e.source_sha256}
                 for e in insight.evidence
             ],
-            "licence": config.licence_of(insight.source_model),
+            "licence": exporter.config.licence_of(insight.source_model),
             "confidence": insight.confidence_score,
             "extracted_at": insight.extraction_timestamp.isoformat(),
+            "witness_leaf": exporter.leaf_of(insight.id),
         },
     }
 
