@@ -213,3 +213,26 @@ async def test_the_budget_holds_by_the_tokenizer_of_a_real_model():
                 assert result.success or budget < 150
     finally:
         await provider.close()
+
+
+def test_retries_speak_on_standard_error_and_leave_standard_output_to_the_result(tmp_path):
+    (tmp_path / "flaky.py").write_text(
+        "from crossmodel import Insight, InsightTransfer\n"
+        "from crossmodel.cli.output import configure_logs, print_json\n"
+        "configure_logs()\n"
+        "def write(insights, calls=[]):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 1:\n"
+        "        raise ConnectionResetError('once')\n"
+        "    return insights[0].content\n"
+        "transfer = InsightTransfer()\n"
+        "transfer.register_protocol('standard', write)\n"
+        "given = [Insight('Codes end in K7.', confidence_score=0.9)]\n"
+        "print_json(transfer.transfer_insights('s', 'm', given).to_dict())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "flaky.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["success"]
+    assert "retry_scheduled" in done.stderr
