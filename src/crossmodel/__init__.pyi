@@ -11,12 +11,15 @@ from .domain.config import CostOptimizationConfig as CostOptimizationConfig
 from .domain.config import CrossModelVIFConfig as CrossModelVIFConfig
 from .domain.config import DialConfig as DialConfig
 from .domain.config import ExplorationConfig as ExplorationConfig
+from .domain.config import ExportConfig as ExportConfig
 from .domain.config import InsightExtractorConfig as InsightExtractorConfig
 from .domain.config import InsightTransferConfig as InsightTransferConfig
 from .domain.config import ModelAssistedConfig as ModelAssistedConfig
 from .domain.config import ModelSelectorConfig as ModelSelectorConfig
+from .domain.config import PlaybookConfig as PlaybookConfig
 from .domain.config import ProvenanceTrackingConfig as ProvenanceTrackingConfig
 from .domain.config import QualityValidationConfig as QualityValidationConfig
+from .domain.config import RetryConfig as RetryConfig
 from .domain.config import SelectionWeights as SelectionWeights
 from .domain.config import TransferProtocolsConfig as TransferProtocolsConfig
 from .domain.config import ValidationConfig as ValidationConfig

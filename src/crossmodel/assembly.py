@@ -14,9 +14,11 @@ import msgspec
 
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
+from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
+from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
@@ -26,12 +28,15 @@ from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputE
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.bulk import Extracted, extract_all
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
-from crossmodel.ports import Provider, Store
+from crossmodel.ports import Provider, Store, Transaction
 from crossmodel.providers import create_provider
 from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.transfer import InsightTransfer
+from crossmodel.transfer.export import Exported, export_insights
+from crossmodel.transfer.feedback import Grader, graded
+from crossmodel.transfer.playbook import tend
 from crossmodel.witness import (
     CrossModelVIF,
     Ledger,
@@ -39,9 +44,11 @@ from crossmodel.witness import (
     load_or_create_keys,
     verify_witness,
 )
+from crossmodel.witness.leaves import InsightLeaves
 
 __all__ = [
     "CrossModel",
+    "Exported",
     "Extracted",
     "LoggedAnswer",
     "UnreadableRow",
@@ -57,6 +64,9 @@ CONTEXT_SHARE: Final = 4
 
 WEAK: Final = 0.5
 """Models below this quality, 0..1, copy worked examples better than they follow rules."""
+
+CURATED_AT_ONCE: Final = 500
+"""Insights whose playbooks are brought up to date in one transaction."""
 
 Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
@@ -221,6 +231,31 @@ class CrossModel:
         """
         await self.engine.feedback(tenant or self.settings.loop.tenant, id, score)
 
+    async def feedback_once(self, id: str, score: float, *, tenant: str | None = None) -> bool:  # noqa: A002 - likewise
+        """Like :meth:`feedback`, unless that was the last word on the answer already.
+
+        Returns whether anything was recorded.
+        """
+        of = tenant or self.settings.loop.tenant
+        outcomes = await self.engine.store.read(lambda tx: tx.outcomes(of, id))
+        scores = [outcome.score for outcome in outcomes if outcome.score is not None]
+        if scores and scores[-1] == score:
+            return False
+        await self.engine.feedback(of, id, score)
+        return True
+
+    async def grade(self, answer: Answer, grader: Grader, *, tenant: str | None = None) -> float:
+        """Have ``grader(question, answer)`` score an answer, 0..1 or a bool, as its feedback.
+
+        Raises:
+            InvalidInputError: if the grader fails or gives no score; nothing is recorded then.
+            NotFoundError: if there is no such answer.
+        """
+        score = await graded(grader, answer.question, answer.text)
+        of = tenant or self.settings.loop.tenant
+        await self.engine.feedback(of, answer.id, score, source="grader")
+        return score
+
     async def verify(
         self,
         *,
@@ -293,6 +328,89 @@ class CrossModel:
             return found[0], None
         sha256 = found[0].evidence[0].source_sha256
         return found[0], await self.engine.store.read(lambda tx: tx.get_source(of, sha256))
+
+    async def playbook_topics(self, *, tenant: str | None = None) -> dict[str, int]:
+        """The topics that have a playbook, each with how many items are in use."""
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.store.read(lambda tx: tx.playbook_topics(of))
+
+    async def playbook(
+        self, topic: str, *, tenant: str | None = None
+    ) -> tuple[Playbook, dict[str, Insight]]:
+        """A topic's playbook, and its insights by id as far as they are kept.
+
+        Raises:
+            NotFoundError: if there is no such topic.
+        """
+        of = tenant or self.settings.loop.tenant
+
+        def work(tx: Transaction) -> tuple[Playbook, dict[str, Insight]]:
+            found = tx.playbook(of, topic)
+            insights = tx.get_insights(of, [item.insight_id for item in found.items])
+            return found, {insight.id: insight for insight in insights}
+
+        found, insights = await self.engine.store.read(work)
+        if not found.items:
+            raise NotFoundError(f"there is no playbook {topic!r}")
+        return found, insights
+
+    async def curate_playbooks(
+        self, *, tenant: str | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> int:
+        """Bring every playbook to what is known now, oldest insight first; how much was changed.
+
+        ``progress`` is told how many insights of how many are done.
+        """
+        of = tenant or self.settings.loop.tenant
+        most = self.settings.insight_transfer.playbook.max_items
+        total = await self.engine.store.read(lambda tx: tx.count_insights(of))
+        changes = 0
+        for first in range(0, total, CURATED_AT_ONCE):
+            left = total - first
+
+            def work(tx: Transaction, left: int = left) -> int:
+                start = max(0, left - CURATED_AT_ONCE)
+                page = tx.list_insights(of, limit=left - start, offset=start)
+                return tend(tx, of, page[::-1], max_items=most)
+
+            changes += await self.engine.store.transact(work)
+            if progress is not None:
+                progress(min(first + CURATED_AT_ONCE, total), total)
+        return changes
+
+    async def export(
+        self,
+        write: Callable[[bytes], object],
+        *,
+        insight_type: str | None = None,
+        least_confidence: float = 0.0,
+        allow_unlicensed: bool = False,
+        tenant: str | None = None,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Exported:
+        """Give the insights as lines of JSON for fine-tuning to ``write``, in bounded memory.
+
+        ``write`` and ``progress`` are called in another thread. Licences are those of the setting
+        ``insight_transfer.export``.
+
+        Raises:
+            InvalidInputError: if ``least_confidence`` lies outside of 0..1.
+        """
+        of = tenant or self.settings.loop.tenant
+        given = self.settings.insight_transfer.export
+        config = ExportConfig(given.licences, given.allow_unlicensed or allow_unlicensed)
+        return await self.engine.store.read(
+            lambda tx: export_insights(
+                tx,
+                of,
+                write,
+                config,
+                insight_type=insight_type,
+                least_confidence=least_confidence,
+                leaf_of=InsightLeaves(tx).of,
+                progress=progress,
+            )
+        )
 
 
 def build_extractor(settings: Settings) -> InsightExtractor:

@@ -77,6 +77,7 @@ class Engine:
             cost_usd=turn.cost_usd,
             latency_ms=turn.completion.latency_ms,
             leaves=recorded.leaves,
+            question=ask.question,
         )
 
     def select(self, ask: Ask, context: RequestContext) -> ModelSelection:
@@ -146,9 +147,11 @@ class Engine:
             context[ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
         return await asyncio.to_thread(self.extractor.extract, text, source_model, context)
 
-    async def feedback(self, tenant: str, request_id: str, score: float) -> None:
+    async def feedback(
+        self, tenant: str, request_id: str, score: float, *, source: str = "feedback"
+    ) -> None:
         """Keep what somebody thinks of an answer, 0..1, and let selection learn of it."""
-        outcome = await self.ledger.record_feedback(tenant, request_id, score)
+        outcome = await self.ledger.record_feedback(tenant, request_id, score, source=source)
         if outcome.model_id in self.models:
             self.selector.record_outcome(outcome)
 

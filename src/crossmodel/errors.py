@@ -215,7 +215,14 @@ class ExtractionTimeoutError(ExtractionError, TimeoutError):
 
 
 class TransferError(CrossModelError):
-    """Insights could not be handed to a model."""
+    """Insights could not be handed to a model.
+
+    ``retryable`` tells whether the same call may succeed later.
+    """
+
+    def __init__(self, message: str = "", *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class StoreError(CrossModelError):

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
@@ -154,6 +155,23 @@ class Transaction(LogTransaction, Protocol):
 
     def get_transfer(self, tenant: str, request_id: str) -> TransferRecord | None:
         """The transfer made for that request."""
+        ...
+
+    def playbook(self, tenant: str, topic: str) -> Playbook:
+        """The topic's items with what is known of their effect; none for an unknown topic."""
+        ...
+
+    def edit_playbook(self, tenant: str, topic: str, deltas: Sequence[Delta]) -> None:
+        """Apply the deltas in their order.
+
+        Raises:
+            InvalidInputError: if what is to be added is an item already.
+            NotFoundError: if what is to be retired or restored is none.
+        """
+        ...
+
+    def playbook_topics(self, tenant: str) -> dict[str, int]:
+        """How many items of each topic are in use, by topic in order of their names."""
         ...
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel import Insight, InsightTransfer, InsightTransferConfig, TransferTarget
+from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.insight import Evidence, InsightKind, text_sha256
+from crossmodel.domain.transfer import utf8_bytes
 from crossmodel.text.injected import injected_spans
 
+FREE = ExportConfig({"*": "CC0"})
 IDS = [f"i{n}" for n in range(6)]
 COUNTERS: list[Callable[[str], int]] = [
     len,
@@ -47,19 +52,22 @@ def insights(draw: st.DrawFn) -> Insight:
     offered=st.lists(insights(), max_size=8),
     counter=st.sampled_from(COUNTERS),
     budget=st.integers(0, 400),
-    protocol=st.sampled_from(["standard", "exemplar"]),
+    protocol=st.sampled_from(["standard", "exemplar", "playbook", "export"]),
     system=st.booleans(),
+    gain=st.dictionaries(st.sampled_from(IDS), st.floats(-1, 1)),
 )
 def test_the_context_never_exceeds_the_budget(
+    *,
     offered: list[Insight],
     counter: Callable[[str], int],
     budget: int,
     protocol: str,
     system: bool,
+    gain: dict[str, float],
 ) -> None:
-    transfer = InsightTransfer(InsightTransferConfig(token_budget=1000))
+    transfer = InsightTransfer(InsightTransferConfig(token_budget=1000, export=FREE))
     transfer.register_target(TransferTarget("m", budget, protocol, system, counter))
-    result = transfer.transfer_insights("s", "m", offered)
+    result = transfer.transfer_insights("s", "m", offered, gain=gain)
     assert result.tokens <= budget
     assert result.success == bool(result.context) == bool(result.transferred_insights)
     assert 0.0 <= result.transfer_quality_score <= 1.0
@@ -71,6 +79,65 @@ def test_the_context_never_exceeds_the_budget(
         assert result.error is None
     else:
         assert result.error
+    stands(result.transferred_insights, [r.insight for r in result.rejected if "fit" in r.reason])
+
+
+def stands(kept: list[Insight], dropped: list[Insight]) -> None:
+    """A rule that has worked examples stands with one, and an example with its rule."""
+    for one in kept:
+        linked = [o for o in dropped if o.id in one.links or one.id in o.links]
+        with_it = [o for o in kept if o.id in one.links or one.id in o.links]
+        if one.kind == InsightKind.EXAMPLE and any(o.kind == InsightKind.RULE for o in linked):
+            assert any(o.kind == InsightKind.RULE for o in with_it)
+        if one.kind == InsightKind.RULE:
+            offered = [*kept, *dropped]
+            examples = [o for o in linked if o.kind == InsightKind.EXAMPLE]
+            leading = [o for o in examples if only_of(o, one, offered)]
+            has_one = any(o.kind == InsightKind.EXAMPLE for o in with_it)
+            assert has_one or not leading
+
+
+def only_of(example: Insight, rule: Insight, offered: list[Insight]) -> bool:
+    """Whether no other rule claims the example."""
+    others = [o for o in offered if o.kind == InsightKind.RULE and o.id != rule.id]
+    return not any(o.id in example.links or example.id in o.links for o in others)
+
+
+@given(
+    offered=st.lists(insights(), max_size=7),
+    order=st.randoms(use_true_random=False),
+    counter=st.sampled_from(COUNTERS),
+    protocol=st.sampled_from(["standard", "exemplar", "playbook", "export"]),
+)
+def test_what_fits_as_a_whole_gives_the_same_bytes_in_any_order(
+    offered: list[Insight], order: Random, counter: Callable[[str], int], protocol: str
+) -> None:
+    unique = list({" ".join(each.content.split()): each for each in offered}.values())
+    unique = list({each.id: each for each in unique}.values())
+    shuffled = order.sample(unique, len(unique))
+    budget = 10**9
+    config = InsightTransferConfig(token_budget=budget, export=FREE)
+    transfer = InsightTransfer(config)
+    transfer.register_target(TransferTarget("m", budget, protocol, count_tokens=counter))
+    first = transfer.transfer_insights("s", "m", unique)
+    second = transfer.transfer_insights("s", "m", shuffled)
+    assert first.context.encode("utf-8", "surrogatepass") == second.context.encode(
+        "utf-8", "surrogatepass"
+    )
+    assert [i.id for i in first.transferred_insights] == [i.id for i in second.transferred_insights]
+
+
+@given(text=st.text(alphabet=st.characters(), max_size=50))
+def test_the_byte_bound_covers_the_text_as_it_is_and_composed(text: str) -> None:
+    bound = utf8_bytes(text)
+    for form in (text, unicodedata.normalize("NFC", text)):
+        assert len(form.encode("utf-8", "surrogatepass")) <= bound
+        assert len(form.encode("utf-8", "replace")) <= bound
+
+
+def test_text_that_composing_makes_longer_is_not_undercounted() -> None:
+    # canonical forms that Unicode excludes from composition come apart instead
+    assert (utf8_bytes("\U0001d160"), utf8_bytes("\u0958"), utf8_bytes("e\u0301")) == (12, 6, 3)
 
 
 @given(query=st.text(max_size=80), candidates=st.lists(insights(), max_size=8))

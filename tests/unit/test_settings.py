@@ -228,3 +228,20 @@ def test_any_dictionary_loads_whole_or_is_a_configuration_error(data):
         assert str(error)
     else:
         assert isinstance(loaded, Settings)
+
+
+def test_licences_retries_and_playbooks_are_settings():
+    given = {
+        "insight_transfer": {
+            "export": {"licences": {"big": "CC0", "*": "MIT"}},
+            "retries": {"attempts": 5},
+            "playbook": {"max_items": 4},
+        }
+    }
+    transfer = load_settings(given).insight_transfer
+    assert [transfer.export.licence_of(model) for model in ("big", "any")] == ["CC0", "MIT"]
+    assert (transfer.retries.attempts, transfer.playbook.max_items) == (5, 4)
+    with pytest.raises(ConfigurationError, match=r"insight_transfer\.export\.licences\.big"):
+        load_settings({"insight_transfer": {"export": {"licences": {"big": " "}}}})
+    with pytest.raises(ConfigurationError, match=r"retries\.attempt.*did you mean 'attempts'"):
+        load_settings({"insight_transfer": {"retries": {"attempt": 5}}})

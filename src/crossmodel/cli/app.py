@@ -13,10 +13,12 @@ from crossmodel.cli import (
     demo,
     evaluate,
     extract,
+    feedback,
     insights,
     models,
     select,
     train_router,
+    transfer,
     verify,
 )
 from crossmodel.cli.output import configure_logs, err, report
@@ -35,11 +37,13 @@ app.command("demo")(demo.demo)
 app.command("ask")(ask.ask)
 app.command("select")(select.select)
 app.command("extract")(extract.extract)
+app.command("feedback")(feedback.feedback)
 app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(insights.app, name="insights")
 app.add_typer(models.app, name="models")
+app.add_typer(transfer.app, name="transfer")
 
 
 def _print_version(wanted: bool) -> None:

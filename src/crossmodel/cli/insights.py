@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress
 from rich.text import Text
 
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
     config_source,
+    err,
     out,
     plain,
     print_json,
@@ -18,6 +21,7 @@ from crossmodel.cli.output import (
     run_async,
 )
 from crossmodel.domain.insight import Insight, Span
+from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import SourceText
 
 CONTEXT = 300
@@ -86,6 +90,72 @@ def show(
         for evidence in insight.evidence:
             out.rule(f"{evidence.start}..{evidence.end} of {evidence.source_sha256[:12]}")
             out.print(highlighted(source.text, evidence.span))
+
+
+@app.command()
+def playbook(
+    topic: Annotated[str | None, typer.Argument(help="Show this one; all are listed.")] = None,
+    curate: Annotated[
+        bool, typer.Option("--curate", help="First bring all playbooks to what is known now.")
+    ] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the playbooks by topic, or show one with how its items have turned out."""
+    from crossmodel.assembly import CrossModel
+
+    async def work() -> dict[str, int] | tuple[Playbook, dict[str, Insight]]:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
+            if curate:
+                with Progress(console=err, transient=True) as progress:
+                    task = progress.add_task("curating", total=None)
+                    await cm.curate_playbooks(
+                        progress=lambda done, of: progress.update(task, completed=done, total=of)
+                    )
+            return await (cm.playbook_topics() if topic is None else cm.playbook(topic))
+
+    found = run_async(work())
+    if isinstance(found, tuple):
+        _show_playbook(*found, as_json=json)
+    elif json:
+        print_json([{"topic": name, "items": items} for name, items in found.items()])
+    elif found:
+        print_table("Playbooks", ("topic", "items in use"), found.items())
+    else:
+        out.print("there are no playbooks yet; crossmodel insights playbook --curate makes them")
+
+
+def _show_playbook(found: Playbook, insights: Mapping[str, Insight], *, as_json: bool) -> None:
+    rows = [
+        {
+            "item": found.name(item),
+            "insight": item.insight_id,
+            "content": insights[item.insight_id].content if item.insight_id in insights else None,
+            "uses": item.tally.n,
+            "helpful": round(item.helpful, 4),
+            "harmful": round(item.harmful, 4),
+            "retired": item.retired or None,
+        }
+        for item in found.items
+    ]
+    if as_json:
+        print_json({"topic": found.topic, "items": rows})
+        return
+    print_table(
+        f"Playbook {found.topic}",
+        ("item", "what it says", "uses", "helpful", "harmful", "retired because"),
+        (
+            (
+                row["item"],
+                _shortened(str(row["content"] or "(not kept any more)")),
+                row["uses"],
+                row["helpful"],
+                row["harmful"],
+                row["retired"] or "",
+            )
+            for row in rows
+        ),
+    )
 
 
 def highlighted(text: str, span: Span, context: int = CONTEXT) -> Text:

@@ -136,6 +136,8 @@ def configure_logs() -> None:
     """Warnings go to standard error, in colour for people and plain for files."""
     import structlog
 
+    # retries speak through structlog, which would speak to standard output
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -95,6 +95,7 @@ class Answer:
         cost_usd: what the call cost, by the prices of the model's row.
         latency_ms: how long the call took.
         leaves: where the log holds its statements.
+        question: the last thing that the user said.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Answer:
     cost_usd: float = 0.0
     latency_ms: float = 0.0
     leaves: tuple[int, ...] = ()
+    question: str = field(default="", repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -319,6 +319,60 @@ class TransferProtocolsConfig:
 
 
 @dataclass(slots=True)
+class PlaybookConfig:
+    """``max_items`` is how many items of one topic are in use; the least useful are retired."""
+
+    max_items: int = 12
+
+    def __post_init__(self) -> None:
+        checks.at_least("max_items", self.max_items, 0)
+
+
+@dataclass(slots=True)
+class ExportConfig:
+    """What may leave as training data.
+
+    ``licences`` maps a source model to the licence that its answers are under; ``"*"`` stands for
+    each that is not named. What has none is left out unless ``allow_unlicensed``.
+    """
+
+    licences: dict[str, str] = field(default_factory=dict)
+    allow_unlicensed: bool = False
+
+    def __post_init__(self) -> None:
+        for model, licence in self.licences.items():
+            checks.text(f"licences.{model}", licence)
+
+    def licence_of(self, source_model: str) -> str | None:
+        """The licence of a model's answers; ``None`` if nobody has said."""
+        return self.licences.get(source_model) or self.licences.get("*")
+
+
+@dataclass(slots=True)
+class RetryConfig:
+    """How often, and after which waits, what failed in passing is tried again.
+
+    Attributes:
+        attempts: tries in all, the first included.
+        wait_initial_seconds: before the second try; each further wait is twice the last, with
+            up to as much again by chance, so that many callers do not come back at once.
+        wait_max_seconds: the longest wait.
+        timeout_seconds: no further try is begun after this time; infinity for no limit.
+    """
+
+    attempts: int = 3
+    wait_initial_seconds: float = 0.1
+    wait_max_seconds: float = 2.0
+    timeout_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        checks.at_least("attempts", self.attempts, 1)
+        checks.not_negative("wait_initial_seconds", self.wait_initial_seconds)
+        checks.not_negative("wait_max_seconds", self.wait_max_seconds)
+        checks.limit("timeout_seconds", self.timeout_seconds)
+
+
+@dataclass(slots=True)
 class InsightTransferConfig:
     """Configuration of transfer.
 
@@ -330,6 +384,9 @@ class InsightTransferConfig:
     transfer_protocols: TransferProtocolsConfig = field(default_factory=TransferProtocolsConfig)
     token_budget: int = 1024
     max_insights: int = 12
+    playbook: PlaybookConfig = field(default_factory=PlaybookConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+    retries: RetryConfig = field(default_factory=RetryConfig)
 
     def __post_init__(self) -> None:
         checks.at_least("token_budget", self.token_budget, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,8 +13,18 @@ from crossmodel.domain.insight import Insight
 
 
 def utf8_bytes(text: str) -> int:
-    """A bound on tokens that never undercounts: no byte-level token is shorter than a byte."""
-    return len(text.encode("utf-8", "surrogatepass"))
+    """A bound on tokens that never undercounts for byte-level BPE.
+
+    There every token stands for a byte or more of the text (Radford et al., Language Models are
+    Unsupervised Multitask Learners, 2019, 2.2), and special tokens for the many bytes of their
+    names. Some tokenizers bring the text into NFC first, which can make it up to three times as
+    long: the longer of the two spellings counts.
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if text.isascii() or unicodedata.is_normalized("NFC", text):
+        return size
+    composed = unicodedata.normalize("NFC", text)
+    return max(size, len(composed.encode("utf-8", "surrogatepass")))
 
 
 class Arm(StrEnum):

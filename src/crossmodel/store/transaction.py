@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from crossmodel.domain import checks
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 from crossmodel.errors import StoreError
 from crossmodel.ports import NodeAt
-from crossmodel.store import schema
+from crossmodel.store import playbooks, schema
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.search import SearchIndex
 
@@ -232,6 +233,20 @@ class SqlTransaction:
             for row in self._connection.execute(query).mappings():
                 children.setdefault(row["insight_seq"], []).append(dict(row))
         return children
+
+    # playbooks
+
+    def playbook(self, tenant: str, topic: str) -> Playbook:
+        """The topic's items with what is known of their effect; none for an unknown topic."""
+        return playbooks.load(self._connection, tenant, topic)
+
+    def edit_playbook(self, tenant: str, topic: str, deltas: Sequence[Delta]) -> None:
+        """Apply the deltas in their order."""
+        playbooks.edit(self._connection, tenant, topic, deltas)
+
+    def playbook_topics(self, tenant: str) -> dict[str, int]:
+        """How many items of each topic are in use, by topic in order of their names."""
+        return playbooks.topics(self._connection, tenant)
 
     # the log
 

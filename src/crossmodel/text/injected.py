@@ -1,8 +1,9 @@
 """Text that CrossModel put into a prompt: marked so that it is known again and never extracted.
 
 A block is ``[notes ID]``, a line break, the body, a line break, ``[/notes ID]``. The ID is the
-start of the body's SHA-256, so equal bodies give equal text and prompt caches hit. A body cannot
-close its own block: whatever in it could pass for a delimiter, to a parser or to a reader, gets a
+start of the body's SHA-256, so equal bodies give equal text and prompt caches hit; a body that
+grows at its end may have a name instead, so that its beginning stays. A body cannot close its own
+block, whatever the ID: what in it could pass for a delimiter, to a parser or to a reader, gets a
 dot after its bracket, where everyone can see it.
 """
 
@@ -27,10 +28,13 @@ _LOOKALIKE: Final = re.compile(f"({_BRACKETS})(?={_FILLER}{_LETTERS})", re.IGNOR
 """An opening bracket, of any script, before the word: in any case, width, or invisible padding."""
 
 
-def mark(body: str) -> str:
-    """``body`` between delimiters that nothing inside it can forge."""
+def mark(body: str, named: str = "") -> str:
+    """``body`` between delimiters that nothing inside it can forge.
+
+    The ID is made from ``named``, or from the body if that is empty.
+    """
     defused = _LOOKALIKE.sub(rf"\1{DEFUSED}", body)
-    name = f"{WORD} {text_sha256(defused)[:ID_DIGITS]}"
+    name = f"{WORD} {text_sha256(named or defused)[:ID_DIGITS]}"
     return f"[{name}]\n{defused}\n[/{name}]"
 
 

@@ -74,8 +74,10 @@ class Ledger:
         await self.store.transact(lambda tx: self._witness(tx, _learn(tx, source, result)))
         await self.checkpoint()
 
-    async def record_feedback(self, tenant: str, request_id: str, score: float) -> Outcome:
-        """Keep what somebody thinks of an answer: 0 is useless, 1 is perfect.
+    async def record_feedback(
+        self, tenant: str, request_id: str, score: float, *, source: str = "feedback"
+    ) -> Outcome:
+        """Keep what somebody, or a ``grader``, thinks of an answer: 0 is useless, 1 is perfect.
 
         Raises:
             InvalidInputError: if the score lies outside of 0..1.
@@ -93,7 +95,7 @@ class Ledger:
                 success=True,
                 score=float(score),
                 recorded_at=self.clock(),
-                source="feedback",
+                source=source,
             )
             tx.add_outcome(tenant, outcome)
             self._witness(tx, [statement.outcome_statement(outcome)])

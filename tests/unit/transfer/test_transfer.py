@@ -187,7 +187,9 @@ def test_a_counter_that_does_not_count_is_an_error(count: Any) -> None:
 
 
 def test_unknown_protocols_are_named_with_those_there_are() -> None:
-    with pytest.raises(NotFoundError, match=r"'playbok' \(known: exemplar, standard\)"):
+    with pytest.raises(
+        NotFoundError, match=r"'playbok' \(known: exemplar, export, playbook, standard\)"
+    ):
         make("playbok").transfer_insights("s", "small", [insight("rule")])
 
 

@@ -45,6 +45,15 @@ class TransferProtocol(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesItsBlock(Protocol):
+    """A protocol whose text grows at its end: prompt caches hit if its beginning stays."""
+
+    def block(self, insights: Sequence[Insight]) -> str:
+        """What the marks around the text are named by, instead of by the text itself."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WriterProtocol:
     """A protocol made of a function alone: it takes every insight and leaves questions alone."""
