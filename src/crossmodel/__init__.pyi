@@ -19,6 +19,7 @@ from .domain.config import ProvenanceTrackingConfig as ProvenanceTrackingConfig
 from .domain.config import QualityValidationConfig as QualityValidationConfig
 from .domain.config import SelectionWeights as SelectionWeights
 from .domain.config import TransferProtocolsConfig as TransferProtocolsConfig
+from .domain.config import TrustConfig as TrustConfig
 from .domain.config import ValidationConfig as ValidationConfig
 from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
 from .domain.insight import Evidence as Evidence
@@ -28,6 +29,7 @@ from .domain.insight import Insight as Insight
 from .domain.insight import InsightKind as InsightKind
 from .domain.insight import InsightType as InsightType
 from .domain.insight import Span as Span
+from .domain.insight import Standing as Standing
 from .domain.insight import ValidationResult as ValidationResult
 from .domain.insight import ValidationStatus as ValidationStatus
 from .domain.models import Feature as Feature

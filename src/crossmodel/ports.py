@@ -135,9 +135,21 @@ class Transaction(LogTransaction, Protocol):
         ...
 
     def list_insights(
-        self, tenant: str, *, limit: int = 50, offset: int = 0, insight_type: str | None = None
+        self,
+        tenant: str,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        insight_type: str | None = None,
+        standing: str | None = None,
     ) -> list[Insight]:
-        """Insights, newest first."""
+        """Insights, newest first; of one type or standing, if one is named."""
+        ...
+
+    def set_standing(
+        self, tenant: str, insight_ids: Sequence[str], standing: str, reason: str
+    ) -> list[str]:
+        """Give insights a standing; returns the ids of those that had another."""
         ...
 
     def count_insights(self, tenant: str) -> int:

@@ -75,7 +75,8 @@ class InsightTransfer:
         """
         protocol = self._protocol(self._protocol_name(target_model))
         plain = [c.insight if isinstance(c, RankedInsight) else c for c in candidates]
-        usable = [insight for insight in plain if reason_to_refuse(insight) is None]
+        least = self.config.trust.minimum_trust
+        usable = [insight for insight in plain if reason_to_refuse(insight, least) is None]
         return choose(query, usable, self.config.max_insights, protocol.takes)
 
     def transfer_insights(
@@ -174,7 +175,7 @@ class InsightTransfer:
         rejected: list[RejectedInsight] = []
         seen: dict[str, str] = {}
         for insight in insights:
-            reason = reason_to_refuse(insight)
+            reason = reason_to_refuse(insight, self.config.trust.minimum_trust)
             if reason is None and not protocol.takes(insight):
                 reason = f"protocol {name!r} has no place for {str(insight.kind)!r} insights"
             if reason is None and insight_quality(insight) < least:
