@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
@@ -160,6 +161,13 @@ class Transaction(LogTransaction, Protocol):
         """Insights that share words with ``query``, best first; any text is a valid query."""
         ...
 
+    def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
+        """Erase insights, their text in sources, and hidden values of the log that hold it.
+
+        Follow it with the store's ``scrub``, once the transaction is durable.
+        """
+        ...
+
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""
         ...
@@ -181,6 +189,13 @@ class Store(Protocol):
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run ``work`` on one consistent snapshot; writing in it is an error."""
+        ...
+
+    async def scrub(self) -> bool:
+        """Take erased bytes out of the files where transactions leave them behind.
+
+        False if somebody who still reads an older snapshot held it off.
+        """
         ...
 
     async def close(self) -> None:

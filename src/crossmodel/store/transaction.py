@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from crossmodel.domain import checks
+from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Evidence, Insight, Standing
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
@@ -19,6 +20,7 @@ from crossmodel.errors import StoreError
 from crossmodel.ports import NodeAt
 from crossmodel.store import schema
 from crossmodel.store.duplicates import DuplicateIndex
+from crossmodel.store.erasure import Eraser
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.standings import Standings
 
@@ -208,6 +210,10 @@ class SqlTransaction:
     ) -> list[str]:
         """Give insights a standing; returns the ids of those that had another."""
         return self._standings.set(tenant, insight_ids, standing, reason)
+
+    def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
+        """Erase insights with everything that holds their text; see the module of that name."""
+        return Eraser(self._connection, self._search).erase(tenant, insight_ids)
 
     def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
         table = schema.insights
