@@ -22,6 +22,8 @@ from .domain.config import TransferProtocolsConfig as TransferProtocolsConfig
 from .domain.config import TrustConfig as TrustConfig
 from .domain.config import ValidationConfig as ValidationConfig
 from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
+from .domain.erasure import Erased as Erased
+from .domain.erasure import ErasureReceipt as ErasureReceipt
 from .domain.insight import Evidence as Evidence
 from .domain.insight import ExtractionResult as ExtractionResult
 from .domain.insight import ExtractionStatistics as ExtractionStatistics
