@@ -14,6 +14,7 @@ from crossmodel.domain.insight import Insight, Standing, ValidationStatus
 from crossmodel.text.injected import injected_spans
 from crossmodel.text.instructions import gives_orders, holds_template_marks
 from crossmodel.text.privacy import secret_in
+from crossmodel.transfer.protocols.base import one_line
 
 MAX_CHARACTERS: Final = 8_192
 """Longer than any insight that still is one thing to know, in characters."""
@@ -64,9 +65,10 @@ def _speaks_against(text: str) -> str | None:
         return f"it is longer than {MAX_CHARACTERS} characters"
     if injected_spans(text):
         return "it quotes a context that was handed over before"
-    if holds_template_marks(text):
+    forms = {text, one_line(text)}  # protocols join lines: an order may have been split over two
+    if any(map(holds_template_marks, forms)):
         return "it holds marks of a chat template"
-    if gives_orders(text):
+    if any(map(gives_orders, forms)):
         return "it reads like an instruction to the model"
     secret = secret_in(text)
     return f"it holds what looks like {secret}" if secret else None
