@@ -22,8 +22,11 @@ from .domain.config import QualityValidationConfig as QualityValidationConfig
 from .domain.config import RetryConfig as RetryConfig
 from .domain.config import SelectionWeights as SelectionWeights
 from .domain.config import TransferProtocolsConfig as TransferProtocolsConfig
+from .domain.config import TrustConfig as TrustConfig
 from .domain.config import ValidationConfig as ValidationConfig
 from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
+from .domain.erasure import Erased as Erased
+from .domain.erasure import ErasureReceipt as ErasureReceipt
 from .domain.insight import Evidence as Evidence
 from .domain.insight import ExtractionResult as ExtractionResult
 from .domain.insight import ExtractionStatistics as ExtractionStatistics
@@ -31,6 +34,7 @@ from .domain.insight import Insight as Insight
 from .domain.insight import InsightKind as InsightKind
 from .domain.insight import InsightType as InsightType
 from .domain.insight import Span as Span
+from .domain.insight import Standing as Standing
 from .domain.insight import ValidationResult as ValidationResult
 from .domain.insight import ValidationStatus as ValidationStatus
 from .domain.models import Feature as Feature

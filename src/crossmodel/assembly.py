@@ -15,7 +15,8 @@ import msgspec
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.config import ExportConfig
-from crossmodel.domain.insight import ExtractionResult, Insight
+from crossmodel.domain.erasure import ErasureReceipt
+from crossmodel.domain.insight import ExtractionResult, Insight, Standing
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.playbook import Playbook
@@ -273,15 +274,19 @@ class CrossModel:
             lambda tx: vif.verify_log(tx, against=against, progress=progress)
         )
 
-    async def witness(self, leaf: int) -> bytes:
+    async def witness(self, leaf: int, *, disclose: Sequence[str] = ()) -> bytes:
         """The evidence file of one record of the log, which anyone can verify offline.
 
+        ``disclose`` names digests of its commitments whose values it is to reveal.
+
         Raises:
-            WitnessError: if the log has no such record.
+            WitnessError: if the log has no such record, or it does not commit to such a value.
         """
         await self.engine.ledger.checkpoint(now=True)
         vif = self.engine.ledger.vif
-        return await self.engine.store.read(lambda tx: vif.generate_witness(leaf, tx))
+        return await self.engine.store.read(
+            lambda tx: vif.generate_witness(leaf, tx, disclose=disclose)
+        )
 
     def trust_file(self) -> bytes:
         """The public keys that verify this log: hand it to verifiers by a way that they trust."""
@@ -297,12 +302,15 @@ class CrossModel:
         limit: int = 50,
         offset: int = 0,
         insight_type: str | None = None,
+        standing: str | None = None,
         tenant: str | None = None,
     ) -> list[Insight]:
-        """Insights, newest first; of one type, if one is named."""
+        """Insights, newest first; of one type or standing, if one is named."""
         of = tenant or self.settings.loop.tenant
         return await self.engine.store.read(
-            lambda tx: tx.list_insights(of, limit=limit, offset=offset, insight_type=insight_type)
+            lambda tx: tx.list_insights(
+                of, limit=limit, offset=offset, insight_type=insight_type, standing=standing
+            )
         )
 
     async def search_insights(
@@ -411,6 +419,41 @@ class CrossModel:
                 progress=progress,
             )
         )
+
+    async def quarantine(
+        self, ids: Sequence[str], reason: str, *, tenant: str | None = None
+    ) -> list[str]:
+        """Keep insights from ever being handed over; returns the ids of those that were not yet.
+
+        Raises:
+            InvalidInputError: if there is no reason.
+            NotFoundError: if one of them does not exist; then nothing has changed.
+        """
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.ledger.set_standing(of, ids, Standing.QUARANTINED, reason)
+
+    async def release(self, ids: Sequence[str], *, tenant: str | None = None) -> list[str]:
+        """Let insights be handed over again; returns the ids of those that could not be.
+
+        Raises:
+            NotFoundError: if one of them does not exist; then nothing has changed.
+        """
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.ledger.set_standing(of, ids, Standing.ACTIVE)
+
+    async def delete(
+        self, ids: Sequence[str], reason: str, *, tenant: str | None = None
+    ) -> ErasureReceipt:
+        """Erase insights for good, and their text wherever the store holds it.
+
+        The log keeps a record of it, which :meth:`witness` gives evidence of.
+
+        Raises:
+            InvalidInputError: if there is no reason, or it quotes what is to be erased.
+            NotFoundError: if one of them does not exist; then nothing has changed.
+        """
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.ledger.erase(of, ids, reason)
 
 
 def build_extractor(settings: Settings) -> InsightExtractor:

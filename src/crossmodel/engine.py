@@ -22,7 +22,7 @@ from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, Provid
 from crossmodel.extraction import ASSISTANCE, Assistance, InsightExtractor, ModelAssistedPattern
 from crossmodel.ports import Provider, Store
 from crossmodel.selection import ModelSelector, routing_text
-from crossmodel.transfer import InsightTransfer, search
+from crossmodel.transfer import InsightTransfer, search, trust_of
 from crossmodel.witness import Ledger
 
 BYTES_PER_TOKEN: Final = 3
@@ -145,7 +145,8 @@ class Engine:
         if self.assistant is not None:
             checks.text("source_model", source_model)  # before anything is paid for
             context[ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
-        return await asyncio.to_thread(self.extractor.extract, text, source_model, context)
+        result = await asyncio.to_thread(self.extractor.extract, text, source_model, context)
+        return self._trusted(result)
 
     async def feedback(
         self, tenant: str, request_id: str, score: float, *, source: str = "feedback"
@@ -229,6 +230,14 @@ class Engine:
             key=turn.ask.key,
             injected=given,
         )
+
+    def _trusted(self, result: ExtractionResult) -> ExtractionResult:
+        """The same, each insight with the trust in its source."""
+        qualities = {model.id: model.quality for model in self.models.values()}
+        for insight in result.insights:
+            trust = self.transfer.config.trust
+            insight.trust = trust_of(insight.source_model, trust, qualities)
+        return result
 
     @staticmethod
     def _context(ask: Ask) -> RequestContext:

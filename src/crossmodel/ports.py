@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
@@ -136,9 +137,21 @@ class Transaction(LogTransaction, Protocol):
         ...
 
     def list_insights(
-        self, tenant: str, *, limit: int = 50, offset: int = 0, insight_type: str | None = None
+        self,
+        tenant: str,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        insight_type: str | None = None,
+        standing: str | None = None,
     ) -> list[Insight]:
-        """Insights, newest first."""
+        """Insights, newest first; of one type or standing, if one is named."""
+        ...
+
+    def set_standing(
+        self, tenant: str, insight_ids: Sequence[str], standing: str, reason: str
+    ) -> list[str]:
+        """Give insights a standing; returns the ids of those that had another."""
         ...
 
     def count_insights(self, tenant: str) -> int:
@@ -147,6 +160,13 @@ class Transaction(LogTransaction, Protocol):
 
     def search_insights(self, tenant: str, query: str, *, limit: int = 10) -> list[RankedInsight]:
         """Insights that share words with ``query``, best first; any text is a valid query."""
+        ...
+
+    def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
+        """Erase insights, their text in sources, and hidden values of the log that hold it.
+
+        Follow it with the store's ``scrub``, once the transaction is durable.
+        """
         ...
 
     def add_transfer(self, record: TransferRecord) -> None:
@@ -187,6 +207,13 @@ class Store(Protocol):
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run ``work`` on one consistent snapshot; writing in it is an error."""
+        ...
+
+    async def scrub(self) -> bool:
+        """Take erased bytes out of the files where transactions leave them behind.
+
+        False if somebody who still reads an older snapshot held it off.
+        """
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.text import Text
 
+from crossmodel.cli import insights_standing
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
@@ -20,14 +21,17 @@ from crossmodel.cli.output import (
     print_table,
     run_async,
 )
-from crossmodel.domain.insight import Insight, Span
+from crossmodel.domain.insight import Insight, Span, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import SourceText
 
 CONTEXT = 300
 """Characters shown on either side of an insight's evidence."""
 
-app = typer.Typer(help="List, show and search what has been learned.", no_args_is_help=True)
+app = typer.Typer(help="List, show, search and govern what has been learned.", no_args_is_help=True)
+app.command("quarantine")(insights_standing.quarantine)
+app.command("release")(insights_standing.release)
+app.command("delete")(insights_standing.delete)
 
 
 @app.command("list")
@@ -37,6 +41,9 @@ def list_(
     insight_type: Annotated[
         str | None, typer.Option("--type", help="Only these, such as coding or language.")
     ] = None,
+    standing: Annotated[
+        str | None, typer.Option(help=f"Only these: {', '.join(Standing)}.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -45,7 +52,9 @@ def list_(
 
     async def work() -> list[Insight]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
-            return await cm.insights(limit=limit, offset=offset, insight_type=insight_type)
+            return await cm.insights(
+                limit=limit, offset=offset, insight_type=insight_type, standing=standing
+            )
 
     _print([(insight, None) for insight in run_async(work())], json)
 
@@ -178,6 +187,9 @@ def insight_dict(insight: Insight) -> dict[str, Any]:
         "confidence": round(insight.confidence_score, 4),
         "source_model": insight.source_model,
         "validation_status": str(insight.validation_status),
+        "trust": round(insight.trust, 4),
+        "standing": str(insight.standing),
+        "standing_reason": insight.standing_reason,
         "evidence": [{"start": e.start, "end": e.end} for e in insight.evidence],
         "links": list(insight.links),
     }
@@ -192,9 +204,16 @@ def _print(found: list[tuple[Insight, float | None]], as_json: bool) -> None:
         return
     print_table(
         "Insights",
-        ("id", "kind", "insight", "confidence", "from"),
+        ("id", "kind", "insight", "confidence", "from", "standing"),
         (
-            (i.id, i.kind, _shortened(i.content), f"{i.confidence_score:.2f}", i.source_model)
+            (
+                i.id,
+                i.kind,
+                _shortened(i.content),
+                f"{i.confidence_score:.2f}",
+                i.source_model,
+                i.standing,
+            )
             for i, _ in found
         ),
     )

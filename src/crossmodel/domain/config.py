@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from crossmodel.domain import checks
+from crossmodel.domain.insight import UNKNOWN_TRUST
 from crossmodel.domain.models import ModelCapability
 from crossmodel.domain.period import utc_now
 from crossmodel.errors import InvalidInputError
@@ -373,6 +374,27 @@ class RetryConfig:
 
 
 @dataclass(slots=True)
+class TrustConfig:
+    """How far insights are trusted, by the model that said them: 0 not at all, 1 fully.
+
+    ``source_trust`` names models; a configured model that it does not name is trusted by its
+    ``quality``, any other source by ``default_trust``. What is trusted less than ``minimum_trust``
+    is never handed over.
+    """
+
+    source_trust: dict[str, float] = field(default_factory=dict)
+    default_trust: float = UNKNOWN_TRUST
+    minimum_trust: float = 0.2
+
+    def __post_init__(self) -> None:
+        for source, trust in self.source_trust.items():
+            checks.text("source_trust: a model's name", source)
+            checks.unit_interval(f"source_trust.{source}", trust)
+        checks.unit_interval("default_trust", self.default_trust)
+        checks.unit_interval("minimum_trust", self.minimum_trust)
+
+
+@dataclass(slots=True)
 class InsightTransferConfig:
     """Configuration of transfer.
 
@@ -382,6 +404,7 @@ class InsightTransferConfig:
 
     quality_validation: QualityValidationConfig = field(default_factory=QualityValidationConfig)
     transfer_protocols: TransferProtocolsConfig = field(default_factory=TransferProtocolsConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)
     token_budget: int = 1024
     max_insights: int = 12
     playbook: PlaybookConfig = field(default_factory=PlaybookConfig)

@@ -11,12 +11,14 @@ from typing import Any
 class Commitment:
     """A value that a statement commits to without showing it: ``SHA256(salt ‖ value)``.
 
-    ``salt`` is 32 random bytes; ``digest`` is the hash in hex.
+    ``salt`` is 32 random bytes; ``digest`` is the hash in hex. ``tenant`` says whose value it is:
+    empty where nobody said.
     """
 
     digest: str
     salt: bytes = field(repr=False)
     value: bytes = field(repr=False)
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class DuplicateIndex:
             self._connection.execute(sa.insert(schema.insight_keys), rows)
 
     def support(self, seq: int, insight: Insight) -> None:
-        """Let a kept insight stand on the evidence of another as well."""
+        """Let a kept insight stand on the evidence of another as well, and on its trust if more."""
         evidence, links = schema.insight_evidence, schema.insight_links
         columns = [evidence.c[name] for name in Evidence.__slots__]
         known = [
@@ -102,6 +102,12 @@ class DuplicateIndex:
         )
         fresh = [{"target_id": link} for link in insight.links if link not in targets]
         self._append(links, seq, len(targets), fresh)
+        insights = schema.insights
+        self._connection.execute(
+            sa.update(insights)
+            .where(insights.c.seq == seq, insights.c.trust < insight.trust)
+            .values(trust=insight.trust)
+        )
 
     def _append(
         self, table: sa.Table, seq: int, position: int, rows: Sequence[dict[str, Any]]

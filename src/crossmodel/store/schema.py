@@ -276,4 +276,5 @@ commitments = sa.Table(
     sa.Column("digest", sa.Text, primary_key=True),
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
 )

@@ -27,6 +27,10 @@ class SearchIndex(Protocol):
         """Index new insights, each with its row number."""
         ...
 
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take insights out so that none of their words is left in the index."""
+        ...
+
     def find(
         self, connection: sa.Connection, tenant: str, query: str, limit: int
     ) -> dict[int, float]:
@@ -38,6 +42,8 @@ class Fts5Index:
     """SQLite's FTS5, ranked by BM25 (Robertson and Zaragoza, 2009)."""
 
     _insert = sa.text("INSERT INTO insights_fts (rowid, content, scope) VALUES (:seq, :c, :s)")
+    _delete = sa.text("DELETE FROM insights_fts WHERE rowid = :seq")
+    _merge = sa.text("INSERT INTO insights_fts (insights_fts) VALUES ('optimize')")
     _find = sa.text(
         "SELECT insights_fts.rowid, bm25(insights_fts, 1.0, 0.5) AS score FROM insights_fts "
         "JOIN insights ON insights.seq = insights_fts.rowid "
@@ -52,6 +58,15 @@ class Fts5Index:
             for seq, insight in insights
         ]
         connection.execute(self._insert, rows)
+
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take insights out so that none of their words is left in the index.
+
+        FTS5 notes a deletion beside the old entry; merging the whole index drops both. Its option
+        ``secure-delete`` would do so at once, but writes what SQLite before 3.42 cannot read.
+        """
+        connection.execute(self._delete, [{"seq": seq} for seq in seqs])
+        connection.execute(self._merge)
 
     def find(
         self, connection: sa.Connection, tenant: str, query: str, limit: int

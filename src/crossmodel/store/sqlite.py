@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -23,6 +23,10 @@ Result = TypeVar("Result")
 
 BUSY_SECONDS: Final = 30
 """How long a writer waits for another process's transaction."""
+
+SCRUB_SECONDS: Final = 2
+SCRUB_TRIES: Final = 20
+"""How long, and how often, emptying the write-ahead log is tried while others read."""
 
 READERS: Final = 4
 """Snapshots that can be read at once."""
@@ -82,6 +86,13 @@ class SqliteStore:
         """Run ``work`` on one consistent snapshot; writing in it is an error."""
         return await self._run(self._reading, lambda: self._within(self._reader, work))
 
+    async def scrub(self) -> bool:
+        """Move the write-ahead log into the database and empty its file.
+
+        Readers of older snapshots hold it off: it is tried for two seconds, False if in vain.
+        """
+        return await self._run(self._writing, self._truncate_log)
+
     async def close(self) -> None:
         """Let go of the file; safe to call twice."""
 
@@ -96,6 +107,19 @@ class SqliteStore:
     def _prepare(self) -> None:
         with _explained(self._writer), self._writer.begin() as connection:
             migrate(connection)
+
+    def _truncate_log(self) -> bool:
+        with _explained(self._writer), closing(self._writer.raw_connection()) as connection:
+            execute = connection.cursor().execute
+            execute(f"PRAGMA busy_timeout = {SCRUB_SECONDS * 1000 / SCRUB_TRIES:.0f}")
+            try:
+                for _ in range(SCRUB_TRIES):
+                    busy, *_pages = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    if not busy:
+                        return True
+            finally:
+                execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        return False
 
     def _within(self, engine: sa.Engine, work: Callable[[Transaction], Result]) -> Result:
         with _explained(engine), engine.begin() as connection:
@@ -126,6 +150,7 @@ def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

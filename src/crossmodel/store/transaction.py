@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from crossmodel.domain import checks
-from crossmodel.domain.insight import Evidence, Insight
+from crossmodel.domain.erasure import Erased
+from crossmodel.domain.insight import Evidence, Insight, Standing
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
@@ -20,7 +21,9 @@ from crossmodel.errors import StoreError
 from crossmodel.ports import NodeAt
 from crossmodel.store import playbooks, schema
 from crossmodel.store.duplicates import DuplicateIndex
+from crossmodel.store.erasure import Eraser
 from crossmodel.store.search import SearchIndex
+from crossmodel.store.standings import Standings
 
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
@@ -33,6 +36,7 @@ class SqlTransaction:
         self._connection = connection
         self._search = search
         self._duplicates = DuplicateIndex(connection)
+        self._standings = Standings(connection)
 
     # models, selections, outcomes, transfers
 
@@ -166,15 +170,24 @@ class SqlTransaction:
         return [found[insight_id] for insight_id in ids if insight_id in found]
 
     def list_insights(
-        self, tenant: str, *, limit: int = 50, offset: int = 0, insight_type: str | None = None
+        self,
+        tenant: str,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        insight_type: str | None = None,
+        standing: str | None = None,
     ) -> list[Insight]:
-        """Insights, newest first."""
+        """Insights, newest first; of one type or standing, if one is named."""
         checks.at_least("limit", limit, 0)
         checks.at_least("offset", offset, 0)
         table = schema.insights
         query = sa.select(table).where(table.c.tenant == tenant)
         if insight_type is not None:
             query = query.where(table.c.insight_type == insight_type)
+        if standing is not None:
+            checks.one_of("standing", standing, Standing)
+            query = query.where(table.c.standing == standing)
         return self._load(query.order_by(table.c.seq.desc()).limit(limit).offset(offset))
 
     def count_insights(self, tenant: str) -> int:
@@ -192,6 +205,16 @@ class SqlTransaction:
             rows = self._load_by_seq(sa.select(table).where(table.c.seq.in_(chunk)))
             found.update(rows)
         return [RankedInsight(found[seq], relevance) for seq, relevance in ranked.items()]
+
+    def set_standing(
+        self, tenant: str, insight_ids: Sequence[str], standing: str, reason: str
+    ) -> list[str]:
+        """Give insights a standing; returns the ids of those that had another."""
+        return self._standings.set(tenant, insight_ids, standing, reason)
+
+    def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
+        """Erase insights with everything that holds their text; see the module of that name."""
+        return Eraser(self._connection, self._search).erase(tenant, insight_ids)
 
     def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
         table = schema.insights

@@ -1,8 +1,9 @@
 """Does a claim contradict another that is trusted?
 
-It does where it is the same but for what turns it around: a negation, a number, an operator, a
-direction, an exchanged name or value. Claims about different things share too few words to count,
-and one that says more (a condition, a place) refines the other.
+It does where it says something else of the same thing (:mod:`crossmodel.text.facts`), or is the
+same but for what turns it around: a negation, a number, an operator, a direction, an exchanged name
+or value. Claims about different things name other subjects or share too few words to count, and one
+that says more (a condition, a place) refines the other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from collections import Counter
 from typing import Final
 
+from crossmodel.text.claims import fact_of
+from crossmodel.text.facts import are_apart, conflict, same
 from crossmodel.text.similarity import exchanges, guard, similarity, substitutes
 
 _ALIKE: Final = 0.85
@@ -25,6 +28,12 @@ _WORD: Final = re.compile(r"\w+")
 
 def contradicts(claim: str, trusted: str) -> bool:
     """Whether ``claim`` and ``trusted`` cannot both hold, as far as their words tell."""
+    fact, other = fact_of(claim), fact_of(trusted)
+    if fact and other:
+        if conflict(fact, other):
+            return True
+        if are_apart(fact, other) or same(fact, other):
+            return False
     mine, theirs = _KEY_VALUE.match(claim), _KEY_VALUE.match(trusted)
     if mine and theirs:
         return _words(mine["key"]) == _words(theirs["key"]) and _are_other_values(

@@ -15,6 +15,7 @@ from crossmodel.domain.transfer import RejectedInsight, TransferResult, Transfer
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.text.injected import mark
 from crossmodel.transfer.choosing import choose
+from crossmodel.transfer.conflicts import resolve
 from crossmodel.transfer.packing import pack
 from crossmodel.transfer.protocols.base import (
     NamesItsBlock,
@@ -81,13 +82,15 @@ class InsightTransfer:
     ) -> list[Insight]:
         """Those of the candidates that fit the question, in order of preference.
 
-        None is chosen that could not be handed to ``target_model``, and at most
-        ``config.max_insights``. The order of the candidates does not matter.
+        None is chosen that could not be handed to ``target_model`` or that others contradict, see
+        :mod:`crossmodel.transfer.conflicts`, and at most ``config.max_insights``. The order of the
+        candidates does not matter.
         """
         protocol = self._protocol(self._protocol_name(target_model))
         plain = [c.insight if isinstance(c, RankedInsight) else c for c in candidates]
-        usable = [insight for insight in plain if reason_to_refuse(insight) is None]
-        return choose(query, usable, self.config.max_insights, protocol.takes)
+        least = self.config.trust.minimum_trust
+        usable = [insight for insight in plain if reason_to_refuse(insight, least) is None]
+        return choose(query, resolve(usable).kept, self.config.max_insights, protocol.takes)
 
     def transfer_insights(
         self,
@@ -219,11 +222,15 @@ class InsightTransfer:
         """Those that may be handed over, and the others with the reason."""
         quality = self.config.quality_validation
         least = quality.minimum_quality_threshold if quality.enable_quality_validation else 0.0
+        trust = self.config.trust.minimum_trust
+        reasons = [reason_to_refuse(insight, trust) for insight in insights]
+        usable = [each for each, why in zip(insights, reasons, strict=True) if why is None]
+        conflicting = {each.insight.id: each.reason for each in resolve(usable).rejected}
         accepted: list[Insight] = []
         rejected: list[RejectedInsight] = []
         seen: dict[str, str] = {}
-        for insight in insights:
-            reason = reason_to_refuse(insight)
+        for insight, refused in zip(insights, reasons, strict=True):
+            reason = refused or conflicting.get(insight.id)
             if reason is None and not protocol.takes(insight):
                 reason = f"protocol {name!r} has no place for {str(insight.kind)!r} insights"
             if reason is None and insight_quality(insight) < least:

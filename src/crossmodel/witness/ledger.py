@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Turn
-from crossmodel.domain.insight import ExtractionResult
+from crossmodel.domain.erasure import Erased, ErasureReceipt
+from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, SignedCheckpoint, Statement
-from crossmodel.errors import NotFoundError, WitnessError
+from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.vif import CrossModelVIF
@@ -63,7 +64,7 @@ class Ledger:
             if turn.completion is not None and turn.extraction is not None:
                 source = SourceText(turn.completion.text, turn.model.id, turn.ask.tenant, turn.id)
                 learned = _learn(tx, source, turn.extraction)
-            return self._witness(tx, [*statements, *learned])
+            return self._witness(tx, turn.ask.tenant, [*statements, *learned])
 
         leaves = await self.store.transact(work)
         await self.checkpoint()
@@ -71,7 +72,9 @@ class Ledger:
 
     async def record_insights(self, source: SourceText, result: ExtractionResult) -> None:
         """Keep the insights of one source. Those that are there already are not witnessed again."""
-        await self.store.transact(lambda tx: self._witness(tx, _learn(tx, source, result)))
+        await self.store.transact(
+            lambda tx: self._witness(tx, source.tenant, _learn(tx, source, result))
+        )
         await self.checkpoint()
 
     async def record_feedback(
@@ -98,12 +101,62 @@ class Ledger:
                 source=source,
             )
             tx.add_outcome(tenant, outcome)
-            self._witness(tx, [statement.outcome_statement(outcome)])
+            self._witness(tx, tenant, [statement.outcome_statement(outcome)])
             return outcome
 
         outcome = await self.store.transact(work)
         await self.checkpoint()
         return outcome
+
+    async def set_standing(
+        self, tenant: str, insight_ids: Sequence[str], standing: str, reason: str = ""
+    ) -> list[str]:
+        """Give insights a standing, all or none; returns the ids of those that had another.
+
+        It may be taken back, so it is kept in the store alone and not in the log.
+
+        Raises:
+            InvalidInputError: if there is no such standing, or an insight that will not be active
+                is given no reason.
+            NotFoundError: if the tenant lacks one of the insights.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            _known(tx, tenant, insight_ids)
+            return tx.set_standing(tenant, insight_ids, standing, reason)
+
+        return await self.store.transact(work)
+
+    async def erase(self, tenant: str, insight_ids: Sequence[str], reason: str) -> ErasureReceipt:
+        """Erase insights, all or none, with whatever holds their text; the log says that it was.
+
+        Raises:
+            InvalidInputError: if there is no reason, or it quotes what is to be erased.
+            NotFoundError: if the tenant lacks one of the insights.
+        """
+        checks.text("reason", reason)
+        committed = statement.commit(reason)
+        moment = self.clock()
+
+        def work(tx: Transaction) -> tuple[Erased, list[int], list[Statement]]:
+            for insight in _known(tx, tenant, insight_ids):
+                if insight.content in reason:
+                    raise InvalidInputError("the reason must not quote what is to be erased")
+            erased = tx.erase_insights(tenant, insight_ids)
+            said = [statement.erasure_statement(erased, committed, moment)]
+            return erased, self._witness(tx, tenant, said), said
+
+        erased, leaves, said = await self.store.transact(work)
+        is_scrubbed = await self.store.scrub()
+        await self.checkpoint()
+        return ErasureReceipt(
+            erased,
+            reason,
+            moment,
+            leaf=leaves[0] if leaves else None,
+            disclosed=tuple(each.digest for each in said[0].commitments) if leaves else (),
+            is_scrubbed=is_scrubbed,
+        )
 
     async def seal(self) -> None:
         """Sign what is not signed yet, where it may be: a log that was edited stays unsigned."""
@@ -127,9 +180,10 @@ class Ledger:
             kept = signed
             await self.store.transact(lambda tx: tx.add_checkpoint(kept))
 
-    def _witness(self, tx: Transaction, statements: Sequence[Statement]) -> list[int]:
+    def _witness(self, tx: Transaction, tenant: str, statements: Sequence[Statement]) -> list[int]:
         enabled = self.vif.config.witness_generation.enable_witness_generation
-        return self.vif.append(statements, tx) if enabled and statements else []
+        owned = [_owned(each, tenant) for each in statements]
+        return self.vif.append(owned, tx) if enabled and owned else []
 
     def _outcome(self, turn: Turn) -> Outcome:
         return Outcome(
@@ -173,6 +227,22 @@ def _selection_record(turn: Turn) -> SelectionRecord:
         latency_ms=turn.selection.selection_latency_ms,
         propensity=turn.selection.selection_metadata.get("propensity", 1.0),
     )
+
+
+def _owned(said: Statement, tenant: str) -> Statement:
+    """The same statement, its hidden values as the tenant's."""
+    return replace(said, commitments=tuple(replace(c, tenant=tenant) for c in said.commitments))
+
+
+def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Insight]:
+    """The insights of these ids; an error unless the tenant has them all."""
+    if not insight_ids:
+        raise InvalidInputError("name at least one insight")
+    found = tx.get_insights(tenant, insight_ids)
+    missing = set(insight_ids) - {insight.id for insight in found}
+    if missing:
+        raise NotFoundError(f"there is no insight {min(missing)!r}; nothing was changed")
+    return found
 
 
 def _learn(tx: Transaction, source: SourceText, result: ExtractionResult) -> list[Statement]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.period import as_utc
 from crossmodel.domain.records import SelectionRecord, TransferRecord
@@ -115,6 +116,11 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "evidence": _list_of(_table_of(_integer)),
         "links": _list_of(_text),
     },
+    "erasure": {
+        "time": _time,
+        "insights": _list_of(_text),
+        "counts": _table_of(_integer),
+    },
 }
 """Each kind's predicate: exactly these fields, of these types. Numbers are finite, integers fit
 64 bits, and nothing nests deeper than it says here."""
@@ -206,6 +212,21 @@ def insight_statement(insight: Insight, source: Commitment) -> Statement:
         "links": list(insight.links),
     }
     return build("insight", {"insight": commit(insight.content), "source": source}, predicate)
+
+
+def erasure_statement(erased: Erased, reason: Commitment, moment: datetime) -> Statement:
+    """That insights were erased, and how much went with them; nothing of what they said.
+
+    The reason is only committed to: what a person writes there may be personal too.
+    """
+    predicate = {
+        "time": _rfc3339(moment),
+        "insights": list(erased.insight_ids),
+        "counts": dict(erased.counts),
+    }
+    # what the subjects of the insights' own statements commit to is gone: the ids stand for them
+    ids = commit("\n".join(erased.insight_ids))
+    return build("erasure", {"insights": ids, "reason": reason}, predicate)
 
 
 def build(kind: str, subjects: Mapping[str, Commitment], predicate: Mapping[str, Any]) -> Statement:

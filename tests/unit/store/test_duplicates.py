@@ -110,3 +110,11 @@ async def test_a_store_of_before_knows_its_lessons_again(tmp_path):
     assert await keep(store, told(f"Note: {RULE}", "two")) == []
     assert len((await kept(store))[0].evidence) == 2
     await store.close()
+
+
+async def test_what_a_more_trusted_source_tells_again_is_trusted_as_much(store):
+    await keep(store, told(RULE, "one", trust=0.4))
+    for trust, expected in ((0.9, 0.9), (0.2, 0.9)):
+        await keep(store, told(f"Note: {RULE}", f"source of {trust}", trust=trust))
+        [only] = await kept(store)
+        assert only.trust == expected

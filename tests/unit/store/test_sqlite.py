@@ -25,12 +25,12 @@ async def test_it_writes_ahead_and_syncs_every_commit(tmp_path):
         ask = tx._connection.exec_driver_sql
         return [
             ask(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
         ]
 
     full = 2
-    assert await store.transact(pragmas) == ["wal", full, 1]
-    assert await store.read(pragmas) == ["wal", full, 1]
+    assert await store.transact(pragmas) == ["wal", full, 1, 1]
+    assert await store.read(pragmas) == ["wal", full, 1, 1]
     await store.close()
 
 

@@ -47,10 +47,18 @@ def selection(request_id, tenant="t"):
 
 async def test_every_record_comes_back_as_it_was(store):
     source = SourceText(AWKWARD, "m", "t", origin=AWKWARD)
-    kept = insight(AWKWARD, scope=AWKWARD, links=("b", "a"), metadata={"x": [1, AWKWARD]})
+    kept = insight(
+        AWKWARD,
+        scope=AWKWARD,
+        links=("b", "a"),
+        metadata={"x": [1, AWKWARD]},
+        trust=0.875,
+        standing="demoted",
+        standing_reason=AWKWARD,
+    )
     transfer = TransferRecord("r", "t", "m", "standard", True, (kept.id,), 0.9, 12, "d", utc_now())
     outcomes = [Outcome("r", "m", success=True, latency_ms=3.0), Outcome("r", "m", True, score=0.5)]
-    committed = Commitment("d", b"salt", b"value")
+    committed = Commitment("d", b"salt", b"value", "t")
     checkpoint = SignedCheckpoint(1, b"r" * 32, "note\n\n— é")
 
     def write(tx):
@@ -168,6 +176,59 @@ def test_any_text_is_a_valid_query(query):
             await store.close()
 
     asyncio.run(work())
+
+
+async def test_a_standing_is_kept_with_its_reason_and_can_be_taken_back(store):
+    kept = [insight(f"number {n}") for n in range(1200)]
+    ids = [each.id for each in kept]
+    await store.transact(lambda tx: tx.add_insights("t", kept))
+
+    def stand(tenant, of, standing, reason=""):
+        return store.transact(lambda tx: tx.set_standing(tenant, of, standing, reason))
+
+    assert await stand("u", ids, "quarantined", "not theirs to say") == []
+    assert await store.read(lambda tx: tx.list_insights("t", standing="quarantined")) == []
+    changed = await stand("t", [*ids[:1100], "nobody", ids[0]], "quarantined", AWKWARD)
+    assert sorted(changed) == sorted(ids[:1100])
+    assert await stand("t", ids[:3], "quarantined", "another reason") == []
+    [first, other] = await store.read(lambda tx: tx.get_insights("t", [ids[0], ids[5]]))
+    assert (first.standing, first.standing_reason) == ("quarantined", "another reason")
+    assert other.standing_reason == AWKWARD
+    assert await stand("t", ids[:1], "active", "is forgotten") == [ids[0]]
+    assert await store.read(lambda tx: tx.get_insights("t", ids[:1])) == kept[:1]
+    listed = await store.read(lambda tx: tx.list_insights("t", standing="active", limit=2000))
+    assert {each.id for each in listed} == {ids[0], *ids[1100:]}
+    assert await store.read(lambda tx: tx.list_insights("u", standing="active")) == []
+
+
+@pytest.mark.parametrize(
+    ("standing", "reason", "message"),
+    [("banished", "x", "standing must be one of"), ("quarantined", " ", "reason must be")],
+)
+async def test_a_standing_that_is_none_or_has_no_reason_is_refused(
+    store, standing, reason, message
+):
+    kept = insight("x")
+    await store.transact(lambda tx: tx.add_insights("t", [kept]))
+    with pytest.raises(InvalidInputError, match=message):
+        await store.transact(lambda tx: tx.set_standing("t", [kept.id], standing, reason))
+    with pytest.raises(InvalidInputError, match="standing must be one of"):
+        await store.read(lambda tx: tx.list_insights("t", standing="banished"))
+
+
+async def test_erasing_takes_what_is_there_and_passes_over_the_rest(store):
+    mine = insight("the ticket code of the north queue")
+    await store.transact(lambda tx: tx.add_insights("t", [mine]))
+    for tenant, ids in (("t", []), ("t", ["nobody"]), ("u", [mine.id])):
+        erased = await store.transact(lambda tx, t=tenant, i=ids: tx.erase_insights(t, i))
+        assert (erased.insight_ids, erased.counts) == ((), {})
+    erased = await store.transact(lambda tx: tx.erase_insights("t", ["nobody", mine.id]))
+    assert erased.insight_ids == (mine.id,)
+    assert await store.scrub()
+    assert await store.read(lambda tx: tx.count_insights("t")) == 0
+    await store.transact(lambda tx: tx.add_insights("t", [mine]))
+    with pytest.raises(StoreError, match="in transact, not in read"):
+        await store.read(lambda tx: tx.erase_insights("t", [mine.id]))
 
 
 async def test_a_failed_transaction_changes_nothing_and_keeps_its_error(store):

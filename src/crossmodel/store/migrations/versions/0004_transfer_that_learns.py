@@ -1,4 +1,7 @@
-"""What transfer learns: standing and trust of insights, vectors, arms, effects, playbooks."""
+"""What transfer learns: standing and trust of insights, vectors, arms, effects, playbooks.
+
+Hidden values get their tenant too, so that erasing one tenant's takes nothing of another's.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ def upgrade() -> None:
         ("transfers", sa.Column("arm", sa.Text(), nullable=False, server_default="insights")),
         ("transfers", sa.Column("task_type", sa.Text(), nullable=False, server_default="")),
         ("transfers", sa.Column("propensity", sa.Float(), nullable=False, server_default="1.0")),
+        ("commitments", sa.Column("tenant", sa.Text(), nullable=False, server_default="")),
     ):
         op.add_column(table, column)
     op.create_table(
@@ -68,6 +72,7 @@ def downgrade() -> None:
     for table in ("playbook_items", "uplift", "insight_vectors"):
         op.drop_table(table)
     for table, column in (
+        ("commitments", "tenant"),
         ("transfers", "propensity"), ("transfers", "task_type"), ("transfers", "arm"),
         ("insights", "standing_reason"), ("insights", "standing"), ("insights", "trust"),
     ):  # fmt: skip
