@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
@@ -14,12 +14,14 @@ from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 from crossmodel.errors import StoreError
 from crossmodel.ports import NodeAt
 from crossmodel.store import schema
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.search import SearchIndex
+from crossmodel.store.uplift import UpliftTable
 
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
@@ -32,6 +34,7 @@ class SqlTransaction:
         self._connection = connection
         self._search = search
         self._duplicates = DuplicateIndex(connection)
+        self._uplift = UpliftTable(connection)
 
     # models, selections, outcomes, transfers
 
@@ -88,6 +91,29 @@ class SqlTransaction:
         if row is None:
             return None
         return TransferRecord(**{**row, "insight_ids": tuple(row["insight_ids"])})
+
+    # effects
+
+    def add_uplift(self, tenant: str, keys: Iterable[UpliftKey], score: float) -> None:
+        """Count a score, 0..1, once for each of the keys."""
+        self._uplift.add(tenant, keys, score)
+
+    def replace_uplift(
+        self, tenant: str, keys: Iterable[UpliftKey], old_score: float, new_score: float
+    ) -> None:
+        """Let the last word on a request count, and the one before no more."""
+        self._uplift.replace(tenant, keys, old_score, new_score)
+
+    def tallies(
+        self,
+        tenant: str,
+        *,
+        unit: str | None = None,
+        target_model: str | None = None,
+        units: Collection[str] | None = None,
+    ) -> dict[UpliftKey, Tally]:
+        """The sums of scores; of one unit, of several, of one model, where that is asked."""
+        return self._uplift.tallies(tenant, unit=unit, target_model=target_model, units=units)
 
     # sources and insights
 
