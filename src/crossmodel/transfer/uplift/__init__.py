@@ -9,7 +9,14 @@ from crossmodel.transfer.uplift.assignment import Assignment, assign, assign_clo
 from crossmodel.transfer.uplift.choice import Belief, Choice, ProtocolChooser
 from crossmodel.transfer.uplift.effects import Effect, effect_of, measure
 from crossmodel.transfer.uplift.gate import Decision, Gate
-from crossmodel.transfer.uplift.monitor import Verdict, evidence, reason, upper_bound, verdict
+from crossmodel.transfer.uplift.monitor import (
+    Verdict,
+    evidence,
+    reason,
+    suspected_rate,
+    upper_bound,
+    verdict,
+)
 from crossmodel.transfer.uplift.observations import (
     insight_unit,
     observations,
@@ -39,6 +46,7 @@ __all__ = [
     "protocol_unit",
     "reason",
     "relevance_unit",
+    "suspected_rate",
     "topic_unit",
     "upper_bound",
     "verdict",

@@ -147,7 +147,8 @@ def _comparable(strata: list[tuple[Tally, Tally]]) -> tuple[Tally, Tally]:
     both = [(one, other) for one, other in strata if one.n > 0 and other.n > 0]
     if not both:
         none = Tally()
-        return sum((one for one, _ in strata), none), sum((other for _, other in strata), none)
+        one, other = (sum((stratum[arm] for stratum in strata), none) for arm in (0, 1))
+        return (none, none) if one.n > 0 and other.n > 0 else (one, other)
     weights = [one.n * other.n / (one.n + other.n) for one, other in both]
     return (
         _weighted([one for one, _ in both], weights),

@@ -96,7 +96,9 @@ class Gate:
         ) / weight
         deviation = math.sqrt(2.0 * _variance(here) / weight)
         inject = expected > self.least_effect
-        least = f"more than {100 * self.least_effect:+.1f}" if self.least_effect else "a gain"
+        least = (
+            f"more than {100 * self.least_effect:+.1f} points" if self.least_effect else "a gain"
+        )
         what = "expected" if inject else "not expected"
         reason = (
             f"{least} is {what} of {protocol} insights for {target_model}"

@@ -18,7 +18,8 @@ from crossmodel.errors import InvalidInputError
 from crossmodel.transfer.uplift.effects import measure
 
 BINS: Final = 10
-_PREFIX: Final = "relevance:"
+RELEVANCE_UNITS: Final = tuple(f"relevance:{each / BINS:.1f}" for each in range(BINS))
+"""All of them, from the lowest: what to ask the store for."""
 
 
 def relevance_unit(relevance: float) -> str:
@@ -28,11 +29,7 @@ def relevance_unit(relevance: float) -> str:
         InvalidInputError: unless the relevance lies within 0..1.
     """
     checks.unit_interval("relevance", relevance)
-    return f"{_PREFIX}{_bin(relevance) / BINS:.1f}"
-
-
-RELEVANCE_UNITS: Final = tuple(relevance_unit(each / BINS) for each in range(BINS))
-"""All of them, from the lowest: what to ask the store for."""
+    return RELEVANCE_UNITS[_bin(relevance)]
 
 
 @dataclass(frozen=True, slots=True)
