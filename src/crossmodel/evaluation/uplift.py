@@ -6,6 +6,9 @@ of :mod:`crossmodel.transfer.uplift.monitor`; a test holds the two to the same f
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +21,7 @@ from crossmodel.transfer.uplift.effects import Effect, effect_of
 from crossmodel.transfer.uplift.monitor import (
     DEMOTE_EVIDENCE,
     HARMS,
+    LARGEST_EXPONENT,
     LEAST_TO_DEMOTE,
     LEAST_TO_QUARANTINE,
     QUARANTINE_EVIDENCE,
@@ -30,6 +34,9 @@ Counts = NDArray[np.int64]
 
 NEVER: Final = np.iinfo(np.int64).max
 """The use after which something is found that is not."""
+
+_ROUNDING: Final = 1e-12
+"""What the ends of an interval may lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +137,38 @@ def evidence(sums: Floats) -> Floats:
     shortfall = mean[1] - mean[0]
     found: Floats = np.zeros_like(shortfall)
     for harm, weight in HARMS:
-        found += weight * np.exp((harm * shortfall - harm * harm / 2) * information)
+        exponent = (harm * shortfall - harm * harm / 2) * information
+        found += weight * np.exp(np.minimum(exponent, LARGEST_EXPONENT))
     return np.where((sums[:, 0] > 0).all(axis=0), found, 1.0)
+
+
+def coverage(
+    treated: int,
+    control: int,
+    rates: Sequence[tuple[float, float]],
+    interval: Callable[[Tally, Tally], Effect] = effect_of,
+) -> list[float]:
+    """How often the interval of an effect holds the truth, for scores of 0 and 1.
+
+    Summed over all outcomes of so many scores in each arm, for each pair of true rates: with, and
+    without. Exact, as every outcome's probability is known.
+    """
+    pairs = list(itertools.product(range(treated + 1), range(control + 1)))
+    effects = [interval(_ones(k, treated), _ones(m, control)) for k, m in pairs]
+    low = np.array([effect.low for effect in effects])
+    high = np.array([effect.high for effect in effects])
+    shares = []
+    for rate, other in rates:
+        weights = np.outer(_binomial(treated, rate), _binomial(control, other)).ravel()
+        truth = rate - other
+        held = (low <= truth + _ROUNDING) & (truth - _ROUNDING <= high)
+        shares.append(float(weights[held].sum()))
+    return shares
+
+
+def _ones(successes: int, n: int) -> Tally:
+    return Tally(n, float(successes), float(successes))
+
+
+def _binomial(n: int, rate: float) -> Floats:
+    return np.array([math.comb(n, k) * rate**k * (1.0 - rate) ** (n - k) for k in range(n + 1)])

@@ -74,22 +74,13 @@ class UpliftTable:
 
     def _write(self, tenant: str, keys: Iterable[UpliftKey], first: Tally, change: Tally) -> None:
         """A row of ``first`` where there is none, and ``change`` where there is."""
-        table = schema.uplift
         # in one order, so that two writers of the same rows do not wait for each other
         names = sorted({(key.unit, key.target_model, key.task_type, str(key.arm)) for key in keys})
         if not names:
             return
         sums = {"n": first.n, "total": first.total, "squares": first.squares}
-        statement = _INSERT[self._connection.dialect.name](table).on_conflict_do_update(
-            index_elements=list(_KEY),
-            set_={
-                "n": table.c.n + change.n,
-                "total": table.c.total + change.total,
-                "squares": table.c.squares + change.squares,
-            },
-        )
         rows = [dict(zip(_KEY, (tenant, *name), strict=True)) | sums for name in names]
-        self._connection.execute(statement, rows)
+        self._connection.execute(upsert(self._connection.dialect.name, change), rows)
 
     def _read(self, query: sa.Select[Any]) -> dict[UpliftKey, Tally]:
         rows = self._connection.execute(query).mappings()
@@ -97,6 +88,19 @@ class UpliftTable:
             UpliftKey(row["target_model"], row["task_type"], row["unit"], row["arm"]): _tally(row)
             for row in rows
         }
+
+
+def upsert(dialect: str, change: Tally) -> Any:
+    """The statement that makes a row, or adds ``change`` to the one that is there."""
+    table = schema.uplift
+    return _INSERT[dialect](table).on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={
+            "n": table.c.n + change.n,
+            "total": table.c.total + change.total,
+            "squares": table.c.squares + change.squares,
+        },
+    )
 
 
 def _tally(row: sa.RowMapping) -> Tally:

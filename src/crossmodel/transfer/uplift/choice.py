@@ -30,7 +30,7 @@ BORROWED_SHARE: Final = 0.1
 MOST_BORROWED: Final = 20.0
 """The most that other kinds of task may be worth together, in scores of this one."""
 
-_POINTS: Final = 129
+_POINTS: Final = 65
 _REACH: Final = 8.0
 """Points that each distribution is integrated over, out to so many standard deviations."""
 

@@ -66,7 +66,9 @@ see :func:`suspected_rate`."""
 USES_TO_FIND_THIRTY_POINTS_WATCHED: Final = 220
 """The same for a fall from 0.70 to 0.40."""
 
-_LARGEST_EXPONENT: Final = 700.0
+LARGEST_EXPONENT: Final = 700.0
+"""Beyond which a float overflows; such evidence settles anything."""
+
 _HALVINGS: Final = 50
 
 
@@ -165,4 +167,4 @@ def _reach(uses: tuple[int, int], least: tuple[int, int]) -> bool:
 
 
 def _exp(exponent: float) -> float:
-    return math.exp(min(exponent, _LARGEST_EXPONENT))
+    return math.exp(min(exponent, LARGEST_EXPONENT))
