@@ -59,7 +59,7 @@ USES_TO_FIND_THIRTY_POINTS: Final = {0.1: 530, 0.2: 300, 0.5: 190}
 USES_TO_DEMOTE_TEN_POINTS: Final = {0.1: 2100, 0.2: 1200, 0.5: 740}
 """The same until a fall from 0.70 to 0.60 is demoted."""
 
-USES_TO_FIND_TEN_POINTS_WATCHED: Final = 1850
+USES_TO_FIND_TEN_POINTS_WATCHED: Final = 1750
 """Uses within which that fall is quarantined where 0.1 go without, and more while it is suspected:
 see :func:`suspected_rate`."""
 
