@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 
 Result = TypeVar("Result")
@@ -192,6 +193,27 @@ class Transaction(LogTransaction, Protocol):
 
     def playbook_topics(self, tenant: str) -> dict[str, int]:
         """How many items of each topic are in use, by topic in order of their names."""
+        ...
+
+    def add_uplift(self, tenant: str, keys: Iterable[UpliftKey], score: float) -> None:
+        """Count a score, 0..1, once for each of the keys."""
+        ...
+
+    def replace_uplift(
+        self, tenant: str, keys: Iterable[UpliftKey], old_score: float, new_score: float
+    ) -> None:
+        """Let the last word on a request count, and the one before no more."""
+        ...
+
+    def tallies(
+        self,
+        tenant: str,
+        *,
+        unit: str | None = None,
+        target_model: str | None = None,
+        units: Collection[str] | None = None,
+    ) -> dict[UpliftKey, Tally]:
+        """The sums of scores; of one unit, of several, of one model, where that is asked."""
         ...
 
 

@@ -395,6 +395,47 @@ class TrustConfig:
 
 
 @dataclass(slots=True)
+class UpliftConfig:
+    """Whether insights help is measured, and what follows from it.
+
+    Attributes:
+        enable: whether a share of the requests goes without, so that the others can be compared.
+        holdout_rate: share, 0..1, of eligible requests from which insights are withheld.
+        padding_rate: share, 0..1, that gets irrelevant text of the same length instead.
+        retry_rate: share, 0..1, that gets insights where they are not expected to help; with 0
+            what was once given up is given up for ever.
+        prior_effect: effect on the score, -1..1, expected where nothing was measured.
+        prior_weight: how many pairs of scores, one with insights and one without, this is worth;
+            more than 0.
+        borrowed_share: what a score of another kind of task is worth, 0..1.
+        most_borrowed: the most that those are worth together, in scores.
+    """
+
+    enable: bool = True
+    holdout_rate: float = 0.1
+    padding_rate: float = 0.0
+    retry_rate: float = 0.05
+    prior_effect: float = 0.05
+    prior_weight: float = 20.0
+    borrowed_share: float = 0.1
+    most_borrowed: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name in ("holdout_rate", "padding_rate", "retry_rate", "borrowed_share"):
+            checks.unit_interval(name, getattr(self, name))
+        if self.holdout_rate + self.padding_rate >= 1.0:
+            raise InvalidInputError(
+                "holdout_rate and padding_rate must add up to less than 1, not "
+                f"{self.holdout_rate + self.padding_rate:g}: nothing is left for the insights"
+            )
+        if not -1.0 <= checks.number("prior_effect", self.prior_effect) <= 1.0:
+            raise InvalidInputError(f"prior_effect must lie within -1..1, not {self.prior_effect}")
+        if checks.not_negative("prior_weight", self.prior_weight) == 0:
+            raise InvalidInputError("prior_weight must be more than 0")
+        checks.not_negative("most_borrowed", self.most_borrowed)
+
+
+@dataclass(slots=True)
 class InsightTransferConfig:
     """Configuration of transfer.
 
@@ -410,6 +451,7 @@ class InsightTransferConfig:
     playbook: PlaybookConfig = field(default_factory=PlaybookConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     retries: RetryConfig = field(default_factory=RetryConfig)
+    uplift: UpliftConfig = field(default_factory=UpliftConfig)
 
     def __post_init__(self) -> None:
         checks.at_least("token_budget", self.token_budget, 0)

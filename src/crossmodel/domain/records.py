@@ -54,7 +54,7 @@ class TransferRecord:
 
     ``insight_ids`` are those that were handed over or, in an arm that withholds them, would have
     been. ``arm`` is one of :class:`~crossmodel.domain.transfer.Arm`, ``propensity`` the probability
-    that the request had of falling into it, 0..1.
+    that the request had of falling into it, 0..1; ``relevance`` is that of the best insight, 0..1.
     """
 
     request_id: str
@@ -71,6 +71,7 @@ class TransferRecord:
     arm: str = "insights"
     task_type: str = ""
     propensity: float = 1.0
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

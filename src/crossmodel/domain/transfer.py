@@ -91,6 +91,7 @@ class TransferResult:
         withheld: the insights that would have been handed over, in an arm that withholds them.
         task_type: what effects are kept apart by, beside the target.
         propensity: the probability that the request had of falling into its arm, 0..1.
+        relevance: how well the best of the insights fits the question, 0..1.
     """
 
     success: bool
@@ -108,6 +109,7 @@ class TransferResult:
     withheld: list[Insight] = field(default_factory=list)
     task_type: str = ""
     propensity: float = 1.0
+    relevance: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; insights by id."""
@@ -127,4 +129,5 @@ class TransferResult:
             "withheld": [insight.id for insight in self.withheld],
             "task_type": self.task_type,
             "propensity": self.propensity,
+            "relevance": self.relevance,
         }

@@ -217,6 +217,7 @@ transfers = sa.Table(
     sa.Column("arm", sa.Text, nullable=False),
     sa.Column("task_type", sa.Text, nullable=False),
     sa.Column("propensity", Real, nullable=False),
+    sa.Column("relevance", Real),
 )
 
 # Scores by what they tell of: see crossmodel.domain.uplift.

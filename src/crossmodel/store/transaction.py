@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 from crossmodel.errors import StoreError
 from crossmodel.ports import NodeAt
@@ -24,6 +25,7 @@ from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.standings import Standings
+from crossmodel.store.uplift import UpliftTable
 
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
@@ -37,6 +39,7 @@ class SqlTransaction:
         self._search = search
         self._duplicates = DuplicateIndex(connection)
         self._standings = Standings(connection)
+        self._uplift = UpliftTable(connection)
 
     # models, selections, outcomes, transfers
 
@@ -93,6 +96,29 @@ class SqlTransaction:
         if row is None:
             return None
         return TransferRecord(**{**row, "insight_ids": tuple(row["insight_ids"])})
+
+    # effects
+
+    def add_uplift(self, tenant: str, keys: Iterable[UpliftKey], score: float) -> None:
+        """Count a score, 0..1, once for each of the keys."""
+        self._uplift.add(tenant, keys, score)
+
+    def replace_uplift(
+        self, tenant: str, keys: Iterable[UpliftKey], old_score: float, new_score: float
+    ) -> None:
+        """Let the last word on a request count, and the one before no more."""
+        self._uplift.replace(tenant, keys, old_score, new_score)
+
+    def tallies(
+        self,
+        tenant: str,
+        *,
+        unit: str | None = None,
+        target_model: str | None = None,
+        units: Collection[str] | None = None,
+    ) -> dict[UpliftKey, Tally]:
+        """The sums of scores; of one unit, of several, of one model, where that is asked."""
+        return self._uplift.tallies(tenant, unit=unit, target_model=target_model, units=units)
 
     # sources and insights
 

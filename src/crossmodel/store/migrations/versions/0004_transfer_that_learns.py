@@ -30,6 +30,7 @@ def upgrade() -> None:
         ("transfers", sa.Column("arm", sa.Text(), nullable=False, server_default="insights")),
         ("transfers", sa.Column("task_type", sa.Text(), nullable=False, server_default="")),
         ("transfers", sa.Column("propensity", sa.Float(), nullable=False, server_default="1.0")),
+        ("transfers", sa.Column("relevance", sa.Float(), nullable=True)),
         ("commitments", sa.Column("tenant", sa.Text(), nullable=False, server_default="")),
     ):
         op.add_column(table, column)
@@ -73,7 +74,7 @@ def downgrade() -> None:
         op.drop_table(table)
     for table, column in (
         ("commitments", "tenant"),
-        ("transfers", "propensity"), ("transfers", "task_type"), ("transfers", "arm"),
+        ("transfers", "relevance"), ("transfers", "propensity"), ("transfers", "task_type"), ("transfers", "arm"),
         ("insights", "standing_reason"), ("insights", "standing"), ("insights", "trust"),
     ):  # fmt: skip
         op.drop_column(table, column)
