@@ -566,7 +566,7 @@ def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> 
     budget = settings.insight_transfer.token_budget
     return TransferTarget(
         model_id=model.id,
-        protocol="exemplar" if model.quality < WEAK else "",
+        prefers="exemplar" if model.quality < WEAK else "",
         token_budget=min(budget, model.context_window // CONTEXT_SHARE),
         follows_system_prompt=model.follows_system_prompt,
         count_tokens=(provider and provider.token_counter(model.name)) or utf8_bytes,

@@ -12,24 +12,39 @@ from typing import Final
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
-from crossmodel.domain.insight import ExtractionResult, Insight
+from crossmodel.domain.insight import ExtractionResult, Insight, Standing
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext, TaskRequirement
-from crossmodel.domain.transfer import TransferResult, utf8_bytes
+from crossmodel.domain.transfer import RejectedInsight, TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
 from crossmodel.extraction import ASSISTANCE, Assistance, InsightExtractor, ModelAssistedPattern
-from crossmodel.ports import Provider, Store
+from crossmodel.ports import Provider, Store, Transaction
 from crossmodel.selection import ModelSelector, routing_text
-from crossmodel.transfer import InsightTransfer, search, trust_of
+from crossmodel.transfer import (
+    Handover,
+    HandoverRequest,
+    InsightTransfer,
+    Plan,
+    learn_from_score,
+    tend,
+    trust_of,
+)
 from crossmodel.witness import Ledger
+
+PLAYBOOK: Final = "playbook"
 
 BYTES_PER_TOKEN: Final = 3
 """Fewer than tokens have in nearly every text: what a context window is checked against."""
 
-CANDIDATES_PER_INSIGHT: Final = 4
-"""Search hits that are considered for each insight that may be handed over."""
+
+@dataclass(frozen=True, slots=True)
+class _HandedOver:
+    """What was handed over, ``None`` if nothing is known; which insights lost to trusted ones."""
+
+    result: TransferResult | None
+    losers: Sequence[RejectedInsight]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +71,16 @@ class Engine:
         selection = self.select(ask, context)
         turn = Turn(f"req_{uuid.uuid4().hex}", ask, selection, self.models[selection.model_id])
         self.selector.expect_feedback(turn.id, selection, context)
-        turn.transfer = await self.hand_over(ask, turn.model)
+        handed_over = await self.hand_over(ask, turn.model, turn.id)
+        turn.transfer = handed_over.result
         try:
             turn.completion = await self._call(turn)
         except ProviderError:
             self.selector.record_outcome((await self.ledger.record_turn(turn)).outcome)
             raise
         turn.extraction = await self._extract(turn)
-        recorded = await self.ledger.record_turn(turn)
+        recorded = await self.ledger.record_turn(turn, self._curate)
+        await self._set_aside(ask.tenant, handed_over.losers)
         self.selector.record_outcome(recorded.outcome)
         return Answer(
             id=turn.id,
@@ -105,30 +122,48 @@ class Engine:
 
     async def find(self, question: str, tenant: str = DEFAULT_TENANT) -> list[RankedInsight]:
         """The insights that may have to do with a question, and those linked with them."""
-        limit = CANDIDATES_PER_INSIGHT * self.transfer.config.max_insights
-        return await self.store.read(lambda tx: search(tx, tenant, question, limit))
+        handover = Handover(self.transfer)
+        return await self.store.read(lambda tx: handover.find(tx, tenant, question))
 
-    async def hand_over(self, ask: Ask, model: ModelSpec) -> TransferResult | None:
-        """The insights of better models that fit the question, packed; ``None`` if none do."""
-        prepared = await self.prepare(ask.question, model, ask.tenant)
-        return prepared if prepared.success or prepared.rejected else None
+    async def hand_over(self, ask: Ask, model: ModelSpec, request_id: str) -> _HandedOver:
+        """What the request's arm gets of the insights of better models that fit the question."""
+        task = ask.task.required_capabilities if ask.task else ()
+        result, plan = await self._prepare(
+            HandoverRequest(
+                ask.question,
+                model.id,
+                ask.tenant,
+                task_type=str(task[0]) if task else "",
+                request_id=request_id,
+                admits=lambda insight: self._is_better(insight, model),
+            )
+        )
+        return _HandedOver(result if plan.insights or result.rejected else None, plan.losers)
 
     async def prepare(
         self, question: str, model: ModelSpec, tenant: str = DEFAULT_TENANT
     ) -> TransferResult:
-        """What the insights of better models come to for a question, or why to nothing."""
-        found = await self.find(question, tenant)
-        candidates = [hit for hit in found if self._is_better(hit.insight, model)]
-        insights = self.transfer.select_insights(question, candidates, model.id)
-        sources = ",".join(sorted({insight.source_model for insight in insights}))
-        return await asyncio.to_thread(self.transfer.transfer_insights, sources, model.id, insights)
+        """What the insights of better models come to for a question, or why to nothing.
+
+        For measuring and explaining: no request goes without by chance.
+        """
+        request = HandoverRequest(
+            question, model.id, tenant, admits=lambda insight: self._is_better(insight, model)
+        )
+        return (await self._prepare(request))[0]
+
+    async def _prepare(self, request: HandoverRequest) -> tuple[TransferResult, Plan]:
+        handover = Handover(self.transfer)
+        plan = await self.store.read(lambda tx: handover.plan(tx, request))
+        return await asyncio.to_thread(handover.carry_out, plan), plan
 
     async def learn(
         self, text: str, source_model: str, *, tenant: str = DEFAULT_TENANT, origin: str = ""
     ) -> ExtractionResult:
         """Extract, witness and keep the insights of an answer that was given elsewhere."""
         result = await self.extract(text, source_model, tenant=tenant)
-        await self.ledger.record_insights(SourceText(text, source_model, tenant, origin), result)
+        source = SourceText(text, source_model, tenant, origin)
+        await self.ledger.record_insights(source, result, self._curate)
         return result
 
     async def extract(
@@ -152,7 +187,14 @@ class Engine:
         self, tenant: str, request_id: str, score: float, *, source: str = "feedback"
     ) -> None:
         """Keep what somebody thinks of an answer, 0..1, and let selection learn of it."""
-        outcome = await self.ledger.record_feedback(tenant, request_id, score, source=source)
+        most = self.transfer.config.playbook.max_items
+
+        def learn(tx: Transaction, before: float | None) -> None:
+            learn_from_score(tx, tenant, request_id, score, before=before, max_items=most)
+
+        outcome = await self.ledger.record_feedback(
+            tenant, request_id, score, source=source, learn=learn
+        )
         if outcome.model_id in self.models:
             self.selector.record_outcome(outcome)
 
@@ -230,6 +272,21 @@ class Engine:
             key=turn.ask.key,
             injected=given,
         )
+
+    def _curate(self, tx: Transaction, tenant: str, insights: Sequence[Insight]) -> None:
+        """Playbooks take in new insights where some model is handed them."""
+        if PLAYBOOK in self._protocols_in_use():
+            tend(tx, tenant, insights, max_items=self.transfer.config.playbook.max_items)
+
+    def _protocols_in_use(self) -> set[str]:
+        return {self.transfer.protocol_of(model_id) for model_id in self.models}
+
+    async def _set_aside(self, tenant: str, losers: Sequence[RejectedInsight]) -> None:
+        """Quarantine what a clearly trusted side speaks against."""
+        for loser in losers:
+            await self.ledger.set_standing(
+                tenant, [loser.insight.id], Standing.QUARANTINED, loser.reason
+            )
 
     def _trusted(self, result: ExtractionResult) -> ExtractionResult:
         """The same, each insight with the trust in its source."""

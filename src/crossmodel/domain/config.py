@@ -309,11 +309,15 @@ class QualityValidationConfig:
 class TransferProtocolsConfig:
     """Which protocol writes the context.
 
-    ``custom_protocols`` maps a name to a protocol object, or to its ``module:attribute`` path.
+    ``custom_protocols`` maps a name to a protocol object, or to its ``module:attribute`` path. With
+    ``choose_per_target`` each model gets the one whose answers are scored best, once there are
+    scores; models that copy better than they follow begin with ``exemplar``, the others with the
+    ``default_protocol``.
     """
 
     default_protocol: str = "standard"
     custom_protocols: dict[str, Callable[..., Any] | str] = field(default_factory=dict)
+    choose_per_target: bool = True
 
     def __post_init__(self) -> None:
         checks.text("default_protocol", self.default_protocol)

@@ -18,11 +18,11 @@ from crossmodel.domain.records import RankedInsight
 from crossmodel.domain.transfer import TransferResult, TransferTarget, utf8_bytes
 from crossmodel.errors import InvalidInputError
 from crossmodel.evaluation.grading import is_correct
-from crossmodel.evaluation.padding import padding
 from crossmodel.evaluation.results import Evaluation, ItemResult
 from crossmodel.evaluation.tasks import Task
 from crossmodel.ports import Provider, TokenCounter
 from crossmodel.transfer import InsightTransfer
+from crossmodel.transfer.padding import padding
 
 Find = Callable[[str], Awaitable[Sequence[RankedInsight]]]
 """Searches all the insights there are for a question."""

@@ -8,6 +8,8 @@ train on.
 """
 
 from crossmodel.transfer.conflicts import Resolution, resolve
+from crossmodel.transfer.handover import Handover, HandoverRequest, Plan
+from crossmodel.transfer.learning import learn_from_score
 from crossmodel.transfer.playbook import for_question, tend
 from crossmodel.transfer.protocols.base import TransferProtocol
 from crossmodel.transfer.retrieval import search
@@ -15,10 +17,14 @@ from crossmodel.transfer.transfer import InsightTransfer
 from crossmodel.transfer.trust import trust_of
 
 __all__ = [
+    "Handover",
+    "HandoverRequest",
     "InsightTransfer",
+    "Plan",
     "Resolution",
     "TransferProtocol",
     "for_question",
+    "learn_from_score",
     "resolve",
     "search",
     "tend",

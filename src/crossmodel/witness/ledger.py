@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,6 +23,9 @@ from crossmodel.witness.vif import CrossModelVIF
 
 logger = logging.getLogger(__name__)
 
+Kept = Callable[[Transaction, str, Sequence[Insight]], None]
+"""Told, in the transaction that keeps them, which new insights of which tenant there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedTurn:
@@ -40,8 +43,8 @@ class Ledger:
     store: Store
     clock: Clock = utc_now
 
-    async def record_turn(self, turn: Turn) -> RecordedTurn:
-        """Keep one turn of the loop, whole or failed."""
+    async def record_turn(self, turn: Turn, then: Kept | None = None) -> RecordedTurn:
+        """Keep one turn of the loop, whole or failed; ``then`` is told what was learned."""
         request = statement.commit(json.dumps([asdict(message) for message in turn.ask.messages]))
         outcome = self._outcome(turn)
         chosen = _selection_record(turn)
@@ -63,24 +66,34 @@ class Ledger:
             learned = []
             if turn.completion is not None and turn.extraction is not None:
                 source = SourceText(turn.completion.text, turn.model.id, turn.ask.tenant, turn.id)
-                learned = _learn(tx, source, turn.extraction)
+                learned = _learn(tx, source, turn.extraction, then)
             return self._witness(tx, turn.ask.tenant, [*statements, *learned])
 
         leaves = await self.store.transact(work)
         await self.checkpoint()
         return RecordedTurn(outcome, tuple(leaves))
 
-    async def record_insights(self, source: SourceText, result: ExtractionResult) -> None:
+    async def record_insights(
+        self, source: SourceText, result: ExtractionResult, then: Kept | None = None
+    ) -> None:
         """Keep the insights of one source. Those that are there already are not witnessed again."""
         await self.store.transact(
-            lambda tx: self._witness(tx, source.tenant, _learn(tx, source, result))
+            lambda tx: self._witness(tx, source.tenant, _learn(tx, source, result, then))
         )
         await self.checkpoint()
 
     async def record_feedback(
-        self, tenant: str, request_id: str, score: float, *, source: str = "feedback"
+        self,
+        tenant: str,
+        request_id: str,
+        score: float,
+        *,
+        source: str = "feedback",
+        learn: Callable[[Transaction, float | None], None] = lambda _tx, _before: None,
     ) -> Outcome:
         """Keep what somebody, or a ``grader``, thinks of an answer: 0 is useless, 1 is perfect.
+
+        ``learn`` is called in the same transaction, with the score that the answer had so far.
 
         Raises:
             InvalidInputError: if the score lies outside of 0..1.
@@ -100,7 +113,10 @@ class Ledger:
                 recorded_at=self.clock(),
                 source=source,
             )
+            scores = [each.score for each in tx.outcomes(tenant, request_id)]
+            before = next((each for each in reversed(scores) if each is not None), None)
             tx.add_outcome(tenant, outcome)
+            learn(tx, before)
             self._witness(tx, tenant, [statement.outcome_statement(outcome)])
             return outcome
 
@@ -205,12 +221,19 @@ class Ledger:
             target_model=turn.model.id,
             protocol=turn.transfer.protocol,
             success=turn.transfer.success,
-            insight_ids=tuple(insight.id for insight in turn.transfer.transferred_insights),
+            insight_ids=tuple(
+                insight.id
+                for insight in turn.transfer.transferred_insights or turn.transfer.withheld
+            ),
             quality_score=turn.transfer.transfer_quality_score,
             tokens=turn.transfer.tokens,
             context_digest=context.digest,
             transferred_at=self.clock(),
             error=turn.transfer.error,
+            arm=turn.transfer.arm,
+            task_type=turn.transfer.task_type,
+            propensity=turn.transfer.propensity,
+            relevance=turn.transfer.relevance,
         )
 
 
@@ -245,12 +268,16 @@ def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Ins
     return found
 
 
-def _learn(tx: Transaction, source: SourceText, result: ExtractionResult) -> list[Statement]:
+def _learn(
+    tx: Transaction, source: SourceText, result: ExtractionResult, then: Kept | None
+) -> list[Statement]:
     """Keep the insights of a source; the statements of those that were not known before."""
     if not result.insights:
         return []
     tx.add_source(source)
     new = set(tx.add_insights(source.tenant, result.insights))
+    if then is not None:
+        then(tx, source.tenant, [insight for insight in result.insights if insight.id in new])
     committed = statement.commit(source.sha256)
     return [
         statement.insight_statement(insight, committed)

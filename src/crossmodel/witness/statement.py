@@ -16,6 +16,7 @@ from crossmodel.domain.insight import Insight
 from crossmodel.domain.period import as_utc
 from crossmodel.domain.records import SelectionRecord, TransferRecord
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.transfer import Arm
 from crossmodel.domain.witness import Commitment, Statement
 from crossmodel.errors import WitnessError
 
@@ -94,6 +95,7 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "quality_score": _number,
         "tokens": _integer,
         "success": _truth,
+        "arm": _text,
     },
     "outcome": {
         "time": _time,
@@ -171,10 +173,11 @@ def transfer_statement(
         "request_id": record.request_id,
         "target_model": record.target_model,
         "protocol": record.protocol,
-        "insights": list(record.insight_ids),
+        "insights": list(record.insight_ids) if record.arm == Arm.INSIGHTS else [],
         "quality_score": record.quality_score,
         "tokens": record.tokens,
         "success": record.success,
+        "arm": str(record.arm),
     }
     return build("transfer", {"request": request, "context": context}, predicate)
 

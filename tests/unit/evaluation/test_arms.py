@@ -14,12 +14,12 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import RankedInsight
 from crossmodel.errors import InvalidInputError
 from crossmodel.evaluation.arms import Arm, Find, Subject, run_arms
-from crossmodel.evaluation.padding import PROSE, padding
 from crossmodel.evaluation.tasks import Task
 from crossmodel.extraction import InsightExtractor
 from crossmodel.ports import TokenCounter
 from crossmodel.store import open_store
 from crossmodel.transfer import search
+from crossmodel.transfer.padding import PROSE, padding
 
 TOLERANCE = 0.02
 """Padding may be this share longer or shorter than what it stands in for."""

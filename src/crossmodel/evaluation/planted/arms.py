@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from crossmodel.assembly import CrossModel
-from crossmodel.domain.config import InsightTransferConfig
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import InvalidInputError
-from crossmodel.evaluation.padding import padding
 from crossmodel.evaluation.planted.stores import Stores
 from crossmodel.evaluation.planted.tasks import PlantedTask
 from crossmodel.transfer import InsightTransfer
+from crossmodel.transfer.padding import padded
 
 NONE: Final = "none"
 PADDING: Final = "padding"
@@ -42,8 +42,6 @@ ALL_ARMS: Final = (
 """What ``--arms all`` stands for."""
 
 MOST_DISTRACTORS: Final = 100_000
-NO_LIMIT: Final = 1_000_000_000
-"""Tokens: padding is as long as what it stands in for, which kept to the budget."""
 
 _WITH_DISTRACTORS: Final = re.compile(rf"{SYSTEM}-([1-9]\d{{0,5}})")
 
@@ -112,29 +110,33 @@ class Contexts:
     async def _retrieved(self, task: PlantedTask, tenant: str) -> TransferResult:
         return await self.cm.engine.prepare(task.question, self.model, tenant)
 
-    async def _by_hand(self, insights: list[Insight]) -> TransferResult:
+    async def _by_hand(self, insights: Sequence[Insight]) -> TransferResult:
+        """The insights as they are: no screening, no conflicts, no budget."""
         if not insights:
             return TransferResult(success=False, error="the task holds no lie")
-        return await asyncio.to_thread(
-            self.transfer.transfer_insights, "oracle", self.model.id, insights
-        )
+        context = self.transfer.write(insights, self.model.id)
+        return await self._given(context, insights)
 
     async def _padding(self, tokens: int) -> TransferResult:
         if tokens not in self._padded:
-            self._padded[tokens] = await asyncio.to_thread(self._pad, tokens)
+            context, _ = await asyncio.to_thread(
+                padded,
+                tokens,
+                lambda some: self.transfer.write(some, self.model.id),
+                self.transfer.target(self.model.id).count_tokens,
+            )
+            self._padded[tokens] = await self._given(context, ())
         return self._padded[tokens]
 
-    def _pad(self, tokens: int) -> TransferResult:
-        """Irrelevant text in the form in which the insights would stand."""
-        config = replace(self.transfer.config, token_budget=NO_LIMIT)
-        padder = InsightTransfer(_without_threshold(config))
-        padder.register_target(replace(self.transfer.target(self.model.id), token_budget=NO_LIMIT))
-        prose = padding(
-            tokens,
-            lambda some: padder.transfer_insights("padding", self.model.id, some).tokens,
+    async def _given(self, context: str, insights: Sequence[Insight]) -> TransferResult:
+        count = self.transfer.target(self.model.id).count_tokens
+        return TransferResult(
+            success=bool(context),
+            transferred_insights=list(insights),
+            context=context,
+            tokens=await asyncio.to_thread(count, context),
+            protocol=self.transfer.protocol_of(self.model.id),
         )
-        made = padder.transfer_insights("padding", self.model.id, prose)
-        return replace(made, transferred_insights=[])
 
 
 def _hand_made(arm: str, task: PlantedTask) -> list[Insight]:
@@ -145,8 +147,3 @@ def _hand_made(arm: str, task: PlantedTask) -> list[Insight]:
     truth = task.oracle(with_example=False)
     lie = replace(truth[0], content=task.false_rule, id=f"oracle_{task.id}_lie", links=())
     return [lie] if arm == UNDEFENDED else [*truth, lie]
-
-
-def _without_threshold(config: InsightTransferConfig) -> InsightTransferConfig:
-    validation = replace(config.quality_validation, enable_quality_validation=False)
-    return replace(config, quality_validation=validation)

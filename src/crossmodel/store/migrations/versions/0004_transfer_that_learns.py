@@ -74,7 +74,8 @@ def downgrade() -> None:
         op.drop_table(table)
     for table, column in (
         ("commitments", "tenant"),
-        ("transfers", "relevance"), ("transfers", "propensity"), ("transfers", "task_type"), ("transfers", "arm"),
+        ("transfers", "relevance"), ("transfers", "propensity"), ("transfers", "task_type"),
+        ("transfers", "arm"),
         ("insights", "standing_reason"), ("insights", "standing"), ("insights", "trust"),
     ):  # fmt: skip
         op.drop_column(table, column)

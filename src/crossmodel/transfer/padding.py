@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from typing import Final
 
@@ -19,6 +19,9 @@ PROSE: Final = (
     "is wet, which cannot be said of cotton. In the hills the radio only works beside the window."
 )
 """Our own words about nothing in particular: no rule, no code, no question, no number."""
+
+CLOSE: Final = 8
+"""Tokens that padding may lack where a tokenizer makes it hard to hit a length."""
 
 PIECE: Final = 500
 """Words of one piece: more would be too long for an insight."""
@@ -41,6 +44,19 @@ def padding(target_tokens: int, measure: Callable[[list[Insight]], int]) -> list
     return _prose(nearest)
 
 
+def padded(
+    tokens: int, write: Callable[[Sequence[Insight]], str], count_tokens: Callable[[str], int]
+) -> tuple[str, int]:
+    """A context of irrelevant prose that has ``tokens`` tokens, or a few less; and how many."""
+    context = ""
+    for wanted in range(tokens, max(tokens - CLOSE, -1), -1):
+        prose = padding(wanted, lambda some: count_tokens(write(some)))
+        context = write(prose) if prose else ""
+        if (has := count_tokens(context)) <= tokens:
+            return context, has
+    return "", 0
+
+
 def _prose(words: int) -> list[Insight]:
     """That many words, in pieces of a paragraph each."""
     text = list(islice(cycle(PROSE.split()), words))
@@ -50,7 +66,6 @@ def _prose(words: int) -> list[Insight]:
             content=" ".join(piece),
             insight_type="padding",
             kind=InsightKind.CLAIM,
-            scope=f"padding {number}",
             source_model="padding",
             confidence_score=1.0,
             validation_status=ValidationStatus.VALID,
