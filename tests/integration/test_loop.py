@@ -42,6 +42,7 @@ def settings(tmp_path, monkeypatch, script):
         "store": {"url": f"sqlite:///{tmp_path}/state.db"},
         "witness": {"key_dir": str(tmp_path / "keys")},
         "providers": [{"id": "p", "kind": "fake"}],
+        "insight_transfer": {"uplift": {"enable": False}},
         "models": [
             {"id": "strong", "provider": "p", "quality": 0.9, "input_price": 3, "output_price": 15},
             {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
