@@ -20,13 +20,14 @@ from crossmodel.ports import NodeAt
 from crossmodel.store import schema
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.search import SearchIndex
+from crossmodel.store.wanted import LISTED, Wanted
 
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
 
 class SqlTransaction:
-    """One transaction. ``search`` is the database's own full-text index."""
+    """One transaction. ``search`` finds insights, and is shared by all transactions."""
 
     def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
         self._connection = connection
@@ -135,7 +136,7 @@ class SqlTransaction:
                 for position, target in enumerate(insight.links)
             ),
         )
-        self._search.add(self._connection, numbered)
+        self._search.add(self._connection, tenant, numbered)
         self._duplicates.add(tenant, numbered)
         return list(fresh)
 
@@ -182,9 +183,24 @@ class SqlTransaction:
         count = sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
         return self._connection.scalar(count) or 0
 
-    def search_insights(self, tenant: str, query: str, *, limit: int = 10) -> list[RankedInsight]:
-        """Insights that share words with ``query``, best first; any text is a valid query."""
-        ranked = self._search.find(self._connection, tenant, query, limit)
+    def search_insights(
+        self,
+        tenant: str,
+        query: str,
+        *,
+        limit: int = 10,
+        least_trust: float = 0.0,
+        standings: Sequence[str] = LISTED,
+        diversity: float = 0.0,
+    ) -> list[RankedInsight]:
+        """Insights that ``query`` is about, best first; any text is a valid query.
+
+        See the port; how, is told in :mod:`crossmodel.store.search`.
+        """
+        wanted = Wanted(tenant, least_trust, standings)
+        ranked = self._search.find(
+            self._connection, query, limit=limit, wanted=wanted, diversity=diversity
+        )
         table = schema.insights
         found = {}
         for chunk in _chunks(list(ranked)):
