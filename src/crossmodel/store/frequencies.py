@@ -62,11 +62,14 @@ class Sampler:
 
         They are estimated anew when the store has grown by a quarter of the tenant's insights.
         """
-        few = _counted(connection, tenant, SMALL + 1)
-        if few <= SMALL:
-            return Frequencies(few, USUAL_LENGTH)
-        newest = connection.scalar(sa.select(sa.func.max(schema.insights.c.seq))) or 0
+        newest = connection.scalar(_NEWEST) or 0
         with self._lock:
+            known = self._known.get(tenant)
+        if known is None:
+            few = _counted(connection, tenant, SMALL + 1)
+            if few <= SMALL:
+                return Frequencies(few, USUAL_LENGTH)
+        with self._lock:  # held while one reads, so that others need not read the same
             known = self._known.get(tenant)
             if known is None or newest - known.newest > max(SMALL, _GROWN * known.total):
                 known = self._known[tenant] = _estimate(connection, tenant, newest)
@@ -74,6 +77,9 @@ class Sampler:
                     self._known.popitem(last=False)
             self._known.move_to_end(tenant)
         return known
+
+
+_NEWEST: Final = sa.select(sa.func.max(schema.insights.c.seq))
 
 
 def _counted(connection: sa.Connection, tenant: str, most: int | None) -> int:

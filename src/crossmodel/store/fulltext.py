@@ -7,9 +7,9 @@ those are scored by all words.
 
 from __future__ import annotations
 
+import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,6 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from crossmodel.domain.insight import Insight
-from crossmodel.store import schema
 from crossmodel.store.frequencies import Frequencies, Sampler
 from crossmodel.store.wanted import Wanted
 from crossmodel.store.words import indexed, tenant_code, words_of
@@ -25,7 +24,7 @@ from crossmodel.store.words import indexed, tenant_code, words_of
 LOOKED_AT: Final = 8_000
 """Places of words in insights that a search reads: some 0.3 microseconds each."""
 
-SCORED: Final = 160
+SCORED: Final = 128
 """Insights that are scored by all words: of those that hold the most of the rarest ones."""
 
 MOST_SCORED: Final = 2_000
@@ -51,11 +50,14 @@ class Fts5Index:
         "WHERE insights_fts MATCH ? ORDER BY rowid DESC LIMIT ?)"
     )
 
+    _read: Final = (
+        "SELECT seq, insights_fts.content, insights_fts.scope, tenant, trust, standing "
+        "FROM json_each(?) CROSS JOIN insights ON seq = value "
+        "CROSS JOIN insights_fts ON insights_fts.rowid = seq"
+    )
+
     def __init__(self) -> None:
         self._sampler = Sampler()
-        self._fts = sa.table(
-            "insights_fts", sa.column("rowid"), sa.column("content"), sa.column("scope")
-        )
 
     def add(
         self, connection: sa.Connection, tenant: str, insights: Sequence[tuple[int, Insight]]
@@ -85,9 +87,11 @@ class Fts5Index:
             common = self._meeting(connection, code, rarest[len(affordable) :])
             rows = np.concatenate([rows, common[~np.isin(common, rows)]])
         holding = {word: len(held) for word, held in holders.items()}
-        weights = {word: _weight(holding.get(word, known.of(word)), known.total) for word in words}
+        weights = {
+            code + word: _weight(holding.get(word, known.of(word)), known.total) for word in words
+        }
         scores = {
-            seq: _bm25(weights, code, content, scope, known.length)
+            seq: _bm25(weights, content.split(), scope.split(), known.length)
             for seq, content, scope in self._texts(connection, rows, max(limit, SCORED), wanted)
         }
         best = sorted(scores, key=lambda seq: (-scores[seq], seq))[:limit]
@@ -118,17 +122,12 @@ class Fts5Index:
         self, connection: sa.Connection, rows: Rows, enough: int, wanted: Wanted
     ) -> Iterator[tuple[int, str, str]]:
         """The indexed texts of those of the insights that are wanted, until there are enough."""
-        insights, fts = schema.insights, self._fts
-        query = (
-            sa.select(fts.c.rowid, fts.c.content, fts.c.scope)
-            .join_from(fts, insights, insights.c.seq == fts.c.rowid)
-            .where(fts.c.rowid.in_(sa.bindparam("rows", expanding=True)), *wanted.conditions())
-        )
         for start in range(0, min(len(rows), max(MOST_SCORED, enough)), SCORED):
-            part = rows[start : start + SCORED].tolist()
-            for seq, content, scope in connection.execute(query, {"rows": part}):
-                enough -= 1
-                yield seq, content, scope
+            part = json.dumps(rows[start : start + SCORED].tolist())
+            for seq, content, scope, *judged in connection.exec_driver_sql(self._read, (part,)):
+                if wanted.admits(*judged):
+                    enough -= 1
+                    yield seq, content, scope
             if enough <= 0:
                 return
 
@@ -160,28 +159,18 @@ def _weight(holding: float, total: int) -> float:
 
 
 def _bm25(
-    weights: Mapping[str, float], code: str, content: str, scope: str, average: float
+    weights: Mapping[str, float], content: list[str], scope: list[str], average: float
 ) -> float:
-    """The score of one insight by all words, from its texts as they are indexed."""
-    said, of = content.split(), scope.split()
-    length = (len(said) + len(of)) / average
-    counts = _counted(said, weights, code, 1.0)
-    counts.update(_counted(of, weights, code, SCOPE_WEIGHT))
+    """The score of one insight by all words, from the words that are indexed of it."""
+    counts: dict[str, float] = {}
+    for words, each in ((content, 1.0), (scope, SCOPE_WEIGHT)):
+        for word in words:
+            if word in weights:
+                counts[word] = counts.get(word, 0.0) + each
+    damping = K1 * (1.0 - B + B * (len(content) + len(scope)) / average)
     return sum(
-        weights[word] * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length))
-        for word, count in counts.items()
+        weights[word] * count * (K1 + 1.0) / (count + damping) for word, count in counts.items()
     )
-
-
-def _counted(
-    said: Iterable[str], weights: Mapping[str, float], code: str, each: float
-) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for coded in said:
-        word = coded[len(code) :]
-        if word in weights:
-            counts[word] += each  # type: ignore[assignment] # a Counter of floats
-    return counts
 
 
 def _numbers(listed: str | None) -> Rows:

@@ -114,7 +114,8 @@ class Nearest:
             if self.graph is not None and len(self.graph):
                 self.graph.expansion_search = max(EXPANSION_SEARCH, count)
                 found = self.graph.search(_eight_bits(vector), count)
-        cosines = waiting @ vector
+        # no product by BLAS: its threads wait for each other longer than one of them computes
+        cosines = np.einsum("ij,j->i", waiting, vector)
         if len(cosines) > count:
             best = np.argpartition(cosines, -count)[-count:]
             numbers, cosines = numbers[best], cosines[best]

@@ -25,6 +25,17 @@ from crossmodel.store.wanted import LISTED, Wanted
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
+_SEQS: Final = sa.bindparam("seqs", expanding=True, type_=sa.BigInteger)
+
+# made once: to make a query costs as much as to run it
+_NUMBERED: Final = sa.select(schema.insights).where(schema.insights.c.seq.in_(_SEQS))
+_CHILDREN: Final = {
+    table.name: sa.select(table)
+    .where(table.c.insight_seq.in_(_SEQS))
+    .order_by(table.c.insight_seq, table.c.position)
+    for table in (schema.insight_evidence, schema.insight_links)
+}
+
 
 class SqlTransaction:
     """One transaction. ``search`` finds insights, and is shared by all transactions."""
@@ -201,11 +212,9 @@ class SqlTransaction:
         ranked = self._search.find(
             self._connection, query, limit=limit, wanted=wanted, diversity=diversity
         )
-        table = schema.insights
         found = {}
         for chunk in _chunks(list(ranked)):
-            rows = self._load_by_seq(sa.select(table).where(table.c.seq.in_(chunk)))
-            found.update(rows)
+            found.update(self._load_by_seq(_NUMBERED, {"seqs": chunk}))
         return [RankedInsight(found[seq], relevance) for seq, relevance in ranked.items()]
 
     def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
@@ -219,8 +228,10 @@ class SqlTransaction:
     def _load(self, query: sa.Select[Any]) -> list[Insight]:
         return list(self._load_by_seq(query).values())
 
-    def _load_by_seq(self, query: sa.Select[Any]) -> dict[int, Insight]:
-        rows = {row["seq"]: row for row in self._connection.execute(query).mappings()}
+    def _load_by_seq(
+        self, query: sa.Select[Any], values: Mapping[str, Any] | None = None
+    ) -> dict[int, Insight]:
+        rows = {row["seq"]: row for row in self._connection.execute(query, values).mappings()}
         evidence = self._children(schema.insight_evidence, rows)
         links = self._children(schema.insight_links, rows)
         return {
@@ -240,12 +251,8 @@ class SqlTransaction:
     ) -> dict[int, list[Mapping[str, Any]]]:
         children: dict[int, list[Mapping[str, Any]]] = {}
         for chunk in _chunks(list(parents)):
-            query = (
-                sa.select(table)
-                .where(table.c.insight_seq.in_(chunk))
-                .order_by(table.c.insight_seq, table.c.position)
-            )
-            for row in self._connection.execute(query).mappings():
+            found = self._connection.execute(_CHILDREN[table.name], {"seqs": chunk})
+            for row in found.mappings():
                 children.setdefault(row["insight_seq"], []).append(dict(row))
         return children
 

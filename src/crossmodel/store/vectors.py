@@ -20,7 +20,7 @@ from crossmodel.domain.insight import Insight, InsightKind
 from crossmodel.store import schema, vector_files
 from crossmodel.store.following import Following
 from crossmodel.store.nearest import Nearest
-from crossmodel.store.wanted import Wanted
+from crossmodel.store.wanted import JUDGED, Wanted
 from crossmodel.text.embedding import Embedder, Matrix, Vector, embedder_name, open_embedder
 
 UNRELATED: Final = 0.35
@@ -103,11 +103,10 @@ class VectorIndex:
 
     def vectors(self, connection: sa.Connection, seqs: Iterable[int]) -> dict[int, Vector]:
         """The vectors of those of the insights that have one."""
-        table = schema.insight_vectors
-        query = sa.select(table.c.insight_seq, table.c.vector).where(
-            table.c.embedder == self.name, table.c.insight_seq.in_(_SEQS)
-        )
-        return dict(self._rows(connection, query, list(seqs)))
+        rows = self._rows(connection, list(seqs))
+        if not rows:
+            return {}
+        return dict(zip([row.insight_seq for row in rows], self._matrix(rows), strict=True))
 
     def forget(self, tenant: str, seqs: Iterable[int]) -> None:
         """Let go of vectors whose rows are erased, in memory and in the tenant's file.
@@ -162,39 +161,46 @@ class VectorIndex:
         self, connection: sa.Connection, seqs: Sequence[int], vector: Vector, wanted: Wanted
     ) -> dict[int, float]:
         """The cosines of those of the insights that are wanted and near enough."""
-        table, insights = schema.insight_vectors, schema.insights
-        query = (
-            sa.select(table.c.insight_seq, table.c.vector)
-            .join_from(table, insights, insights.c.seq == table.c.insight_seq)
-            .where(
-                table.c.insight_seq.in_(_SEQS),
-                table.c.embedder == self.name,
-                *wanted.conditions(),
-            )
-        )
-        rows = self._rows(connection, query, seqs)
+        rows = [row for row in self._rows(connection, seqs) if wanted.admits(*row[2:])]
         if not rows:
             return {}
-        cosines = np.stack([each for _, each in rows]) @ vector
+        cosines = self._matrix(rows) @ vector
         return {
-            seq: float(cosine)
-            for (seq, _), cosine in zip(rows, cosines, strict=True)
+            row.insight_seq: float(cosine)
+            for row, cosine in zip(rows, cosines, strict=True)
             if cosine >= UNRELATED
         }
 
-    def _rows(
-        self, connection: sa.Connection, query: sa.Select[Any], seqs: Sequence[int]
-    ) -> list[tuple[int, Vector]]:
+    def _rows(self, connection: sa.Connection, seqs: Sequence[int]) -> list[Any]:
+        """Vectors of insights, with what says whether they are wanted."""
         size = 2 * self.embedder.dimensions
         return [
-            (seq, np.frombuffer(blob, dtype=np.float16).astype(np.float32))
+            row
             for start in range(0, len(seqs), _CHUNK)
-            for seq, blob in connection.execute(query, {"seqs": seqs[start : start + _CHUNK]})
-            if len(blob) == size
+            for row in connection.execute(
+                _VECTORS, {"seqs": seqs[start : start + _CHUNK], "embedder": self.name}
+            )
+            if len(row.vector) == size
         ]
 
+    @staticmethod
+    def _matrix(rows: Sequence[Any]) -> Matrix:
+        halves = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float16)
+        return halves.reshape(len(rows), -1).astype(np.float32)
 
-_SEQS: Final[sa.BindParameter[Any]] = sa.bindparam("seqs", expanding=True)
+
+_VECTORS: Final = (
+    sa.select(schema.insight_vectors.c.insight_seq, schema.insight_vectors.c.vector, *JUDGED)
+    .join_from(
+        schema.insight_vectors,
+        schema.insights,
+        schema.insights.c.seq == schema.insight_vectors.c.insight_seq,
+    )
+    .where(
+        schema.insight_vectors.c.insight_seq.in_(sa.bindparam("seqs", expanding=True)),
+        schema.insight_vectors.c.embedder == sa.bindparam("embedder"),
+    )
+)
 
 
 def embedded(insight: Insight) -> str:
