@@ -270,10 +270,10 @@ async def main(counts: Sequence[int]) -> None:
         "Written by `benchmarks/retrieval.py`. Made-up insights with the words of a real text, as "
         f"common as there, on near topics of 40 each; {QUESTIONS:,} questions that quote parts of "
         "them and speak of their topic. A search is all of `search_insights` through the store, "
-        f"one after the other, ten results; embeddings are `{best_name()}`; two shared cores, whose "
-        f"load was {os.getloadavg()[2]:.1f} in the last 15 minutes. Baselines in the same "
-        f"run: FTS5's own ranking of every match ({SLOW_QUESTIONS} questions) and NumPy over all "
-        "vectors.\n\n"
+        f"one after the other, ten results; embeddings are `{best_name()}`; {os.cpu_count()} "
+        f"shared cores, whose load was {os.getloadavg()[2]:.1f} in the last 15 minutes. "
+        f"Baselines in the same run: FTS5's own ranking of every match ({SLOW_QUESTIONS} "
+        "questions) and NumPy over all vectors.\n\n"
     )
     TARGET.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
     sys.stdout.write(TARGET.read_text(encoding="utf-8"))

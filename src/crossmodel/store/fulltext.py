@@ -44,6 +44,7 @@ class Fts5Index:
     """SQLite's FTS5, ranked by BM25 (Robertson and Zaragoza, 2009); safe to share among threads."""
 
     _insert = sa.text("INSERT INTO insights_fts (rowid, content, scope) VALUES (:seq, :c, :s)")
+    _delete = sa.text("DELETE FROM insights_fts WHERE rowid = :seq")
     _rows: Final = "(SELECT group_concat(rowid) FROM insights_fts WHERE insights_fts MATCH ?)"
     _some: Final = (
         "SELECT group_concat(rowid) FROM (SELECT rowid FROM insights_fts "
@@ -69,6 +70,11 @@ class Fts5Index:
             for seq, insight in insights
         ]
         connection.execute(self._insert, rows)
+
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take the insights of those row numbers out of the index."""
+        if seqs:
+            connection.execute(self._delete, [{"seq": seq} for seq in seqs])
 
     def find(
         self, connection: sa.Connection, query: str, limit: int, wanted: Wanted

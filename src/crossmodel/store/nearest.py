@@ -26,7 +26,7 @@ EXPANSION_SEARCH: Final = 96
 
 _BATCH: Final = 32
 _PAUSE_SECONDS: Final = 0.0002
-_SCALE: Final = 254.0
+_SCALE: Final = 190.0
 _FILLER: Final = 2**62
 
 
@@ -230,6 +230,6 @@ def empty_graph(dimensions: int) -> Any:
 
 
 def _eight_bits(vectors: Matrix | Vector) -> npt.NDArray[np.int8]:
-    """Coordinates from -0.5 to 0.5 in 255 steps; hardly one of a unit vector lies beyond."""
+    """Coordinates from -0.67 to 0.67 in 255 steps; hardly one of a unit vector lies beyond."""
     scaled: Matrix = np.rint(vectors * np.float32(_SCALE))
     return np.clip(scaled, -127, 127).astype(np.int8)

@@ -21,6 +21,8 @@ DEPTH: Final = 50
 MOST_FOUND: Final = 1_000
 """Insights that one search finds, at most."""
 
+_CHUNK: Final = 500
+
 
 class FullText(Protocol):
     """The database's own index of words, over insights' content and scope."""
@@ -29,6 +31,10 @@ class FullText(Protocol):
         self, connection: sa.Connection, tenant: str, insights: Sequence[tuple[int, Insight]]
     ) -> None:
         """Index new insights, each with its row number."""
+        ...
+
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take the insights of those row numbers out of the index."""
         ...
 
     def find(
@@ -87,6 +93,14 @@ class SearchIndex:
         else:
             order = list(relevance)[:limit]
         return {seq: relevance[seq] for seq in order}
+
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take rows out of the index; once that is committed, ``forget`` them."""
+        self._words.remove(connection, seqs)
+        table = schema.insight_vectors  # whoever wrote them
+        for start in range(0, len(seqs), _CHUNK):
+            part = seqs[start : start + _CHUNK]
+            connection.execute(sa.delete(table).where(table.c.insight_seq.in_(part)))
 
     def forget(self, tenant: str, seqs: Iterable[int]) -> None:
         """Let go of what is held in memory and in files of erased insights, once committed."""

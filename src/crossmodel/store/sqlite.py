@@ -132,11 +132,15 @@ class SqliteStore:
 
     def _within(self, engine: sa.Engine, work: Callable[[Transaction], Result]) -> Result:
         with _explained(engine), engine.begin() as connection:
+            transaction = SqlTransaction(connection, self._search)
             try:
-                return work(SqlTransaction(connection, self._search))
+                result = work(transaction)
             except StopIteration as error:
                 # a future cannot carry it (PEP 479): the caller would wait for ever
                 raise RuntimeError("the work raised StopIteration") from error
+        for tenant, seqs in transaction.erased:
+            self._search.forget(tenant, seqs)
+        return result
 
     @staticmethod
     async def _run(pool: ThreadPoolExecutor, call: Callable[[], Result]) -> Result:

@@ -38,11 +38,16 @@ _CHILDREN: Final = {
 
 
 class SqlTransaction:
-    """One transaction. ``search`` finds insights, and is shared by all transactions."""
+    """One transaction. ``search`` finds insights, and is shared by all transactions.
+
+    ``erased`` collects the row numbers of insights that are gone once this is committed, by tenant:
+    then ``search`` is told to forget them.
+    """
 
     def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
         self._connection = connection
         self._search = search
+        self.erased: list[tuple[str, Sequence[int]]] = []
         self._duplicates = DuplicateIndex(connection)
 
     # models, selections, outcomes, transfers

@@ -31,16 +31,14 @@ def write(path: Path, nearest: Nearest) -> None:
     """Keep what the graph holds; a reader finds the old file or the new one, never a part."""
 
     def save(numbers: Numbers, marks: Marks, graph: Any) -> None:
-        body = [numbers.tobytes(), marks.tobytes(), bytes(graph.save())]
-        checksum = 0
-        for part in body:
-            checksum = zlib.crc32(part, checksum)
-        header = _header(nearest.dimensions) | {"rows": len(numbers), "crc32": checksum}
+        body = numbers.tobytes() + marks.tobytes() + bytes(graph.save())
+        header = _header(nearest.dimensions, len(numbers))
+        line = json.dumps(header | {"crc32": _checksum(header, body)}).encode() + b"\n"
         path.parent.mkdir(exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                file.writelines([json.dumps(header).encode() + b"\n", *body])
+                file.writelines([line, body])
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -60,12 +58,11 @@ def read(path: Path, nearest: Nearest) -> None:
     end = content.find(b"\n")
     try:
         header = json.loads(content[: max(end, 0)])
-        rows = int(header.pop("rows"))
-        checksum = header.pop("crc32")
+        rows, checksum = int(header["rows"]), header.pop("crc32")
     except (ValueError, KeyError, TypeError, AttributeError):
         return
     body = memoryview(content)[end + 1 :]
-    if header != _header(nearest.dimensions) or zlib.crc32(body) != checksum:
+    if header != _header(nearest.dimensions, rows) or checksum != _checksum(header, body):
         return
     numbers = np.frombuffer(body[: 8 * rows], dtype=np.int64)
     marks = np.frombuffer(body[8 * rows : 12 * rows], dtype=np.uint32)
@@ -80,5 +77,14 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def _header(dimensions: int) -> dict[str, Any]:
-    return {"format": FORMAT, "usearch": metadata.version("usearch"), "dimensions": dimensions}
+def _header(dimensions: int, rows: int) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "usearch": metadata.version("usearch"),
+        "dimensions": dimensions,
+        "rows": rows,
+    }
+
+
+def _checksum(header: dict[str, Any], body: bytes | memoryview) -> int:
+    return zlib.crc32(body, zlib.crc32(json.dumps(header).encode()))
