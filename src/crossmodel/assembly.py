@@ -34,6 +34,7 @@ from crossmodel.providers import create_provider
 from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
+from crossmodel.text.embedding import best_name
 from crossmodel.transfer import InsightTransfer
 from crossmodel.transfer.export import Exported, export_insights
 from crossmodel.transfer.feedback import Grader, graded
@@ -314,11 +315,19 @@ class CrossModel:
         )
 
     async def search_insights(
-        self, query: str, *, limit: int = 10, tenant: str | None = None
+        self, query: str, *, limit: int = 10, diversity: float = 0.0, tenant: str | None = None
     ) -> list[RankedInsight]:
-        """Insights that share words with ``query``, best first."""
+        """Insights that ``query`` is about, by words and by meaning, best first.
+
+        ``diversity``, 0..1, prefers what is unlike what stands before it.
+
+        Raises:
+            InvalidInputError: if it is out of range.
+        """
         of = tenant or self.settings.loop.tenant
-        return await self.engine.store.read(lambda tx: tx.search_insights(of, query, limit=limit))
+        return await self.engine.store.read(
+            lambda tx: tx.search_insights(of, query, limit=limit, diversity=diversity)
+        )
 
     async def insight(
         self, insight_id: str, *, tenant: str | None = None
@@ -498,7 +507,7 @@ async def _build(
             continue
         providers[row.id] = _provider(row, position)
         opening.push_async_callback(providers[row.id].close)
-    store = await open_store(settings.store.url)
+    store = await open_store(settings.store.url, embedder=best_name())
     opening.push_async_callback(store.close)
     passphrase = os.environ.get(settings.witness.passphrase_env) or None
     keys = load_or_create_keys(Path(settings.witness.key_dir), passphrase=passphrase)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.erasure import Erased
-from crossmodel.domain.insight import Insight
+from crossmodel.domain.insight import Insight, Standing
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
@@ -159,8 +159,23 @@ class Transaction(LogTransaction, Protocol):
         """How many there are."""
         ...
 
-    def search_insights(self, tenant: str, query: str, *, limit: int = 10) -> list[RankedInsight]:
-        """Insights that share words with ``query``, best first; any text is a valid query."""
+    def search_insights(
+        self,
+        tenant: str,
+        query: str,
+        *,
+        limit: int = 10,
+        least_trust: float = 0.0,
+        standings: Sequence[str] = (Standing.ACTIVE, Standing.DEMOTED),
+        diversity: float = 0.0,
+    ) -> list[RankedInsight]:
+        """Insights that ``query`` is about, best first; any text is a valid query.
+
+        By words, and by meaning where the store has an embedder. ``limit`` is at most 1,000,
+        ``least_trust`` within 0..1; quarantined insights come only when asked for by ``standings``.
+        ``diversity``, 0..1, prefers what is unlike what stands before it: relevance need not fall
+        from place to place then.
+        """
         ...
 
     def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:

@@ -38,6 +38,8 @@ class Eraser:
     def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
         self._connection = connection
         self._search = search
+        self.rows: list[int] = []
+        """Row numbers of what was erased, for indexes outside of the database."""
 
     def erase(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
         """Erase the tenant's insights; ids that it does not have are passed over."""
@@ -57,6 +59,7 @@ class Eraser:
         wanted = telling(passages)
         sources |= self._sources_with(tenant, wanted)
         contexts = self._contexts(tenant, ids)
+        self.rows += contents
         counts = self._delete_rows(tenant, contents, ids)
         held = self._standing_on(tenant, spans) | self._quoting(tenant, wanted)
         counts |= self._redact(tenant, sources, spans, wanted)

@@ -1,95 +1,119 @@
-"""Full-text search over insights: what it takes, and SQLite's own (FTS5)."""
+"""Search of insights: by their words, and by what they mean where the store has an embedder."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import sqlalchemy as sa
 
+from crossmodel.domain import checks
 from crossmodel.domain.insight import Insight
+from crossmodel.store import schema
+from crossmodel.store.vectors import VectorIndex
+from crossmodel.store.wanted import Wanted
+from crossmodel.text.embedding import Vector, open_embedder
+from crossmodel.text.ranking import diverse, fused
 
-MAX_WORDS: Final = 64
-"""Distinct words of a query that are looked up; more would cost time and find nothing better."""
+DEPTH: Final = 50
+"""Insights of each ranking that are fused, at least."""
 
-MAX_QUERY: Final = 20_000
-"""Characters of a query that are read."""
+MOST_FOUND: Final = 1_000
+"""Insights that one search finds, at most."""
 
-_WORD = re.compile(r"[\w\u0300-\u036f]+")
-"""Letters keep the accents that stand beside them, as they do in the index."""
+_CHUNK: Final = 500
 
 
-class SearchIndex(Protocol):
-    """A full-text index over insights' content and scope."""
+class FullText(Protocol):
+    """The database's own index of words, over insights' content and scope."""
 
-    def add(self, connection: sa.Connection, insights: Sequence[tuple[int, Insight]]) -> None:
+    def add(
+        self, connection: sa.Connection, tenant: str, insights: Sequence[tuple[int, Insight]]
+    ) -> None:
         """Index new insights, each with its row number."""
         ...
 
     def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
-        """Take insights out so that none of their words is left in the index."""
+        """Take the insights of those row numbers out of the index."""
         ...
 
     def find(
-        self, connection: sa.Connection, tenant: str, query: str, limit: int
+        self, connection: sa.Connection, query: str, limit: int, wanted: Wanted
     ) -> dict[int, float]:
-        """Row numbers of the tenant's best matches, best first, each with its relevance 0..1."""
+        """Row numbers of the best matches, best first, each with a score of more than 0."""
         ...
 
 
-class Fts5Index:
-    """SQLite's FTS5, ranked by BM25 (Robertson and Zaragoza, 2009)."""
+class SearchIndex:
+    """Full text, and vectors if there are any: two rankings, fused. Safe to share among threads."""
 
-    _insert = sa.text("INSERT INTO insights_fts (rowid, content, scope) VALUES (:seq, :c, :s)")
-    _delete = sa.text("DELETE FROM insights_fts WHERE rowid = :seq")
-    _merge = sa.text("INSERT INTO insights_fts (insights_fts) VALUES ('optimize')")
-    _find = sa.text(
-        "SELECT insights_fts.rowid, bm25(insights_fts, 1.0, 0.5) AS score FROM insights_fts "
-        "JOIN insights ON insights.seq = insights_fts.rowid "
-        "WHERE insights_fts MATCH :query AND insights.tenant = :tenant "
-        "ORDER BY score, insights_fts.rowid LIMIT :limit"
-    )
+    def __init__(self, words: FullText, vectors: VectorIndex | None = None) -> None:
+        self._words = words
+        self._vectors = vectors
 
-    def add(self, connection: sa.Connection, insights: Sequence[tuple[int, Insight]]) -> None:
+    def add(
+        self, connection: sa.Connection, tenant: str, insights: Sequence[tuple[int, Insight]]
+    ) -> None:
         """Index new insights, each with its row number."""
-        rows = [
-            {"seq": seq, "c": _searchable(insight.content), "s": _searchable(insight.scope)}
-            for seq, insight in insights
-        ]
-        connection.execute(self._insert, rows)
-
-    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
-        """Take insights out so that none of their words is left in the index.
-
-        FTS5 notes a deletion beside the old entry; merging the whole index drops both. Its option
-        ``secure-delete`` would do so at once, but writes what SQLite before 3.42 cannot read.
-        """
-        connection.execute(self._delete, [{"seq": seq} for seq in seqs])
-        connection.execute(self._merge)
+        self._words.add(connection, tenant, insights)
+        if self._vectors is not None:
+            self._vectors.add(connection, tenant, insights)
 
     def find(
-        self, connection: sa.Connection, tenant: str, query: str, limit: int
+        self,
+        connection: sa.Connection,
+        query: str,
+        *,
+        limit: int,
+        wanted: Wanted,
+        diversity: float = 0.0,
     ) -> dict[int, float]:
-        """Row numbers of the tenant's best matches, best first, each with its relevance 0..1.
+        """Row numbers of the best matches, best first, each with its relevance 0..1.
 
-        BM25 is negative here, and smaller is better; ``s / (1 + s)`` brings it into 0..1.
+        With an embedder, relevance is that of :func:`~crossmodel.text.ranking.fused`; without, the
+        score by words ``s`` as ``s / (1 + s)``. With ``diversity`` more than 0, 0..1, places are
+        given by :func:`~crossmodel.text.ranking.diverse`.
+
+        Raises:
+            InvalidInputError: if ``diversity`` is out of range.
         """
-        words = words_of(query)
-        if not words or limit < 1:
+        checks.unit_interval("diversity", diversity)
+        limit = min(limit, MOST_FOUND)
+        if limit < 1:
             return {}
-        # quoted, so that nothing in a word is read as the query language
-        match = " OR ".join(f'"{word}"' for word in words)
-        rows = connection.execute(self._find, {"query": match, "tenant": tenant, "limit": limit})
-        return {seq: max(0.0, -score) / (1.0 + max(0.0, -score)) for seq, score in rows}
+        depth = max(limit, DEPTH)
+        scores = self._words.find(connection, query, depth, wanted)
+        if self._vectors is None:
+            relevance = {seq: score / (1.0 + score) for seq, score in scores.items()}
+        else:
+            near = self._vectors.find(connection, query, depth, wanted)
+            relevance = fused([list(scores), list(near)])
+        if diversity > 0.0:
+            order = diverse(relevance, self._vectors_of(connection, relevance), limit, diversity)
+        else:
+            order = list(relevance)[:limit]
+        return {seq: relevance[seq] for seq in order}
 
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take rows out of the index; once that is committed, ``forget`` them."""
+        self._words.remove(connection, seqs)
+        table = schema.insight_vectors  # whoever wrote them
+        for start in range(0, len(seqs), _CHUNK):
+            part = seqs[start : start + _CHUNK]
+            connection.execute(sa.delete(table).where(table.c.insight_seq.in_(part)))
 
-def words_of(query: str) -> list[str]:
-    """The distinct words of a query, in order, as the index splits them."""
-    words = (word.lower() for word in _WORD.findall(_searchable(query[:MAX_QUERY])))
-    return list(dict.fromkeys(words))[:MAX_WORDS]
+    def forget(self, tenant: str, seqs: Iterable[int]) -> None:
+        """Let go of what is held in memory and in files of erased insights, once committed."""
+        if self._vectors is not None:
+            self._vectors.forget(tenant, seqs)
 
-
-def _searchable(text: str) -> str:
-    """Text that every database can index: no lone surrogates, no NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
+    def _vectors_of(
+        self, connection: sa.Connection, seqs: Mapping[int, float]
+    ) -> dict[int, Vector]:
+        """The insights' vectors; of their hashed words, where the store has no embedder."""
+        if self._vectors is not None:
+            return self._vectors.vectors(connection, seqs)
+        table = schema.insights
+        query = sa.select(table.c.seq, table.c.content).where(table.c.seq.in_(list(seqs)))
+        hashed = open_embedder("hashed")
+        return {seq: hashed.embed(content) for seq, content in connection.execute(query)}

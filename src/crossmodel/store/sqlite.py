@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -15,9 +15,12 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
 from crossmodel.ports import Transaction
+from crossmodel.store import backfill
+from crossmodel.store.fulltext import Fts5Index
 from crossmodel.store.migration import migrate
-from crossmodel.store.search import Fts5Index
+from crossmodel.store.search import SearchIndex
 from crossmodel.store.transaction import SqlTransaction
+from crossmodel.store.vectors import VectorIndex
 
 Result = TypeVar("Result")
 
@@ -45,10 +48,14 @@ ADVICE: Final = {
 class SqliteStore:
     """The port ``Store`` on one SQLite file, or in memory."""
 
-    def __init__(self, writer: sa.Engine, reader: sa.Engine, *, shared: bool) -> None:
+    def __init__(
+        self, writer: sa.Engine, reader: sa.Engine, vectors: VectorIndex | None, *, shared: bool
+    ) -> None:
         self._writer = writer
         self._reader = reader
-        self._search = Fts5Index()
+        self._vectors = vectors
+        self._search = SearchIndex(Fts5Index(), vectors)
+        self._closing = False
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="crossmodel-writer")
         # an in-memory database lives in one connection, so its readers queue with its writer
         self._reading = (
@@ -58,24 +65,31 @@ class SqliteStore:
         )
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, *, embedder: str | None = None) -> Self:
         """Open ``sqlite:///FILE`` or ``sqlite:///:memory:``, with its schema up to date.
 
+        Graphs of many vectors are kept in the folder ``FILE.vectors``, which may be deleted.
+
         Raises:
+            InvalidInputError: if there is no embedder of that name.
             StoreError: if the file cannot be opened, is no store, or is newer than this version.
         """
         path = url.removeprefix("sqlite:///")
         shared = path in {"", ":memory:"}
         if not shared and not Path(path).parent.is_dir():
             raise StoreError(f"cannot open {path}: its folder does not exist; create it first")
+        folder = None if shared else Path(f"{path}.vectors")
+        vectors = VectorIndex(embedder, folder) if embedder is not None else None
         writer = _engine(path, StaticPool)
         reader = writer if shared else _engine(path, QueuePool)
-        store = cls(writer, reader.execution_options(reading=True), shared=shared)
+        store = cls(writer, reader.execution_options(reading=True), vectors, shared=shared)
         try:
             await store._run(store._writing, store._prepare)
         except BaseException:
             await store.close()
             raise
+        if vectors is not None:
+            store._writing.submit(store._fill_vectors, vectors)
         return store
 
     async def transact(self, work: Callable[[Transaction], Result]) -> Result:
@@ -97,8 +111,11 @@ class SqliteStore:
         """Let go of the file; safe to call twice."""
 
         def stop() -> None:
+            self._closing = True
             for pool in {self._writing, self._reading}:
                 pool.shutdown(wait=True)
+            if self._vectors is not None:
+                self._vectors.close()
             self._reader.dispose()
             self._writer.dispose()
 
@@ -121,13 +138,33 @@ class SqliteStore:
                 execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
         return False
 
+    def _fill_vectors(self, vectors: VectorIndex, after: int = 0) -> None:
+        """One batch of the vectors that are missing; the next queues behind other writers."""
+        if self._closing:
+            return
+        with self._reader.begin() as connection:
+            if after == 0 and not backfill.are_missing(connection, vectors):
+                return
+            seqs = backfill.missing(connection, vectors, after)
+        if not seqs:
+            vectors.look_again()
+            return
+        with self._writer.begin() as connection:
+            backfill.fill(connection, vectors, seqs)
+        with suppress(RuntimeError):  # closed meanwhile: the next start goes on
+            self._writing.submit(self._fill_vectors, vectors, seqs[-1])
+
     def _within(self, engine: sa.Engine, work: Callable[[Transaction], Result]) -> Result:
         with _explained(engine), engine.begin() as connection:
+            transaction = SqlTransaction(connection, self._search)
             try:
-                return work(SqlTransaction(connection, self._search))
+                result = work(transaction)
             except StopIteration as error:
                 # a future cannot carry it (PEP 479): the caller would wait for ever
                 raise RuntimeError("the work raised StopIteration") from error
+        for tenant, seqs in transaction.erased:
+            self._search.forget(tenant, seqs)
+        return result
 
     @staticmethod
     async def _run(pool: ThreadPoolExecutor, call: Callable[[], Result]) -> Result:

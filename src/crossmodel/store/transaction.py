@@ -26,17 +26,34 @@ from crossmodel.store.erasure import Eraser
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.standings import Standings
 from crossmodel.store.uplift import UpliftTable
+from crossmodel.store.wanted import LISTED, Wanted
 
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
+_SEQS: Final = sa.bindparam("seqs", expanding=True, type_=sa.BigInteger)
+
+# made once: to make a query costs as much as to run it
+_NUMBERED: Final = sa.select(schema.insights).where(schema.insights.c.seq.in_(_SEQS))
+_CHILDREN: Final = {
+    table.name: sa.select(table)
+    .where(table.c.insight_seq.in_(_SEQS))
+    .order_by(table.c.insight_seq, table.c.position)
+    for table in (schema.insight_evidence, schema.insight_links)
+}
+
 
 class SqlTransaction:
-    """One transaction. ``search`` is the database's own full-text index."""
+    """One transaction. ``search`` finds insights, and is shared by all transactions.
+
+    ``erased`` collects the row numbers of insights that are gone once this is committed, by tenant:
+    then ``search`` is told to forget them.
+    """
 
     def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
         self._connection = connection
         self._search = search
+        self.erased: list[tuple[str, Sequence[int]]] = []
         self._duplicates = DuplicateIndex(connection)
         self._standings = Standings(connection)
         self._uplift = UpliftTable(connection)
@@ -166,7 +183,7 @@ class SqlTransaction:
                 for position, target in enumerate(insight.links)
             ),
         )
-        self._search.add(self._connection, numbered)
+        self._search.add(self._connection, tenant, numbered)
         self._duplicates.add(tenant, numbered)
         return list(fresh)
 
@@ -222,14 +239,27 @@ class SqlTransaction:
         count = sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
         return self._connection.scalar(count) or 0
 
-    def search_insights(self, tenant: str, query: str, *, limit: int = 10) -> list[RankedInsight]:
-        """Insights that share words with ``query``, best first; any text is a valid query."""
-        ranked = self._search.find(self._connection, tenant, query, limit)
-        table = schema.insights
+    def search_insights(
+        self,
+        tenant: str,
+        query: str,
+        *,
+        limit: int = 10,
+        least_trust: float = 0.0,
+        standings: Sequence[str] = LISTED,
+        diversity: float = 0.0,
+    ) -> list[RankedInsight]:
+        """Insights that ``query`` is about, best first; any text is a valid query.
+
+        See the port; how, is told in :mod:`crossmodel.store.search`.
+        """
+        wanted = Wanted(tenant, least_trust, standings)
+        ranked = self._search.find(
+            self._connection, query, limit=limit, wanted=wanted, diversity=diversity
+        )
         found = {}
         for chunk in _chunks(list(ranked)):
-            rows = self._load_by_seq(sa.select(table).where(table.c.seq.in_(chunk)))
-            found.update(rows)
+            found.update(self._load_by_seq(_NUMBERED, {"seqs": chunk}))
         return [RankedInsight(found[seq], relevance) for seq, relevance in ranked.items()]
 
     def set_standing(
@@ -240,7 +270,10 @@ class SqlTransaction:
 
     def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
         """Erase insights with everything that holds their text; see the module of that name."""
-        return Eraser(self._connection, self._search).erase(tenant, insight_ids)
+        eraser = Eraser(self._connection, self._search)
+        erased = eraser.erase(tenant, insight_ids)
+        self.erased.append((tenant, eraser.rows))
+        return erased
 
     def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
         table = schema.insights
@@ -253,8 +286,10 @@ class SqlTransaction:
     def _load(self, query: sa.Select[Any]) -> list[Insight]:
         return list(self._load_by_seq(query).values())
 
-    def _load_by_seq(self, query: sa.Select[Any]) -> dict[int, Insight]:
-        rows = {row["seq"]: row for row in self._connection.execute(query).mappings()}
+    def _load_by_seq(
+        self, query: sa.Select[Any], values: Mapping[str, Any] | None = None
+    ) -> dict[int, Insight]:
+        rows = {row["seq"]: row for row in self._connection.execute(query, values).mappings()}
         evidence = self._children(schema.insight_evidence, rows)
         links = self._children(schema.insight_links, rows)
         return {
@@ -274,12 +309,8 @@ class SqlTransaction:
     ) -> dict[int, list[Mapping[str, Any]]]:
         children: dict[int, list[Mapping[str, Any]]] = {}
         for chunk in _chunks(list(parents)):
-            query = (
-                sa.select(table)
-                .where(table.c.insight_seq.in_(chunk))
-                .order_by(table.c.insight_seq, table.c.position)
-            )
-            for row in self._connection.execute(query).mappings():
+            found = self._connection.execute(_CHILDREN[table.name], {"seqs": chunk})
+            for row in found.mappings():
                 children.setdefault(row["insight_seq"], []).append(dict(row))
         return children
 

@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,10 +21,13 @@ from crossmodel.domain import checks
 from crossmodel.errors import MissingExtraError
 
 Vector = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float32]
 
 HEAD_CHARACTERS: Final = 1000
 TAIL_CHARACTERS: Final = 500
 HASHED_DIMENSIONS: Final = 256
+BATCH: Final = 256
+"""Texts that are embedded at once: their tokens' vectors are some 20 MB together."""
 
 WORD = re.compile(r"\w+")
 
@@ -44,6 +47,10 @@ class Embedder(Protocol):
 
     def embed(self, text: str) -> Vector:
         """The vector of ``text``, shape (dimensions,)."""
+        ...
+
+    def embed_all(self, texts: Sequence[str]) -> Matrix:
+        """The vectors of many texts, a row each: what ``embed`` gives, sooner where that pays."""
         ...
 
 
@@ -93,6 +100,18 @@ class StaticEmbedder:
             return np.zeros(self.dimensions, dtype=np.float32)
         return _unit(np.add.reduce(self._matrix[ids], axis=0))
 
+    def embed_all(self, texts: Sequence[str]) -> Matrix:
+        """The vectors of many texts, a row each, in a third of the time of one by one."""
+        vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for start in range(0, len(texts), BATCH):
+            batch = [_encodable(excerpt(text)) for text in texts[start : start + BATCH]]
+            # offsets, which nobody reads here, are half of what encoding costs
+            encoded = self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+            for place, encoding in enumerate(encoded, start):
+                if ids := encoding.ids:
+                    vectors[place] = _unit(np.add.reduce(self._matrix[ids], axis=0))
+        return vectors
+
 
 class MiniLMEmbedder:
     """Sentence embeddings of all-MiniLM-L6-v2 (Wang et al., 2020), int8, by ``onnxruntime``.
@@ -139,6 +158,10 @@ class MiniLMEmbedder:
         )[0]
         return _unit(np.asarray(tokens[0].mean(axis=0), dtype=np.float32))
 
+    def embed_all(self, texts: Sequence[str]) -> Matrix:
+        """The vectors of many texts, a row each: one by one, as padding would change them."""
+        return _stacked(self, texts)
+
 
 class HashedEmbedder:
     """Counts of hashed words with random signs (Weinberger et al., 2009): needs NumPy alone."""
@@ -153,6 +176,10 @@ class HashedEmbedder:
             code = zlib.crc32(_encodable(word).encode())
             vector[code % self.dimensions] += 1.0 if code & 0x80000000 else -1.0
         return _unit(vector)
+
+    def embed_all(self, texts: Sequence[str]) -> Matrix:
+        """The vectors of many texts, a row each."""
+        return _stacked(self, texts)
 
 
 _EMBEDDERS: Final[dict[str, Callable[[], Embedder]]] = {
@@ -170,18 +197,39 @@ def open_embedder(name: str) -> Embedder:
         InvalidInputError: if there is none of that name.
         MissingExtraError: if it is not installed.
     """
-    return _EMBEDDERS[checks.one_of("embedder", name, _EMBEDDERS)]()
+    return _EMBEDDERS[embedder_name(name)]()
+
+
+def embedder_name(name: str) -> str:
+    """The name itself, if there is an embedder of that name.
+
+    Raises:
+        InvalidInputError: if there is none.
+    """
+    return checks.one_of("embedder", name, _EMBEDDERS)
+
+
+def best_name() -> str:
+    """The static embedder's name where it is installed, else the hashed one's."""
+    return "static" if _wheel("wordllama") else "hashed"
 
 
 def best_embedder() -> Embedder:
     """The static one where it is installed, else the hashed one."""
-    return open_embedder("static" if _wheel("wordllama") else "hashed")
+    return open_embedder(best_name())
 
 
 def _wheel(package: str) -> Path | None:
     """The folder of an installed package, without importing it."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _stacked(embedder: Embedder, texts: Sequence[str]) -> Matrix:
+    vectors = np.zeros((len(texts), embedder.dimensions), dtype=np.float32)
+    for place, text in enumerate(texts):
+        vectors[place] = embedder.embed(text)
+    return vectors
 
 
 def _unit(vector: Vector) -> Vector:

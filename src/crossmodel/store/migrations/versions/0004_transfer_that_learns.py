@@ -5,14 +5,20 @@ Hidden values get their tenant too, so that erasing one tenant's takes nothing o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 from alembic import op
+
+from crossmodel.store import schema
+from crossmodel.store.words import indexed, tenant_code
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+CHUNK = 1_000
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -66,10 +72,29 @@ def upgrade() -> None:
         sa.Column("retired", sa.Text(), nullable=False),
         sa.UniqueConstraint("tenant", "topic", "insight_id"),
     )
+    connection = op.get_bind()
+    if (
+        connection.dialect.name == "sqlite"
+    ):  # words of each tenant apart: see crossmodel.store.words
+        op.execute("DROP TABLE insights_fts")
+        op.execute(
+            "CREATE VIRTUAL TABLE insights_fts USING fts5(content, scope, tokenize = 'ascii')"
+        )
+        _fill(connection, lambda tenant, text: indexed(tenant_code(tenant), text))
 
 
 def downgrade() -> None:
     """Undo."""
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        op.execute("DROP TABLE insights_fts")
+        op.execute(
+            "CREATE VIRTUAL TABLE insights_fts USING fts5("
+            "content, scope, tokenize = 'unicode61 remove_diacritics 2')"
+        )
+        _fill(
+            connection, lambda _, text: text.encode("utf-8", "replace").decode().replace("\0", " ")
+        )
     for table in ("playbook_items", "uplift", "insight_vectors"):
         op.drop_table(table)
     for table, column in (
@@ -79,3 +104,17 @@ def downgrade() -> None:
         ("insights", "standing_reason"), ("insights", "standing"), ("insights", "trust"),
     ):  # fmt: skip
         op.drop_column(table, column)
+
+
+def _fill(connection: sa.Connection, text: Callable[[str, str], str]) -> None:
+    insert = sa.text("INSERT INTO insights_fts (rowid, content, scope) VALUES (:seq, :c, :s)")
+    table = schema.insights
+    query = sa.select(table.c.seq, table.c.tenant, table.c.content, table.c.scope)
+    for rows in connection.execute(query).partitions(CHUNK):
+        connection.execute(
+            insert,
+            [
+                {"seq": seq, "c": text(tenant, content), "s": text(tenant, scope)}
+                for seq, tenant, content, scope in rows
+            ],
+        )

@@ -1,0 +1,213 @@
+"""Search of insights by what they mean: their vectors in the database, the nearest of them found.
+
+The table ``insight_vectors`` is the truth. What is held in memory is derived from it, and whatever
+is found there is looked up and measured again in the caller's own snapshot.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+
+from crossmodel.domain.insight import Insight, InsightKind
+from crossmodel.store import schema, vector_files
+from crossmodel.store.following import Following
+from crossmodel.store.nearest import Nearest
+from crossmodel.store.wanted import JUDGED, Wanted
+from crossmodel.text.embedding import Embedder, Matrix, Vector, embedder_name, open_embedder
+
+UNRELATED: Final = 0.3
+"""A cosine that nine of ten pairs of sentences of different subjects stay below (in Python's
+manual, static 0.91, hashed 0.90, MiniLM 0.86 of them): what lies below is not found."""
+
+SPARE: Final = 0.75
+"""What is measured exactly beyond what is asked for, as a share of it: neighbours change places
+when coordinates have eight bits. Four times as many when too few are wanted."""
+
+MOST_CANDIDATES: Final = 4096
+
+MOST_BYTES: Final = 2**30
+"""Memory for vectors of tenants beside the one that is searched; the last used stay."""
+
+_CHUNK: Final = 500
+
+
+class VectorIndex:
+    """Vectors by one embedder; safe to share among threads.
+
+    ``folder`` is where graphs of many vectors are kept between starts; ``None`` keeps none.
+
+    Raises:
+        InvalidInputError: if there is no embedder of that name.
+    """
+
+    def __init__(self, embedder: str, folder: Path | None) -> None:
+        self.name = embedder_name(embedder)
+        self._folder = folder
+        self._tenants: OrderedDict[str, Following] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder, loaded when it is first needed."""
+        return open_embedder(self.name)
+
+    def add(
+        self, connection: sa.Connection, tenant: str, insights: Sequence[tuple[int, Insight]]
+    ) -> None:
+        """Keep the vectors of new insights, each with its row number."""
+        matrix = self.embedder.embed_all([embedded(insight) for _, insight in insights])
+        self.put(connection, [(seq, tenant) for seq, _ in insights], matrix)
+
+    def put(
+        self, connection: sa.Connection, insights: Sequence[tuple[int, str]], matrix: Matrix
+    ) -> None:
+        """Keep vectors of insights, each known by its row number and tenant."""
+        if not insights:
+            return
+        rows = [
+            {"insight_seq": seq, "tenant": tenant, "embedder": self.name, "vector": row.tobytes()}
+            for (seq, tenant), row in zip(insights, matrix.astype(np.float16), strict=True)
+        ]
+        connection.execute(sa.insert(schema.insight_vectors), rows)
+
+    def find(
+        self, connection: sa.Connection, query: str, limit: int, wanted: Wanted
+    ) -> dict[int, float]:
+        """Row numbers of the nearest insights, best first, each with its cosine.
+
+        A transaction that writes finds what was known when somebody last read: its own insights
+        may yet be taken back, and must not be seen by others.
+        """
+        vector = self.embedder.embed(query)
+        if limit < 1 or not vector.any():
+            return {}
+        following = self._following(wanted.tenant)
+        if connection.get_execution_options().get("reading", False):
+            following.catch_up(connection)
+        count = math.ceil((1.0 + SPARE) * limit)
+        while True:
+            seqs, cosines = following.nearest.search(vector, count)
+            near = self._measured(connection, seqs.tolist(), vector, wanted)
+            reached_all = len(seqs) < count or cosines[-1] < UNRELATED
+            if len(near) >= limit or reached_all or count >= MOST_CANDIDATES:
+                return dict(sorted(near.items(), key=lambda each: (-each[1], each[0]))[:limit])
+            count *= 4
+
+    def vectors(self, connection: sa.Connection, seqs: Iterable[int]) -> dict[int, Vector]:
+        """The vectors of those of the insights that have one."""
+        rows = self._rows(connection, list(seqs))
+        if not rows:
+            return {}
+        return dict(zip([row.insight_seq for row in rows], self._matrix(rows), strict=True))
+
+    def forget(self, tenant: str, seqs: Iterable[int]) -> None:
+        """Let go of vectors whose rows are erased, in memory and in the tenant's file.
+
+        To be called once the erasure is committed.
+        """
+        numbers = np.fromiter(seqs, dtype=np.int64)
+        following = self._following(tenant)
+        following.forget(numbers)
+
+    def look_again(self) -> None:
+        """Compare with the database in full before the next search: rows came between others."""
+        with self._lock:
+            for following in self._tenants.values():
+                following.look_again()
+
+    def settle(self, tenant: str) -> None:
+        """Wait until the graph of the tenant's vectors is built."""
+        self._following(tenant).nearest.settle()
+
+    def close(self) -> None:
+        """Stop building graphs, and keep those that have changed."""
+        with self._lock:
+            leaving = list(self._tenants.values())
+            self._tenants.clear()
+        for following in leaving:
+            following.close()
+
+    def _following(self, tenant: str) -> Following:
+        """The tenant's vectors in memory; those of others leave when there are too many."""
+        leaving = []
+        with self._lock:
+            if (following := self._tenants.get(tenant)) is None:
+                file = vector_files.file_name(tenant, self.name)
+                following = self._tenants[tenant] = Following(
+                    tenant,
+                    self.name,
+                    Nearest(self.embedder.dimensions),
+                    self._folder and self._folder / file,
+                )
+            self._tenants.move_to_end(tenant)
+            held = sum(each.nearest.nbytes for each in self._tenants.values())
+            while held > MOST_BYTES and len(self._tenants) > 1:
+                _, oldest = self._tenants.popitem(last=False)
+                held -= oldest.nearest.nbytes
+                leaving.append(oldest)
+        for oldest in leaving:
+            oldest.close()
+        return following
+
+    def _measured(
+        self, connection: sa.Connection, seqs: Sequence[int], vector: Vector, wanted: Wanted
+    ) -> dict[int, float]:
+        """The cosines of those of the insights that are wanted and near enough."""
+        rows = [row for row in self._rows(connection, seqs) if wanted.admits(*row[2:])]
+        if not rows:
+            return {}
+        cosines = self._matrix(rows) @ vector
+        return {
+            row.insight_seq: float(cosine)
+            for row, cosine in zip(rows, cosines, strict=True)
+            if cosine >= UNRELATED
+        }
+
+    def _rows(self, connection: sa.Connection, seqs: Sequence[int]) -> list[Any]:
+        """Vectors of insights, with what says whether they are wanted."""
+        size = 2 * self.embedder.dimensions
+        return [
+            row
+            for start in range(0, len(seqs), _CHUNK)
+            for row in connection.execute(
+                _VECTORS, {"seqs": seqs[start : start + _CHUNK], "embedder": self.name}
+            )
+            if len(row.vector) == size
+        ]
+
+    @staticmethod
+    def _matrix(rows: Sequence[Any]) -> Matrix:
+        halves = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float16)
+        return halves.reshape(len(rows), -1).astype(np.float32)
+
+
+_VECTORS: Final = (
+    sa.select(schema.insight_vectors.c.insight_seq, schema.insight_vectors.c.vector, *JUDGED)
+    .join_from(
+        schema.insight_vectors,
+        schema.insights,
+        schema.insights.c.seq == schema.insight_vectors.c.insight_seq,
+    )
+    .where(
+        schema.insight_vectors.c.insight_seq.in_(sa.bindparam("seqs", expanding=True)),
+        schema.insight_vectors.c.embedder == sa.bindparam("embedder"),
+    )
+)
+
+
+def embedded(insight: Insight) -> str:
+    """What of an insight becomes its vector: what it is about and what it says.
+
+    A worked example is known by its input as well, since that is what questions are like.
+    """
+    given = insight.metadata.get("input") if insight.kind == InsightKind.EXAMPLE else None
+    parts = [insight.scope, insight.content, given if isinstance(given, str) else ""]
+    return "\n".join(part for part in parts if part)
