@@ -593,7 +593,7 @@ def test_statements_outside_of_their_schema_are_not_made(change):
         build("gossip", subjects, predicate)
     with pytest.raises(WitnessError, match="subject"):
         build("outcome", {}, predicate)
-    assert set(SCHEMAS) == {"selection", "transfer", "outcome", "insight"}
+    assert set(SCHEMAS) == {"selection", "transfer", "outcome", "insight", "erasure"}
 
 
 @pytest.mark.parametrize(
