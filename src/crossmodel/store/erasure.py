@@ -13,23 +13,20 @@ Insights that are still there and hold some of the text are reported, not change
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 
 from crossmodel.domain.erasure import Erased
-from crossmodel.domain.insight import text_sha256
 from crossmodel.store import schema
-from crossmodel.store.passages import as_json, forms, holds_any, raw, telling
+from crossmodel.store.passages import Needles, as_json, forms, raw, telling
 from crossmodel.store.search import SearchIndex
-from crossmodel.text.redaction import blot, occurrences, overlaps
+from crossmodel.store.sources import SourceTexts, Span, batched, scan
+from crossmodel.text.redaction import overlaps
 
-CHUNK: Final = 100
 ERASED: Final = "erased"
 """Why an item of a playbook is retired whose insight is gone."""
-
-Span = tuple[int, int]
 
 
 class Eraser:
@@ -40,6 +37,7 @@ class Eraser:
         self._search = search
         self.rows: list[int] = []
         """Row numbers of what was erased, for indexes outside of the database."""
+        self._sources = SourceTexts(connection)
 
     def erase(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
         """Erase the tenant's insights; ids that it does not have are passed over."""
@@ -48,7 +46,7 @@ class Eraser:
             return Erased()
         ids = [insight_id for insight_id, _ in contents.values()]
         spans = self._evidence(list(contents))
-        sources = self._sources(tenant, spans)
+        sources = self._sources.read(tenant, spans)
         passages = {content for _, content in contents.values()}
         passages |= {
             sources[sha256][start:end]
@@ -57,12 +55,12 @@ class Eraser:
             for start, end in each
         }
         wanted = telling(passages)
-        sources |= self._sources_with(tenant, wanted)
+        sources |= self._sources.holding(tenant, wanted)
         contexts = self._contexts(tenant, ids)
         self.rows += contents
         counts = self._delete_rows(tenant, contents, ids)
         held = self._standing_on(tenant, spans) | self._quoting(tenant, wanted)
-        counts |= self._redact(tenant, sources, spans, wanted)
+        counts["passages"] = self._sources.redact(tenant, sources, spans, wanted)
         exact = {*passages, *sources.values(), *sources}
         within = wanted | telling(sources.values())
         counts["commitments"] = self._forget(tenant, contexts, exact, within)
@@ -74,7 +72,7 @@ class Eraser:
         """Id and content of the insights, by row number."""
         table = schema.insights
         found: dict[int, tuple[str, str]] = {}
-        for chunk in _batched(dict.fromkeys(insight_ids)):
+        for chunk in batched(dict.fromkeys(insight_ids)):
             query = sa.select(table.c.seq, table.c.id, table.c.content).where(
                 table.c.tenant == tenant, table.c.id.in_(chunk)
             )
@@ -85,43 +83,22 @@ class Eraser:
         """The spans that the insights stand on, by the hash of their source."""
         table = schema.insight_evidence
         found: dict[str, list[Span]] = {}
-        for chunk in _batched(seqs):
+        for chunk in batched(seqs):
             query = sa.select(table).where(table.c.insight_seq.in_(chunk))
             for row in self._connection.execute(query).mappings():
                 found.setdefault(row["source_sha256"], []).append((row["start"], row["end"]))
         return found
 
-    def _sources(self, tenant: str, hashes: Collection[str]) -> dict[str, str]:
-        table = schema.sources
-        found: dict[str, str] = {}
-        for chunk in _batched(hashes):
-            found |= self._texts(tenant, table.c.sha256.in_(chunk))
-        return found
-
-    def _sources_with(self, tenant: str, passages: Collection[str]) -> dict[str, str]:
-        table = schema.sources
-        found: dict[str, str] = {}
-        for chunk in _batched(map(raw, passages)):
-            found |= self._texts(tenant, holds_any(table.c.text, chunk))
-        return found
-
-    def _texts(self, tenant: str, where: sa.ColumnElement[bool]) -> dict[str, str]:
-        table = schema.sources
-        query = sa.select(table.c.sha256, table.c.text).where(table.c.tenant == tenant, where)
-        return {row.sha256: row.text for row in self._connection.execute(query)}
-
     def _contexts(self, tenant: str, ids: Sequence[str]) -> set[str]:
         """Digests of the contexts in which the insights were handed over."""
         table = schema.transfers
-        listed = sa.type_coerce(table.c.insight_ids, sa.Text)
-        found: set[str] = set()
-        for chunk in _batched(ids):
-            names = [json.dumps(insight_id) for insight_id in chunk]
-            query = sa.select(table.c.context_digest).where(
-                table.c.tenant == tenant, holds_any(listed, names)
-            )
-            found.update(self._connection.scalars(query))
-        return found
+        listed = sa.type_coerce(table.c.insight_ids, sa.LargeBinary)
+        needles = Needles(raw(json.dumps(insight_id)) for insight_id in ids)
+        rows = scan(
+            self._connection,
+            sa.select(table.c.context_digest, listed).where(table.c.tenant == tenant),
+        )
+        return {digest for digest, names in rows if needles.are_in(_bytes(names))}
 
     # who else has it
 
@@ -131,7 +108,7 @@ class Eraser:
         joined = sa.join(evidence, insights, evidence.c.insight_seq == insights.c.seq)
         columns = (insights.c.id, evidence.c.start, evidence.c.end, evidence.c.source_sha256)
         found: set[str] = set()
-        for chunk in _batched(spans):
+        for chunk in batched(spans):
             query = (
                 sa.select(*columns)
                 .select_from(joined)
@@ -145,17 +122,19 @@ class Eraser:
     def _quoting(self, tenant: str, passages: Collection[str]) -> set[str]:
         """Ids of the tenant's insights that hold one of these passages."""
         table = schema.insights
-        documents = sa.type_coerce(table.c.metadata, sa.Text)
-        found: set[str] = set()
-        for chunk in _batched(passages):
-            holds = sa.or_(
-                holds_any(table.c.content, map(raw, chunk)),
-                holds_any(table.c.scope, map(raw, chunk)),
-                holds_any(documents, map(as_json, chunk)),
-            )
-            query = sa.select(table.c.id).where(table.c.tenant == tenant, holds)
-            found.update(self._connection.scalars(query))
-        return found
+        columns = [
+            sa.type_coerce(column, sa.LargeBinary)
+            for column in (table.c.content, table.c.scope, table.c.metadata)
+        ]
+        needles = Needles(raw(form(each)) for each in passages for form in (str, as_json))
+        rows = scan(
+            self._connection, sa.select(table.c.id, *columns).where(table.c.tenant == tenant)
+        )
+        return {
+            insight_id
+            for insight_id, *texts in rows
+            if any(needles.are_in(_bytes(text)) for text in texts)
+        }
 
     # what goes
 
@@ -172,7 +151,7 @@ class Eraser:
         insights, links = schema.insights, schema.insight_links
         uplift, items = schema.uplift, schema.playbook_items
         mine = sa.select(insights.c.seq).where(insights.c.tenant == tenant)
-        for names in _batched(ids):
+        for names in batched(ids):
             units = [f"insight:{name}" for name in names]
             delete("links", links, links.c.target_id.in_(names), links.c.insight_seq.in_(mine))
             delete("uplift", uplift, uplift.c.tenant == tenant, uplift.c.unit.in_(units))
@@ -182,7 +161,7 @@ class Eraser:
             )
             done = self._connection.execute(retired.values(retired=ERASED))
             counts["playbook_items"] = counts.get("playbook_items", 0) + done.rowcount
-        for chunk in _batched(seqs):
+        for chunk in batched(seqs):
             for kind, table in (
                 ("evidence", schema.insight_evidence),
                 ("links", links),
@@ -194,43 +173,6 @@ class Eraser:
         self._search.remove(self._connection, list(seqs))
         return counts
 
-    def _redact(
-        self,
-        tenant: str,
-        sources: Mapping[str, str],
-        spans: Mapping[str, Sequence[Span]],
-        passages: Collection[str],
-    ) -> dict[str, int]:
-        """Blot the spans, and the passages wherever they stand, out of the sources."""
-        blotted = 0
-        for sha256, text in sources.items():
-            places = {place for each in passages for place in occurrences(text, each)}
-            places.update(span for span in spans.get(sha256, ()) if span[0] < len(text))
-            redacted = blot(text, places)
-            if redacted != text:
-                blotted += len(places)
-                self._replace_source(tenant, sha256, redacted)
-        return {"passages": blotted}
-
-    def _replace_source(self, tenant: str, sha256: str, redacted: str) -> None:
-        """Let a source, and the evidence that points into it, go by what is left of its text."""
-        sources, insights, evidence = schema.sources, schema.insights, schema.insight_evidence
-        renamed = text_sha256(redacted)
-        old = sa.and_(sources.c.tenant == tenant, sources.c.sha256 == sha256)
-        same = sa.and_(sources.c.tenant == tenant, sources.c.sha256 == renamed)
-        if self._connection.scalar(sa.select(sources.c.sha256).where(same)) is None:
-            self._connection.execute(
-                sa.update(sources).where(old).values(sha256=renamed, text=redacted)
-            )
-        else:  # another source that is the same but for what was blotted out of both
-            self._connection.execute(sa.delete(sources).where(old))
-        mine = sa.select(insights.c.seq).where(insights.c.tenant == tenant)
-        self._connection.execute(
-            sa.update(evidence)
-            .where(evidence.c.source_sha256 == sha256, evidence.c.insight_seq.in_(mine))
-            .values(source_sha256=renamed)
-        )
-
     def _forget(
         self, tenant: str, digests: Iterable[str], exact: Iterable[str], within: Iterable[str]
     ) -> int:
@@ -239,19 +181,23 @@ class Eraser:
         Of values from before their tenant was kept nobody knows whose they are; they go as well.
         """
         table = schema.commitments
-        mine = table.c.tenant.in_([tenant, ""])
-        conditions: list[sa.ColumnElement[bool]] = []
-        conditions += [table.c.digest.in_(chunk) for chunk in _batched(digests)]
-        conditions += [table.c.value.in_(chunk) for chunk in _batched({raw(e) for e in exact})]
-        needles = {form for passage in within for form in forms(passage)}
-        conditions += [holds_any(table.c.value, chunk) for chunk in _batched(needles)]
-        return sum(
-            self._connection.execute(sa.delete(table).where(mine, condition)).rowcount
-            for condition in conditions
+        values = {raw(each) for each in exact}
+        needles = Needles(form for passage in within for form in forms(passage))
+        rows = scan(
+            self._connection,
+            sa.select(table.c.digest, table.c.value).where(table.c.tenant.in_([tenant, ""])),
         )
+        named = set(digests)
+        doomed = [
+            digest
+            for digest, value in rows
+            if digest in named or value in values or needles.are_in(value)
+        ]
+        for chunk in batched(doomed):
+            self._connection.execute(sa.delete(table).where(table.c.digest.in_(chunk)))
+        return len(doomed)
 
 
-def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
-    listed = list(items)
-    for start in range(0, len(listed), CHUNK):
-        yield listed[start : start + CHUNK]
+def _bytes(stored: str | bytes) -> bytes:
+    """What stands in a column, whether the database keeps it as text or as bytes."""
+    return stored.encode() if isinstance(stored, str) else stored

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-import sqlalchemy as sa
+from ahocorasick_rs import BytesAhoCorasick
 
 LEAST_VERBATIM: Final = 12
 """Characters from which on a passage is looked for everywhere. Shorter ones, such as a number, say
 nothing of where they are from, and go only where the insight is known to have stood."""
+
+_BEGINNING: Final = 48
+"""Bytes of a needle that are looked for before the whole is."""
 
 
 def telling(passages: Iterable[str]) -> set[str]:
@@ -47,13 +50,28 @@ def raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def holds_any(
-    column: sa.ColumnElement[Any], needles: Iterable[str | bytes]
-) -> sa.ColumnElement[bool]:
-    """Whether the column holds one of the needles, byte by byte."""
-    kinds = (
-        (needle, sa.LargeBinary if isinstance(needle, bytes) else sa.Text) for needle in needles
-    )
-    return sa.or_(
-        sa.false(), *(sa.func.instr(column, sa.literal(needle, kind)) > 0 for needle, kind in kinds)
-    )
+class Needles:
+    """Finds which values hold one of many byte strings, in one pass over each value.
+
+    An automaton (Aho and Corasick, 1975) finds where one may begin, however many there are; it
+    knows their beginnings only, which keeps it small.
+    """
+
+    def __init__(self, needles: Iterable[bytes]) -> None:
+        by_beginning: dict[bytes, list[bytes]] = {}
+        for needle in needles:
+            if needle:
+                by_beginning.setdefault(needle[:_BEGINNING], []).append(needle)
+        self._needles = list(by_beginning.values())
+        self._automaton = BytesAhoCorasick(list(by_beginning)) if by_beginning else None
+
+    def are_in(self, value: bytes) -> bool:
+        """Whether the value holds one of them."""
+        if self._automaton is None:
+            return False
+        found = self._automaton.find_matches_as_indexes(value, overlapping=True)
+        return any(
+            needle in value
+            for number in {each[0] for each in found}
+            for needle in self._needles[number]
+        )

@@ -33,6 +33,7 @@ def words_in(text: str) -> list[str]:
     if text.isascii():
         return [word[:MAX_LENGTH] for word in _ASCII.findall(text.lower())]
     parted = unicodedata.normalize("NFKD", text.encode("utf-8", "replace").decode().casefold())
+    parted = parted.casefold()  # taking apart may bring capitals to light
     plain = "".join(letter for letter in parted if not unicodedata.combining(letter))
     return [_spelled(word[:MAX_LENGTH]) for word in _WORD.findall(plain)]
 

@@ -262,8 +262,8 @@ async def test_no_byte_and_no_word_is_left_in_the_files(tmp_path, size):
         return listed
 
     indexed = await store.transact(terms)
-    assert WORD not in indexed
-    assert "number" in indexed
+    assert not any(WORD in term for term in indexed)
+    assert any(term.endswith("number") for term in indexed)
     assert "tavor" not in indexed
     assert await store.read(
         lambda tx: tx._connection.exec_driver_sql("PRAGMA integrity_check").scalar()
