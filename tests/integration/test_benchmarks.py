@@ -57,3 +57,15 @@ def test_extraction_is_measured():
         "| markdown-it-py, blocks only |",
     ):
         assert expected in text
+
+
+async def test_retrieval_is_measured_beside_exact_search(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    bench = runpy.run_path(str(BENCHMARKS / "retrieval.py"))
+    settings = bench["main"].__globals__
+    settings.update(QUESTIONS=60, SLOW_QUESTIONS=30, FEW=200)
+    rows = (await bench["measure"](2_000, tmp_path)).rows
+    assert float(rows["recall@10 of vectors against all vectors"]) > 0.99
+    assert float(rows["recall@10 of words against FTS5 over all"]) > 0.9
+    assert float(rows["**recall@10 of both against both exact**"]) > 0.9
+    assert all(figure for figure in rows.values())

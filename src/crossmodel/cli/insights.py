@@ -61,17 +61,20 @@ def list_(
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(help="Words to look for.")],
+    query: Annotated[str, typer.Argument(help="What to look for.")],
     limit: Annotated[int, typer.Option(min=1)] = 10,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="Prefer what is unlike what stands before it.")
+    ] = 0.0,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Search insights, best match first."""
+    """Search insights by words and meaning, best match first."""
     from crossmodel.assembly import CrossModel
 
     async def work() -> list[tuple[Insight, float | None]]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
-            found = await cm.search_insights(query, limit=limit)
+            found = await cm.search_insights(query, limit=limit, diversity=diversity)
             return [(hit.insight, hit.relevance) for hit in found]
 
     _print(run_async(work()), json)

@@ -74,15 +74,14 @@ class Following:
         self._compared = False
 
     def forget(self, numbers: Numbers) -> None:
-        """Let go of erased rows, here and in the file."""
+        """Let go of erased rows, here and in the file, which is written anew on closing."""
         with self._lock:
             if not self._opened:
                 self._open()
             self.nearest.remove(numbers)
             self._note_last()
             if self._file is not None and self.nearest.changed:
-                vector_files.remove(self._file)  # whatever becomes of the new one
-                self._save()
+                vector_files.remove(self._file)
 
     def close(self) -> None:
         """Stop building, and keep the graph if it has changed."""

@@ -113,9 +113,10 @@ class VectorIndex:
 
         To be called once the erasure is committed.
         """
-        numbers = np.fromiter(seqs, dtype=np.int64)
-        following = self._following(tenant)
-        following.forget(numbers)
+        with self._lock:
+            held = tenant in self._tenants
+        if held or ((file := self._file(tenant)) is not None and file.exists()):
+            self._following(tenant).forget(np.fromiter(seqs, dtype=np.int64))
 
     def look_again(self) -> None:
         """Compare with the database in full before the next search: rows came between others."""
@@ -135,17 +136,16 @@ class VectorIndex:
         for following in leaving:
             following.close()
 
+    def _file(self, tenant: str) -> Path | None:
+        return self._folder and self._folder / vector_files.file_name(tenant, self.name)
+
     def _following(self, tenant: str) -> Following:
         """The tenant's vectors in memory; those of others leave when there are too many."""
         leaving = []
         with self._lock:
             if (following := self._tenants.get(tenant)) is None:
-                file = vector_files.file_name(tenant, self.name)
                 following = self._tenants[tenant] = Following(
-                    tenant,
-                    self.name,
-                    Nearest(self.embedder.dimensions),
-                    self._folder and self._folder / file,
+                    tenant, self.name, Nearest(self.embedder.dimensions), self._file(tenant)
                 )
             self._tenants.move_to_end(tenant)
             held = sum(each.nearest.nbytes for each in self._tenants.values())
