@@ -12,33 +12,29 @@ from typing import Any, Final, Self, cast
 
 import msgspec
 
+from crossmodel.desk import InsightDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
-from crossmodel.domain.config import ExportConfig
-from crossmodel.domain.erasure import ErasureReceipt
-from crossmodel.domain.insight import ExtractionResult, Insight, Standing
+from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
-from crossmodel.domain.playbook import Playbook
-from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.engine import Engine
-from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, NotFoundError
+from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.bulk import Extracted, extract_all
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
-from crossmodel.ports import Provider, Store, Transaction
+from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider
 from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
 from crossmodel.transfer import InsightTransfer
-from crossmodel.transfer.export import Exported, export_insights
+from crossmodel.transfer.export import Exported
 from crossmodel.transfer.feedback import Grader, graded
-from crossmodel.transfer.playbook import tend
 from crossmodel.witness import (
     CrossModelVIF,
     Ledger,
@@ -46,7 +42,6 @@ from crossmodel.witness import (
     load_or_create_keys,
     verify_witness,
 )
-from crossmodel.witness.leaves import InsightLeaves
 
 __all__ = [
     "CrossModel",
@@ -67,14 +62,11 @@ CONTEXT_SHARE: Final = 4
 WEAK: Final = 0.5
 """Models below this quality, 0..1, copy worked examples better than they follow rules."""
 
-CURATED_AT_ONCE: Final = 500
-"""Insights whose playbooks are brought up to date in one transaction."""
-
 Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
 
 
-class CrossModel:
+class CrossModel(InsightDesk):
     """The whole loop behind one door.
 
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
@@ -296,173 +288,6 @@ class CrossModel:
     def models(self) -> list[ModelSpec]:
         """The configured models."""
         return list(self.engine.models.values())
-
-    async def insights(
-        self,
-        *,
-        limit: int = 50,
-        offset: int = 0,
-        insight_type: str | None = None,
-        standing: str | None = None,
-        tenant: str | None = None,
-    ) -> list[Insight]:
-        """Insights, newest first; of one type or standing, if one is named."""
-        of = tenant or self.settings.loop.tenant
-        return await self.engine.store.read(
-            lambda tx: tx.list_insights(
-                of, limit=limit, offset=offset, insight_type=insight_type, standing=standing
-            )
-        )
-
-    async def search_insights(
-        self, query: str, *, limit: int = 10, diversity: float = 0.0, tenant: str | None = None
-    ) -> list[RankedInsight]:
-        """Insights that ``query`` is about, by words and by meaning, best first.
-
-        ``diversity``, 0..1, prefers what is unlike what stands before it.
-
-        Raises:
-            InvalidInputError: if it is out of range.
-        """
-        of = tenant or self.settings.loop.tenant
-        return await self.engine.store.read(
-            lambda tx: tx.search_insights(of, query, limit=limit, diversity=diversity)
-        )
-
-    async def insight(
-        self, insight_id: str, *, tenant: str | None = None
-    ) -> tuple[Insight, SourceText | None]:
-        """One insight, and the text that it was found in.
-
-        Raises:
-            NotFoundError: if there is no such insight.
-        """
-        of = tenant or self.settings.loop.tenant
-        found = await self.engine.store.read(lambda tx: tx.get_insights(of, [insight_id]))
-        if not found:
-            raise NotFoundError(f"there is no insight {insight_id!r}")
-        if not found[0].evidence:
-            return found[0], None
-        sha256 = found[0].evidence[0].source_sha256
-        return found[0], await self.engine.store.read(lambda tx: tx.get_source(of, sha256))
-
-    async def playbook_topics(self, *, tenant: str | None = None) -> dict[str, int]:
-        """The topics that have a playbook, each with how many items are in use."""
-        of = tenant or self.settings.loop.tenant
-        return await self.engine.store.read(lambda tx: tx.playbook_topics(of))
-
-    async def playbook(
-        self, topic: str, *, tenant: str | None = None
-    ) -> tuple[Playbook, dict[str, Insight]]:
-        """A topic's playbook, and its insights by id as far as they are kept.
-
-        Raises:
-            NotFoundError: if there is no such topic.
-        """
-        of = tenant or self.settings.loop.tenant
-
-        def work(tx: Transaction) -> tuple[Playbook, dict[str, Insight]]:
-            found = tx.playbook(of, topic)
-            insights = tx.get_insights(of, [item.insight_id for item in found.items])
-            return found, {insight.id: insight for insight in insights}
-
-        found, insights = await self.engine.store.read(work)
-        if not found.items:
-            raise NotFoundError(f"there is no playbook {topic!r}")
-        return found, insights
-
-    async def curate_playbooks(
-        self, *, tenant: str | None = None, progress: Callable[[int, int], None] | None = None
-    ) -> int:
-        """Bring every playbook to what is known now, oldest insight first; how much was changed.
-
-        ``progress`` is told how many insights of how many are done.
-        """
-        of = tenant or self.settings.loop.tenant
-        most = self.settings.insight_transfer.playbook.max_items
-        total = await self.engine.store.read(lambda tx: tx.count_insights(of))
-        changes = 0
-        for first in range(0, total, CURATED_AT_ONCE):
-            left = total - first
-
-            def work(tx: Transaction, left: int = left) -> int:
-                start = max(0, left - CURATED_AT_ONCE)
-                page = tx.list_insights(of, limit=left - start, offset=start)
-                return tend(tx, of, page[::-1], max_items=most)
-
-            changes += await self.engine.store.transact(work)
-            if progress is not None:
-                progress(min(first + CURATED_AT_ONCE, total), total)
-        return changes
-
-    async def export(
-        self,
-        write: Callable[[bytes], object],
-        *,
-        insight_type: str | None = None,
-        least_confidence: float = 0.0,
-        allow_unlicensed: bool = False,
-        tenant: str | None = None,
-        progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> Exported:
-        """Give the insights as lines of JSON for fine-tuning to ``write``, in bounded memory.
-
-        ``write`` and ``progress`` are called in another thread. Licences are those of the setting
-        ``insight_transfer.export``.
-
-        Raises:
-            InvalidInputError: if ``least_confidence`` lies outside of 0..1.
-        """
-        of = tenant or self.settings.loop.tenant
-        given = self.settings.insight_transfer.export
-        config = ExportConfig(given.licences, given.allow_unlicensed or allow_unlicensed)
-        return await self.engine.store.read(
-            lambda tx: export_insights(
-                tx,
-                of,
-                write,
-                config,
-                insight_type=insight_type,
-                least_confidence=least_confidence,
-                leaf_of=InsightLeaves(tx).of,
-                progress=progress,
-            )
-        )
-
-    async def quarantine(
-        self, ids: Sequence[str], reason: str, *, tenant: str | None = None
-    ) -> list[str]:
-        """Keep insights from ever being handed over; returns the ids of those that were not yet.
-
-        Raises:
-            InvalidInputError: if there is no reason.
-            NotFoundError: if one of them does not exist; then nothing has changed.
-        """
-        of = tenant or self.settings.loop.tenant
-        return await self.engine.ledger.set_standing(of, ids, Standing.QUARANTINED, reason)
-
-    async def release(self, ids: Sequence[str], *, tenant: str | None = None) -> list[str]:
-        """Let insights be handed over again; returns the ids of those that could not be.
-
-        Raises:
-            NotFoundError: if one of them does not exist; then nothing has changed.
-        """
-        of = tenant or self.settings.loop.tenant
-        return await self.engine.ledger.set_standing(of, ids, Standing.ACTIVE)
-
-    async def delete(
-        self, ids: Sequence[str], reason: str, *, tenant: str | None = None
-    ) -> ErasureReceipt:
-        """Erase insights for good, and their text wherever the store holds it.
-
-        The log keeps a record of it, which :meth:`witness` gives evidence of.
-
-        Raises:
-            InvalidInputError: if there is no reason, or it quotes what is to be erased.
-            NotFoundError: if one of them does not exist; then nothing has changed.
-        """
-        of = tenant or self.settings.loop.tenant
-        return await self.engine.ledger.erase(of, ids, reason)
 
 
 def build_extractor(settings: Settings) -> InsightExtractor:

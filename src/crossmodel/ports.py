@@ -220,6 +220,10 @@ class Transaction(LogTransaction, Protocol):
         """Let the last word on a request count, and the one before no more."""
         ...
 
+    def clear_uplift(self, tenant: str, units: Collection[str]) -> None:
+        """Forget all scores of these units, as if nothing had been measured of them."""
+        ...
+
     def tallies(
         self,
         tenant: str,

@@ -52,6 +52,8 @@ def ask(
     given = len(answer.transfer.transferred_insights) if answer.transfer else 0
     learned = len(answer.extraction.insights) if answer.extraction else 0
     leaves = f"{answer.leaves[0]}..{answer.leaves[-1]}" if answer.leaves else "none"
+    if answer.transfer and answer.transfer.error:
+        err.print(plain(f"insights: {answer.transfer.error}"), style="dim")
     err.print(
         plain(
             f"{answer.model_id} · {answer.latency_ms:.0f} ms · ${answer.cost_usd:.6f} · "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress
@@ -24,6 +24,9 @@ from crossmodel.cli.output import (
 from crossmodel.domain.insight import Insight, Span, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import SourceText
+
+if TYPE_CHECKING:
+    from crossmodel.desk import EffectOnTarget
 
 CONTEXT = 300
 """Characters shown on either side of an insight's evidence."""
@@ -86,18 +89,29 @@ def show(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one insight, with its evidence highlighted in its source."""
+    """Show one insight: what it did where it was handed over, and its evidence in its source."""
     from crossmodel.assembly import CrossModel
 
-    async def work() -> tuple[Insight, SourceText | None]:
+    async def work() -> tuple[Insight, SourceText | None, list[EffectOnTarget]]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
-            return await cm.insight(insight_id)
+            return *await cm.insight(insight_id), await cm.effects(insight_id)
 
-    insight, source = run_async(work())
+    insight, source, effects = run_async(work())
     if json:
-        print_json(insight_dict(insight) | {"source": source.text if source else None})
+        measured = [effect.to_dict() for effect in effects]
+        print_json(
+            insight_dict(insight) | {"effects": measured, "source": source.text if source else None}
+        )
         return
     print_table("Insight", ("field", "value"), insight_dict(insight).items())
+    if effects:
+        print_table(
+            "Measured effect on scores",
+            ("model", "against nothing", "against padding", "verdict"),
+            ((e.target_model, e.over_nothing, e.over_padding, e.verdict) for e in effects),
+        )
+    else:
+        out.print("its effect is not measured yet: that takes answers with a score", style="dim")
     if source is not None:
         for evidence in insight.evidence:
             out.rule(f"{evidence.start}..{evidence.end} of {evidence.source_sha256[:12]}")

@@ -21,7 +21,7 @@ from crossmodel.evaluation.arms import Arm
 from crossmodel.evaluation.charts import Bar, Box, bar_chart, chain, escaped
 from crossmodel.evaluation.proof import Tampering
 from crossmodel.evaluation.results import Evaluation, Score
-from crossmodel.transfer.protocols.base import worked_example
+from crossmodel.transfer.wording import worked_example
 
 SIGNIFICANT: Final = 0.05
 """p-values below this are called a difference."""

@@ -126,6 +126,10 @@ class SqlTransaction:
         """Let the last word on a request count, and the one before no more."""
         self._uplift.replace(tenant, keys, old_score, new_score)
 
+    def clear_uplift(self, tenant: str, units: Collection[str]) -> None:
+        """Forget all scores of these units."""
+        self._uplift.clear(tenant, units)
+
     def tallies(
         self,
         tenant: str,

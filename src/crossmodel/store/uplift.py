@@ -49,6 +49,13 @@ class UpliftTable:
         new = Tally().plus(checks.unit_interval("new_score", new_score))
         self._write(tenant, keys, new, new - Tally().plus(old_score))
 
+    def clear(self, tenant: str, units: Collection[str]) -> None:
+        """Forget all scores of these units."""
+        table, listed = schema.uplift, list(units)
+        for start in range(0, len(listed), CHUNK):
+            mine = table.c.unit.in_(listed[start : start + CHUNK])
+            self._connection.execute(sa.delete(table).where(table.c.tenant == tenant, mine))
+
     def tallies(
         self,
         tenant: str,

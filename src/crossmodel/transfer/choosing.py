@@ -18,7 +18,6 @@ from rapidfuzz import fuzz
 
 from crossmodel.domain.insight import Insight, InsightKind, Standing
 from crossmodel.transfer.lessons import Lesson, lessons
-from crossmodel.transfer.protocols.base import worked_example
 from crossmodel.transfer.quality import RELEVANCE
 from crossmodel.transfer.relevance import (
     MAX_QUERY,
@@ -30,6 +29,7 @@ from crossmodel.transfer.relevance import (
     words_matched,
     words_said,
 )
+from crossmodel.transfer.wording import worked_example
 
 LEAST_RELEVANCE: Final = 0.4
 """Lessons below this relevance, 0..1, are not handed over."""
@@ -47,7 +47,14 @@ ALIKE: Final = 0.97
 """Lessons of one source that are nearly as relevant as the best are given together."""
 
 MOST_ALIKE: Final = 3
+
+NEARLY_THE_SAME: Final = 75
+"""How alike two lessons must be, letter by letter, to be about the same: 0..100."""
+
 _ABOUT_OTHERS: Final = 0.6
+_DISTRUST: Final = 0.1
+"""Share of its rank that a lesson loses whose source is not trusted at all: of two that say nearly
+the same the better supported one is given, even where no rule sees that they contradict."""
 _COVERS: Final = 0.8
 _DEMOTED: Final = 0.5
 """What is left of the rank of an insight that did not help."""
@@ -79,6 +86,7 @@ def choose(
     best = next((each for each in ranked if each.relevance >= least_relevance), None)
     if best is None:
         return []
+    best = max((best, *_rivals(best, ranked)), key=lambda each: each.lesson.trust)
     chosen = _chain(best, ranked, question)
     given: dict[str, Insight] = {}
     for judged in chosen:
@@ -125,11 +133,15 @@ class _Judged:
         asked, weights = self.question.asked, self.question.weights
 
         def of(insight: Insight) -> float:
-            covered = coverage(asked, words_matched(insight), weights)
+            said = words_in(insight.content)
+            covered = coverage(
+                asked, words_matched(insight) & said, weights, words_matched(insight)
+            )
             rank = _COVERS * covered + (1.0 - _COVERS) * self._match(insight)
             return rank * (_DEMOTED if insight.standing == Standing.DEMOTED else 1.0)
 
-        return self._applies * max(map(of, self.lesson.insights))
+        best = self._applies * max(map(of, self.lesson.insights))
+        return best * (1.0 - _DISTRUST * (1.0 - self.lesson.trust))
 
     @cached_property
     def _applies(self) -> float:
@@ -164,6 +176,24 @@ class _Judged:
         return overlap(asked, words_matched(insight), weights, named)
 
 
+def _rivals(best: _Judged, ranked: Sequence[_Judged]) -> list[_Judged]:
+    """Lessons that say of the question's subject nearly what the best says.
+
+    Of these the better supported one is given, even where no rule sees a contradiction.
+    """
+    if best.lesson.has_examples:
+        return []
+    said = best.lesson.text
+    return [
+        other
+        for other in ranked
+        if other is not best
+        and other.covered == best.covered
+        and not other.lesson.has_examples
+        and fuzz.ratio(said, other.lesson.text) >= NEARLY_THE_SAME
+    ]
+
+
 def _chain(first: _Judged, ranked: Sequence[_Judged], question: _Question) -> list[_Judged]:
     """The best lesson, those as good from the same source, and those that these lead on to."""
     chosen = [first]
@@ -174,7 +204,7 @@ def _chain(first: _Judged, ranked: Sequence[_Judged], question: _Question) -> li
             chosen.append(other)
     covered = frozenset().union(*(each.covered for each in chosen))
     for _ in range(MOST_HOPS - 1):
-        named = frozenset().union(*(_names(each.lesson) for each in chosen))
+        named = frozenset().union(*(_names(each.lesson, leading=True) for each in chosen))
         named -= question.asked | names_in(question.text)
         onward = [
             (coverage(question.asked, each.covered - covered, question.weights), each)
@@ -192,14 +222,19 @@ def _chain(first: _Judged, ranked: Sequence[_Judged], question: _Question) -> li
 def _belongs(other: _Judged, first: _Judged) -> bool:
     """Whether a lesson of the same source is as good, or the rule of examples without one."""
     if first.lesson.has_examples:
-        lacks_rule = all(worked_example(insight) for insight in first.lesson.insights)
+        examples = [each for each in first.lesson.insights if worked_example(each)]
+        lacks_rule = all(
+            worked_example(each) or _lists(each, examples) for each in first.lesson.insights
+        )
         is_named = _names(other.lesson) & _names(first.lesson) & first.question.asked
         return lacks_rule and bool(is_named) and other.relevance >= LEAST_RELEVANCE
     return other.rank >= ALIKE * first.rank
 
 
-def _names(lesson: Lesson) -> frozenset[str]:
-    return frozenset().union(*(names_in(insight.content) for insight in lesson.insights))
+def _names(lesson: Lesson, *, leading: bool = False) -> frozenset[str]:
+    """The names in a lesson; those that lead on are not in worked examples, which name anything."""
+    told = [each for each in lesson.insights if not (leading and worked_example(each))]
+    return frozenset().union(*(names_in(insight.content) for insight in told))
 
 
 def _all_words(lesson: Lesson) -> frozenset[str]:

@@ -22,7 +22,7 @@ from crossmodel.domain.transfer import RejectedInsight
 from crossmodel.text.claims import fact_of
 from crossmodel.text.facts import Fact, conflict, same
 from crossmodel.text.normalise import unify
-from crossmodel.transfer.protocols.base import one_line, worked_example
+from crossmodel.transfer.wording import one_line, unannounced, worked_example
 
 CLEAR_ODDS: Final = 1.5
 """From this ratio of odds on one of two sides is better supported; below, it is a near tie."""
@@ -122,7 +122,7 @@ def _topics(candidates: Sequence[Insight]) -> list[list[_Side]]:
             topic: object = _comparable(example[0])
             said = _comparable_result(example[1])
         else:
-            said = fact_of(one_line(insight.content))
+            said = fact_of(unannounced(one_line(insight.content)))
             topic = said.topic if said else None
         if said is None:
             continue

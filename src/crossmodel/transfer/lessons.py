@@ -1,18 +1,22 @@
-"""Lessons: insights that stand or fall together, such as a rule with its worked examples."""
+"""Lessons: what is handed over or not as one, such as a rule with its worked examples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from crossmodel.domain.insight import Insight
-from crossmodel.transfer.protocols.base import worked_example
-from crossmodel.transfer.relevance import words_in
+from crossmodel.transfer.relevance import columns_of, words_in
+from crossmodel.transfer.wording import one_line, unannounced, worked_example
+
+RIGHT_AFTER: Final = 80
+"""Characters that may stand between a statement and an example that shares no word with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Insights that are linked with each other, in the order of their source."""
+    """A statement, if there is one, and its worked examples in the order of their source."""
 
     insights: tuple[Insight, ...]
 
@@ -21,6 +25,19 @@ class Lesson:
         """SHA-256 of the text that it is from; empty if nothing is known."""
         evidence = self.insights[0].evidence
         return evidence[0].source_sha256 if evidence else ""
+
+    @property
+    def trust(self) -> float:
+        """How well it is supported, 0..1: by the trust in its sources, each of which tells more."""
+        return max(
+            1.0 - (1.0 - each.trust) / (1 + len({e.source_sha256 for e in each.evidence[1:]}))
+            for each in self.insights
+        )
+
+    @property
+    def text(self) -> str:
+        """What it says, in one line."""
+        return " ".join(unannounced(one_line(insight.content)) for insight in self.insights)
 
     @property
     def is_pattern(self) -> bool:
@@ -34,37 +51,62 @@ class Lesson:
 
 
 def lessons(candidates: Sequence[Insight]) -> list[Lesson]:
-    """The candidates as lessons.
+    """The candidates as lessons: each statement with its worked examples, which it may share.
 
-    Worked examples of one source and scope belong together, whatever else they are linked with;
-    without a scope, those whose inputs are alike.
-    The order depends on the insights alone, not on that of the candidates.
+    Worked examples of no statement belong together if they are of one source and scope; without a
+    scope, if their inputs are alike. The order depends on the insights alone, not on that of the
+    candidates.
     """
     insights = sorted({each.id: each for each in candidates}.values(), key=_source_order)
-    parent = {insight.id: insight.id for insight in insights}
+    examples = {each.id: each for each in insights if worked_example(each)}
+    by_statement: dict[str, set[str]] = {}
+    for example in examples.values():
+        for link in example.links:
+            by_statement.setdefault(link, set()).add(example.id)
+    found, taken = [], set[str]()
+    for statement in insights:
+        if statement.id in examples:
+            continue
+        linked = by_statement.get(statement.id, set()) | examples.keys() & set(statement.links)
+        mine = [each for each in insights if each.id in linked and _shows(each, statement)]
+        taken.update(each.id for each in mine)
+        found.append(Lesson((statement, *mine)))
+    return [*found, *_alone([each for each in examples.values() if each.id not in taken])]
 
-    def root(ident: str) -> str:
-        while parent[ident] != ident:
-            parent[ident] = parent[parent[ident]]
-            ident = parent[ident]
-        return ident
 
-    alike: dict[tuple[str, str], list[tuple[str, frozenset[str]]]] = {}
-    for insight in insights:
-        related = [link for link in insight.links if link in parent]
-        if insight.evidence and (pair := worked_example(insight)):
-            kin = alike.setdefault((insight.evidence[0].source_sha256, insight.scope), [])
-            words = words_in(pair[0])
-            related += [other for other, theirs in kin if insight.scope or _alike(words, theirs)][
-                :1
-            ]
-            kin.append((insight.id, words))
-        for other in related:
-            parent[root(other)] = root(insight.id)
-    members: dict[str, list[Insight]] = {}
-    for insight in insights:
-        members.setdefault(root(insight.id), []).append(insight)
-    return [Lesson(tuple(each)) for each in members.values()]
+def _shows(example: Insight, statement: Insight) -> bool:
+    """Whether a linked example has to do with the statement: a table may follow any sentence.
+
+    They share a word, or one stands right after the other.
+    """
+    about = words_in("\n".join([example.content, *columns_of(example)]))
+    if about & words_in(statement.content):
+        return True
+    ends = {each.source_sha256: each.end for each in statement.evidence}
+    return any(
+        0 <= each.start - ends.get(each.source_sha256, each.start + 1) <= RIGHT_AFTER
+        for each in example.evidence
+    )
+
+
+def _alone(examples: Sequence[Insight]) -> list[Lesson]:
+    """Worked examples without a statement, those of one sort together."""
+    groups: dict[tuple[str, str], list[list[Insight]]] = {}
+    for example in examples:
+        source = example.evidence[0].source_sha256 if example.evidence else example.id
+        kin = groups.setdefault((source, example.scope), [])
+        words = _input_words(example)
+        group = next((g for g in kin if example.scope or _alike(words, _input_words(g[0]))), None)
+        if group is None:
+            kin.append([example])
+        else:
+            group.append(example)
+    return [Lesson(tuple(group)) for kin in groups.values() for group in kin]
+
+
+def _input_words(example: Insight) -> frozenset[str]:
+    pair = worked_example(example)
+    return words_in(pair[0]) if pair else frozenset()
 
 
 def _alike(first: frozenset[str], second: frozenset[str]) -> bool:

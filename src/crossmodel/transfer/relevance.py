@@ -10,10 +10,13 @@ from functools import lru_cache
 from typing import Final
 
 from crossmodel.domain.insight import Insight
-from crossmodel.transfer.protocols.base import worked_example
+from crossmodel.transfer.wording import worked_example
 
 LEAST_SHARED_WORDS: Final = 2
 """One word in common is chance."""
+
+AROUND: Final = 0.6
+"""What a word in common counts that stands in a heading, and not in the text itself."""
 
 MAX_QUERY: Final = 20_000
 """Characters of a question that are read."""
@@ -68,10 +71,19 @@ def overlap(
     return weights.of(shared) / min(weights.of(asked), weights.of(words))
 
 
-def coverage(asked: frozenset[str], words: frozenset[str], weights: Weights) -> float:
-    """Share of what is asked, by weight, that the words cover, 0..1."""
+def coverage(
+    asked: frozenset[str],
+    words: frozenset[str],
+    weights: Weights,
+    around: frozenset[str] = frozenset(),
+) -> float:
+    """Share of what is asked, by weight, that the words cover, 0..1.
+
+    ``around`` are words that only stand over the text, in its heading: they count for less.
+    """
     total = weights.of(asked)
-    return weights.of(asked & words) / total if total else 0.0
+    covered = weights.of(asked & words) + AROUND * weights.of(asked & around - words)
+    return covered / total if total else 0.0
 
 
 def words_said(insight: Insight) -> frozenset[str]:

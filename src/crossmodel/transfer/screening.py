@@ -14,7 +14,7 @@ from crossmodel.domain.insight import Insight, Standing, ValidationStatus
 from crossmodel.text.injected import injected_spans
 from crossmodel.text.instructions import gives_orders, holds_template_marks
 from crossmodel.text.privacy import secret_in
-from crossmodel.transfer.protocols.base import one_line, statement
+from crossmodel.transfer.wording import one_line, statement
 
 MAX_CHARACTERS: Final = 8_192
 """Longer than any insight that still is one thing to know, in characters."""

@@ -7,6 +7,7 @@ another's insights.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -30,11 +31,16 @@ Progress = Callable[[str], None]
 
 
 def planted_settings(settings: Settings, folder: Path) -> Settings:
-    """The user's settings over a store and keys of the evaluation's own."""
+    """The user's settings over a store and keys of the evaluation's own; the teacher is trusted."""
+    transfer = settings.insight_transfer
+    trusted = {TEACHER: TEACHER_TRUST} | transfer.trust.source_trust
     return settings.model_copy(
         update={
             "store": StoreSettings("sqlite:///:memory:"),
-            "witness": type(settings.witness)(key_dir=str(folder / "keys")),
+            "witness": replace(settings.witness, key_dir=str(folder / "keys")),
+            "insight_transfer": replace(
+                transfer, trust=replace(transfer.trust, source_trust=trusted)
+            ),
         }
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossmodel.domain.insight import Insight
-from crossmodel.transfer.protocols.base import is_row, one_line, statement, worked_example
+from crossmodel.transfer.wording import is_row, one_line, statement, worked_example
 
 
 class ExemplarProtocol:

@@ -20,8 +20,8 @@ from crossmodel.domain.insight import Insight, InsightKind, Standing
 from crossmodel.text.instructions import gives_orders, holds_template_marks
 from crossmodel.text.normalise import tokens, unify
 from crossmodel.text.privacy import personal_data_in, secret_in
-from crossmodel.transfer.protocols.base import one_line, worked_example
 from crossmodel.transfer.screening import reason_to_refuse
+from crossmodel.transfer.wording import one_line, worked_example
 
 NO_ROW: Final = "it is neither a worked example nor a rule with a subject"
 HAS_EXAMPLES: Final = "its worked examples say it"

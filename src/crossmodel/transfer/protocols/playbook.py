@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from crossmodel.domain.insight import Insight, InsightKind, text_sha256
 from crossmodel.transfer.items import is_demoted, item_of
-from crossmodel.transfer.protocols.base import one_line, worked_example
+from crossmodel.transfer.wording import one_line, worked_example
 
 
 class PlaybookProtocol:

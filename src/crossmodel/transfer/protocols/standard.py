@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossmodel.domain.insight import Insight, InsightKind
-from crossmodel.transfer.protocols.base import statement
+from crossmodel.transfer.wording import statement
 
 
 class StandardProtocol:

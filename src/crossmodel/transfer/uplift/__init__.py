@@ -24,6 +24,7 @@ from crossmodel.transfer.uplift.observations import (
     topic_unit,
 )
 from crossmodel.transfer.uplift.relevance import RELEVANCE_UNITS, RelevanceBound, relevance_unit
+from crossmodel.transfer.uplift.report import EffectOnTarget, effects_by_target
 
 __all__ = [
     "RELEVANCE_UNITS",
@@ -32,6 +33,7 @@ __all__ = [
     "Choice",
     "Decision",
     "Effect",
+    "EffectOnTarget",
     "Gate",
     "ProtocolChooser",
     "RelevanceBound",
@@ -39,6 +41,7 @@ __all__ = [
     "assign",
     "assign_closed",
     "effect_of",
+    "effects_by_target",
     "evidence",
     "insight_unit",
     "measure",
