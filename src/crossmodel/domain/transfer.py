@@ -49,18 +49,18 @@ class TransferTarget:
         model_id: the model.
         token_budget: most tokens that the insights may take.
         protocol: name of the protocol to use always; empty to have one chosen.
-        prefers: the protocol to begin with; empty for the configured default.
         follows_system_prompt: whether it heeds a system turn; if not, insights go before
             the question.
         count_tokens: the model's own count, or a bound that never undercounts.
+        prefers: the protocol to begin with; empty for the configured default.
     """
 
     model_id: str
     token_budget: int = 1024
     protocol: str = ""
-    prefers: str = ""
     follows_system_prompt: bool = True
     count_tokens: Callable[[str], int] = utf8_bytes
+    prefers: str = ""
 
     def __post_init__(self) -> None:
         checks.text("model_id", self.model_id)

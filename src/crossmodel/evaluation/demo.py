@@ -66,11 +66,17 @@ def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
     """
     transfer, vif = settings.insight_transfer, settings.cross_model_vif
     protocols = replace(transfer.transfer_protocols, default_protocol="exemplar")
+    nobody_held_out = replace(transfer.uplift, enable=False)  # one question is shown, and all of it
     budget = min(transfer.token_budget, TOKEN_BUDGET)
     changes: dict[str, object] = {
         "store": StoreSettings(f"sqlite:///{folder / DATABASE}"),
         "witness": replace(settings.witness, key_dir=str(folder / "keys")),
-        "insight_transfer": replace(transfer, transfer_protocols=protocols, token_budget=budget),
+        "insight_transfer": replace(
+            transfer,
+            transfer_protocols=protocols,
+            token_budget=budget,
+            uplift=nobody_held_out,
+        ),
         "cross_model_vif": replace(
             vif, witness_generation=replace(vif.witness_generation, enable_witness_generation=True)
         ),

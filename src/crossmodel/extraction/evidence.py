@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.extraction.reading import Reading
-from crossmodel.text.grounding import Grounder
+from crossmodel.text.grounding import Grounder, ground
+from crossmodel.text.similarity import guard, near_duplicates
 
 INJECTED: Final = "injected"
 """Key of the context under which callers name the texts that they handed to the model."""
 
 NOT_GROUNDED: Final = "not grounded"
+
+NEARLY: Final = 0.85
+"""How alike in words, 0..1, something must be to what was handed over to be no news."""
+
+MOST_ADDED: Final = 8
+"""Words around what was handed over, such as "as the notes say", that make it no news either."""
 
 
 class Standing:
@@ -27,7 +35,8 @@ class Standing:
         if isinstance(texts, str):
             texts = (texts,)
         self._reading = reading
-        self._handed = [Grounder(text) for text in texts if isinstance(text, str)]
+        self._texts = [text for text in texts if isinstance(text, str) and text.strip()]
+        self._handed = [Grounder(text) for text in self._texts]
         self._required = required
 
     def problem(self, insight: Insight, *, exact: bool = False) -> str:
@@ -56,7 +65,24 @@ class Standing:
             each.start < span.end and span.start < each.end
             for span in self._reading.injected
             for each in insight.evidence
-        ) or any(text.ground(insight.content) for text in self._handed)
+        ) or self._retells(insight.content)
+
+    def _retells(self, content: str) -> bool:
+        """Whether it says what was handed over: within it, around it, or in nearly its words."""
+        if any(text.ground(content) for text in self._handed):
+            return True
+        return any(
+            near_duplicates(content, text, NEARLY) or _wraps(content, text) for text in self._texts
+        )
+
+
+def _wraps(content: str, handed: str) -> bool:
+    """Whether it is the text that was handed over and a few words more, which tell nothing new."""
+    within = ground(handed, content)
+    if within is None:
+        return False
+    added = len(content.split()) - len(within.of(content).split())
+    return added <= MOST_ADDED and Counter(guard(content)) == Counter(guard(handed))
 
 
 def _grounder(reading: Reading) -> Grounder:
