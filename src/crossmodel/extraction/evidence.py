@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +17,8 @@ NOT_GROUNDED: Final = "not grounded"
 
 NEARLY: Final = 0.85
 """How alike in words, 0..1, something must be to what was handed over to be no news."""
+
+_BULLETS: Final = " \n*-+>•"
 
 MOST_ADDED: Final = 8
 """Words around what was handed over, such as "as the notes say", that make it no news either."""
@@ -81,8 +82,8 @@ def _wraps(content: str, handed: str) -> bool:
     within = ground(handed, content)
     if within is None:
         return False
-    added = len(content.split()) - len(within.of(content).split())
-    return added <= MOST_ADDED and Counter(guard(content)) == Counter(guard(handed))
+    around = [content[: within.start].rstrip(_BULLETS), content[within.end :].lstrip(_BULLETS)]
+    return sum(len(part.split()) for part in around) <= MOST_ADDED and not any(map(guard, around))
 
 
 def _grounder(reading: Reading) -> Grounder:
