@@ -6,11 +6,10 @@ none, it is right if it says the answer word for word: alone on its first line, 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from crossmodel.evaluation.grading import answer_in, is_correct
-from crossmodel.evaluation.planted.tasks import PlantedTask
+from crossmodel.evaluation.planted.tasks import PlantedTask, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,9 @@ def said_in(text: str, task: PlantedTask) -> str:
     if task.choices:
         if first in task.choices:
             return first
-        named = [choice for choice in task.choices if _names(text, choice)]
+        named = [choice for choice in task.choices if names(text, choice)]
         longest = [c for c in named if not any(c != d and c in d for d in named)]
         return longest[0] if len(longest) == 1 else ""
-    if is_correct(text, task.answer) or _names(first, task.answer):
+    if is_correct(text, task.answer) or names(first, task.answer):
         return task.answer
     return first
-
-
-def _names(text: str, answer: str) -> bool:
-    """Whether the answer stands in the text as words of its own; case counts."""
-    return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text) is not None

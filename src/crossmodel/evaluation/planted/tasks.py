@@ -80,11 +80,7 @@ class PlantedTask:
             return False
         if said == self.lie.strip():
             return True
-        bare = re.escape(said)
-        return (
-            re.search(rf"(?<!\w){bare}(?!\w)", self.lie) is not None
-            and re.search(rf"(?<!\w){bare}(?!\w)", self.rule) is None
-        )
+        return names(self.lie, said) and not names(self.rule, said)
 
     def oracle(self, *, with_example: bool) -> list[Insight]:
         """The rule as an insight, linked with its worked example if there is one."""
@@ -96,6 +92,12 @@ class PlantedTask:
         example.metadata = {"input": pair[0], "output": pair[1]}
         example.links, rule.links = (rule.id,), (example.id,)
         return [rule, example]
+
+
+def names(text: str, answer: str) -> bool:
+    """Whether an answer stands in a text as words of its own, or of several; case counts."""
+    plural = "s?" if answer.isalpha() and len(answer) > 1 else ""
+    return re.search(rf"(?<!\w){re.escape(answer)}{plural}(?!\w)", text) is not None
 
 
 def split_example(example: str) -> tuple[str, str] | None:

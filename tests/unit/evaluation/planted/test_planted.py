@@ -14,7 +14,7 @@ from crossmodel.evaluation.planted.figures import document, lies, recovered
 from crossmodel.evaluation.planted.judging import judge, said_in
 from crossmodel.evaluation.planted.models import with_model
 from crossmodel.evaluation.planted.run import grammar
-from crossmodel.evaluation.planted.tasks import PlantedTask, check_tasks, split_example
+from crossmodel.evaluation.planted.tasks import PlantedTask, check_tasks, names, split_example
 from crossmodel.evaluation.results import Evaluation, ItemResult
 from crossmodel.settings import load_settings
 
@@ -35,7 +35,7 @@ class TestRows:
     def test_each_can_be_answered_from_its_rule_and_from_nothing_else(self, each):
         assert each.answer in each.choices
         assert len(set(each.choices)) == 4
-        assert each.answer not in each.question
+        assert not names(each.question, each.answer)
         assert each.lie != each.rule
         (answer,) = each.source_answers
         flat = " ".join(answer.split())
