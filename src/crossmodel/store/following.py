@@ -53,6 +53,7 @@ class Following:
                 self._open()
             if not self._compared:
                 self._compare(connection)
+                self._compared = True
             seq, mark = self._last or (0, 0)
             rows = connection.execute(self._from, {"seq": seq})
             first = rows.fetchmany(_CHUNK)
@@ -63,6 +64,7 @@ class Following:
                 # an older snapshot than another reader's, or somebody has erased the end
                 same = bool(first) or self._knows_newest(connection)
             if not same:
+                rows.close()
                 self._compare(connection)
                 return
             while first:
@@ -122,6 +124,10 @@ class Following:
 
     def _compare(self, connection: sa.Connection) -> None:
         """Make memory hold what the table holds, whatever either held before."""
+        if not len(self.nearest):
+            for rows in connection.execute(self._rows).partitions(_CHUNK):
+                self._add(rows)
+            return
         kept = np.fromiter(connection.scalars(self._seqs), dtype=np.int64)
         self.nearest.remove(np.setdiff1d(self.nearest.numbers, kept))
         self._drop_reused(connection)
@@ -135,7 +141,6 @@ class Following:
             wanted = set(missing.tolist())
             for rows in connection.execute(self._rows).partitions(_CHUNK):
                 self._add([row for row in rows if row.insight_seq in wanted])
-        self._compared = True
 
     def _drop_reused(self, connection: sa.Connection) -> None:
         """Let go of vectors whose numbers now stand for something else.

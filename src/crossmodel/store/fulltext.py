@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from crossmodel.store.words import indexed, tenant_code, words_of
 LOOKED_AT: Final = 8_000
 """Places of words in insights that a search reads: some 0.3 microseconds each."""
 
-SCORED: Final = 128
+SCORED: Final = 192
 """Insights that are scored by all words: of those that hold the most of the rarest ones."""
 
 MOST_SCORED: Final = 2_000
@@ -52,10 +52,13 @@ class Fts5Index:
         "WHERE insights_fts MATCH ? ORDER BY rowid DESC LIMIT ?)"
     )
 
+    # the index's own table of texts: by way of the index itself, a row costs twice as much
     _read: Final = (
-        "SELECT seq, insights_fts.content, insights_fts.scope, tenant, trust, standing "
-        "FROM json_each(?) CROSS JOIN insights ON seq = value "
-        "CROSS JOIN insights_fts ON insights_fts.rowid = seq"
+        "SELECT texts.id, c0, c1 FROM json_each(?) CROSS JOIN insights_fts_content AS texts "
+        "ON texts.id = value"
+    )
+    _judge: Final = (
+        "SELECT seq, tenant, trust, standing FROM json_each(?) CROSS JOIN insights ON seq = value"
     )
 
     def __init__(self) -> None:
@@ -102,12 +105,33 @@ class Fts5Index:
         weights = {
             code + word: _weight(holding.get(word, known.of(word)), known.total) for word in words
         }
-        scores = {
-            seq: _bm25(weights, content.split(), scope.split(), known.length)
-            for seq, content, scope in self._texts(connection, rows, max(limit, SCORED), wanted)
-        }
-        best = sorted(scores, key=lambda seq: (-scores[seq], seq))[:limit]
-        return {seq: scores[seq] for seq in best}
+        found: dict[int, float] = {}
+        for start in range(0, min(len(rows), max(MOST_SCORED, 4 * limit)), SCORED):
+            part = json.dumps(rows[start : start + SCORED].tolist())
+            scores = {
+                seq: _bm25(weights, content.split(), scope.split(), known.length)
+                for seq, content, scope in connection.exec_driver_sql(self._read, (part,))
+            }
+            found |= self._wanted(connection, scores, limit, wanted)
+            if len(found) >= limit:
+                break
+        best = sorted(found, key=lambda seq: (-found[seq], seq))[:limit]
+        return {seq: found[seq] for seq in best}
+
+    def _wanted(
+        self, connection: sa.Connection, scores: Mapping[int, float], limit: int, wanted: Wanted
+    ) -> dict[int, float]:
+        """The best that are wanted, no less than ``limit`` if there are as many."""
+        ordered = sorted(scores, key=lambda seq: (-scores[seq], seq))
+        found: dict[int, float] = {}
+        for start in range(0, len(ordered), limit):
+            part = json.dumps(ordered[start : start + limit])
+            for seq, *judged in connection.exec_driver_sql(self._judge, (part,)):
+                if wanted.admits(*judged):
+                    found[seq] = scores[seq]
+            if len(found) >= limit:
+                break
+        return found
 
     def _holders(
         self, connection: sa.Connection, code: str, words: Sequence[str]
@@ -129,19 +153,6 @@ class Fts5Index:
                 rows.append(_numbers(found))
         joined = np.concatenate(rows)
         return joined[np.sort(np.unique(joined, return_index=True)[1])]
-
-    def _texts(
-        self, connection: sa.Connection, rows: Rows, enough: int, wanted: Wanted
-    ) -> Iterator[tuple[int, str, str]]:
-        """The indexed texts of those of the insights that are wanted, until there are enough."""
-        for start in range(0, min(len(rows), max(MOST_SCORED, enough)), SCORED):
-            part = json.dumps(rows[start : start + SCORED].tolist())
-            for seq, content, scope, *judged in connection.exec_driver_sql(self._read, (part,)):
-                if wanted.admits(*judged):
-                    enough -= 1
-                    yield seq, content, scope
-            if enough <= 0:
-                return
 
 
 def _affordable(rarest: Sequence[str], known: Frequencies) -> Sequence[str]:

@@ -21,7 +21,7 @@ EXACT: Final = 20_000
 
 CONNECTIVITY: Final = 16
 EXPANSION_ADD: Final = 128
-EXPANSION_SEARCH: Final = 96
+EXPANSION_SEARCH: Final = 192
 """The graph's parameters M, efConstruction and ef; see ``benchmarks/retrieval.md``."""
 
 _BATCH: Final = 32

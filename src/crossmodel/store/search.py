@@ -15,7 +15,7 @@ from crossmodel.store.wanted import Wanted
 from crossmodel.text.embedding import Vector, open_embedder
 from crossmodel.text.ranking import diverse, fused
 
-DEPTH: Final = 50
+DEPTH: Final = 30
 """Insights of each ranking that are fused, at least."""
 
 MOST_FOUND: Final = 1_000
