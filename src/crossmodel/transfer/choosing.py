@@ -40,8 +40,8 @@ NEAREST_EXAMPLES: Final = 3
 MOST_HOPS: Final = 3
 """Lessons that are chained: each names what the next is about."""
 
-LEAST_REST: Final = 0.2
-"""Share of what is asked that a lesson must add to be chained to another."""
+LEAST_REST: Final = 0.25
+"""Share of what is left of the question that a lesson must cover to be chained to another."""
 
 ALIKE: Final = 0.97
 """Lessons of one source that are nearly as relevant as the best are given together."""
@@ -207,7 +207,7 @@ def _chain(first: _Judged, ranked: Sequence[_Judged], question: _Question) -> li
         named = frozenset().union(*(_names(each.lesson, leading=True) for each in chosen))
         named -= question.asked | names_in(question.text)
         onward = [
-            (coverage(question.asked, each.covered - covered, question.weights), each)
+            (coverage(question.asked - covered, each.covered, question.weights), each)
             for each in ranked
             if each not in chosen and _names(each.lesson) & named
         ]

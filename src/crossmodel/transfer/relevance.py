@@ -30,7 +30,7 @@ _NAME: Final = re.compile(
 _BEGINS: Final = re.compile(r"(?:\A|[.!?\n]\s*)[\W_]*(?P<first>[^\W\d_]+)")
 _PLURAL_LEAST: Final = 4
 _EMPTY_WORDS: Final = frozenset(
-    """a an and are as at be by can could did do does for from give has have how i if in into is it
+    """a an and are as at be by can could did do does done been for from give has have how i if in into is it
     its me my of on or our out please shall should so tell than that the their them then there
     these this those to under us was we what when where which who whose why will with would write
     you your""".split()  # noqa: SIM905 - a text reads better than seventy literals
@@ -131,10 +131,11 @@ def words_in(text: str) -> frozenset[str]:
     words = set()
     for match in _WORD.finditer(text[:MAX_QUERY]):
         word = match.group().casefold()
+        if word in _EMPTY_WORDS:
+            continue
         if word.isdigit():
             word = "0"
         elif len(word) >= _PLURAL_LEAST and word.endswith("s") and not word.endswith("ss"):
             word = word[:-1]
-        if word not in _EMPTY_WORDS:
-            words.add(word)
+        words.add(word)
     return frozenset(words)
