@@ -226,8 +226,12 @@ def _belongs(other: _Judged, first: _Judged) -> bool:
         lacks_rule = all(
             worked_example(each) or _lists(each, examples) for each in first.lesson.insights
         )
+        if not lacks_rule or all(worked_example(each) for each in other.lesson.insights):
+            return False
+        if not other.lesson.ids.isdisjoint(first.lesson.links):
+            return not _lists(other.lesson.insights[0], examples)
         is_named = _names(other.lesson) & _names(first.lesson) & first.question.asked
-        return lacks_rule and bool(is_named) and other.relevance >= LEAST_RELEVANCE
+        return bool(is_named) and other.relevance >= LEAST_RELEVANCE
     return other.rank >= ALIKE * first.rank
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,16 @@ class Lesson:
         """SHA-256 of the text that it is from; empty if nothing is known."""
         evidence = self.insights[0].evidence
         return evidence[0].source_sha256 if evidence else ""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of its insights."""
+        return frozenset(insight.id for insight in self.insights)
+
+    @property
+    def links(self) -> frozenset[str]:
+        """The ids that its insights are linked with."""
+        return frozenset(link for insight in self.insights for link in insight.links)
 
     @property
     def trust(self) -> float:
@@ -53,6 +63,7 @@ class Lesson:
 def lessons(candidates: Sequence[Insight]) -> list[Lesson]:
     """The candidates as lessons: each statement with its worked examples, which it may share.
 
+    With the examples that are linked with it come those that are like them, from the same source.
     Worked examples of no statement belong together if they are of one source and scope; without a
     scope, if their inputs are alike. The order depends on the insights alone, not on that of the
     candidates.
@@ -68,10 +79,27 @@ def lessons(candidates: Sequence[Insight]) -> list[Lesson]:
         if statement.id in examples:
             continue
         linked = by_statement.get(statement.id, set()) | examples.keys() & set(statement.links)
-        mine = [each for each in insights if each.id in linked and _shows(each, statement)]
-        taken.update(each.id for each in mine)
+        shown = [examples[each] for each in sorted(linked) if _shows(examples[each], statement)]
+        kin = {each.id for first in shown for each in _kin(first, examples.values())}
+        mine = [each for each in insights if each.id in kin]
+        taken |= kin
         found.append(Lesson((statement, *mine)))
     return [*found, *_alone([each for each in examples.values() if each.id not in taken])]
+
+
+def _kin(first: Insight, examples: Iterable[Insight]) -> list[Insight]:
+    """The example itself, and those of its source and scope whose inputs are like its own."""
+    words, sources = _input_words(first), {each.source_sha256 for each in first.evidence}
+    return [
+        each
+        for each in examples
+        if each is first
+        or (
+            each.scope == first.scope
+            and any(evidence.source_sha256 in sources for evidence in each.evidence)
+            and _alike(words, _input_words(each))
+        )
+    ]
 
 
 def _shows(example: Insight, statement: Insight) -> bool:

@@ -30,10 +30,10 @@ _NAME: Final = re.compile(
 _BEGINS: Final = re.compile(r"(?:\A|[.!?\n]\s*)[\W_]*(?P<first>[^\W\d_]+)")
 _PLURAL_LEAST: Final = 4
 _EMPTY_WORDS: Final = frozenset(
-    """a an and are as at be by can could did do does done been for from give has have how i if in into is it
-    its me my of on or our out please shall should so tell than that the their them then there
-    these this those to under us was we what when where which who whose why will with would write
-    you your""".split()  # noqa: SIM905 - a text reads better than seventy literals
+    """a an and are as at be been by can could did do does done for from give has have how i if in
+    into is it its me my of on or our out please shall should so tell than that the their them
+    then there these this those to under us was we what when where which who whose why will with
+    would write you your""".split()  # noqa: SIM905 - a text reads better than seventy literals
 )
 
 
