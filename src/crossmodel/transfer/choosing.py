@@ -202,6 +202,8 @@ def _chain(first: _Judged, ranked: Sequence[_Judged], question: _Question) -> li
             continue
         if other.lesson.source == first.lesson.source and _belongs(other, first):
             chosen.append(other)
+            if first.lesson.has_examples:
+                break
     covered = frozenset().union(*(each.covered for each in chosen))
     for _ in range(MOST_HOPS - 1):
         named = frozenset().union(*(_names(each.lesson, leading=True) for each in chosen))
@@ -220,7 +222,10 @@ def _chain(first: _Judged, ranked: Sequence[_Judged], question: _Question) -> li
 
 
 def _belongs(other: _Judged, first: _Judged) -> bool:
-    """Whether a lesson of the same source is as good, or the rule of examples without one."""
+    """Whether a lesson of the same source is as good, or the rule of examples without one.
+
+    Such a rule is linked with them, or speaks of what their results are made of.
+    """
     if first.lesson.has_examples:
         examples = [each for each in first.lesson.insights if worked_example(each)]
         lacks_rule = all(
@@ -230,8 +235,11 @@ def _belongs(other: _Judged, first: _Judged) -> bool:
             return False
         if not other.lesson.ids.isdisjoint(first.lesson.links):
             return not _lists(other.lesson.insights[0], examples)
-        is_named = _names(other.lesson) & _names(first.lesson) & first.question.asked
-        return bool(is_named) and other.relevance >= LEAST_RELEVANCE
+        results = (pair[1] for each in examples if (pair := worked_example(each)))
+        made_of = frozenset().union(*map(words_in, results)) - {"0"}
+        is_named = made_of | (_names(first.lesson) & first.question.asked)
+        statement = words_in(other.lesson.insights[0].content)
+        return other.relevance >= LEAST_RELEVANCE and bool(is_named & statement)
     return other.rank >= ALIKE * first.rank
 
 
