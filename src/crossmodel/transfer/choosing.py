@@ -239,7 +239,7 @@ def _belongs(other: _Judged, first: _Judged) -> bool:
         made_of = frozenset().union(*map(words_in, results)) - {"0"}
         is_named = made_of | (_names(first.lesson) & first.question.asked)
         statement = words_in(other.lesson.insights[0].content)
-        return other.relevance >= LEAST_RELEVANCE and bool(is_named & statement)
+        return 2 * other.relevance >= LEAST_RELEVANCE and bool(is_named & statement)
     return other.rank >= ALIKE * first.rank
 
 
