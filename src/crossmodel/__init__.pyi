@@ -23,6 +23,7 @@ from .domain.config import RetryConfig as RetryConfig
 from .domain.config import SelectionWeights as SelectionWeights
 from .domain.config import TransferProtocolsConfig as TransferProtocolsConfig
 from .domain.config import TrustConfig as TrustConfig
+from .domain.config import UpliftConfig as UpliftConfig
 from .domain.config import ValidationConfig as ValidationConfig
 from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
 from .domain.erasure import Erased as Erased
@@ -58,6 +59,7 @@ from .domain.selection import Outcome as Outcome
 from .domain.selection import RequestContext as RequestContext
 from .domain.selection import SelectionExplanation as SelectionExplanation
 from .domain.selection import TaskRequirement as TaskRequirement
+from .domain.transfer import Arm as Arm
 from .domain.transfer import RejectedInsight as RejectedInsight
 from .domain.transfer import TransferResult as TransferResult
 from .domain.transfer import TransferTarget as TransferTarget
