@@ -116,7 +116,7 @@ def test_what_cannot_be_asked_is_said(tmp_path):
     (tmp_path / "tasks.jsonl").write_text('{"id": "x"}\n')
     for arguments, message in (
         (("--tasks", "gone.jsonl"), "cannot read gone.jsonl"),
-        (("--tasks", "tasks.jsonl"), "tasks.jsonl:1: not a plantedtask"),
+        (("--tasks", "tasks.jsonl"), "tasks.jsonl:1: not a plantedrow"),
         (("--arms", "nothing"), "there is no arm 'nothing'"),
         (("--model", "gone"), "model not found: 'gone'"),
     ):

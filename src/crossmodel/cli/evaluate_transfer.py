@@ -67,13 +67,12 @@ def transfer(
     from crossmodel.evaluation.planted.arms import parse_arms
     from crossmodel.evaluation.planted.benchmark import planted_tasks
     from crossmodel.evaluation.planted.figures import document
+    from crossmodel.evaluation.planted.rows import read_tasks
     from crossmodel.evaluation.planted.run import Plan, measure
-    from crossmodel.evaluation.planted.tasks import PlantedTask
-    from crossmodel.evaluation.rows import read_rows
     from crossmodel.settings import load_settings
 
     wanted = parse_arms(arms)
-    rows = read_rows(tasks, PlantedTask) if tasks else planted_tasks(per_family, seed)
+    rows = read_tasks(tasks) if tasks else planted_tasks(per_family, seed)
     settings = load_settings(config_source(config))
     plan = Plan(rows, wanted, model, constrained=not free, max_tokens=max_tokens)
     columns = (

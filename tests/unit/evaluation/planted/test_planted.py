@@ -1,5 +1,6 @@
 """The planted-rule benchmark: rows, messy answers, judging, and what is made of the answers."""
 
+import json
 import re
 
 import pytest
@@ -13,6 +14,7 @@ from crossmodel.evaluation.planted.families import FAMILIES
 from crossmodel.evaluation.planted.figures import document, lies, recovered
 from crossmodel.evaluation.planted.judging import judge, said_in
 from crossmodel.evaluation.planted.models import with_model
+from crossmodel.evaluation.planted.rows import read_tasks
 from crossmodel.evaluation.planted.run import grammar
 from crossmodel.evaluation.planted.tasks import PlantedTask, check_tasks, names, split_example
 from crossmodel.evaluation.results import Evaluation, ItemResult
@@ -106,6 +108,28 @@ class TestRows:
         assert told.lies_in("83") == bool(lie)
         assert not told.lies_in("47")
         assert not told.lies_in("12")
+
+    def test_a_file_may_say_it_in_several_ways(self, tmp_path):
+        row = {
+            "id": "t", "family": "f", "source_answers": ["x"], "rule": "Codes end in 7.",
+            "question": "What do codes end in?", "answer": "7", "choices": None, "extra": 1,
+            "example": {"input": "a", "output": "a7"},
+            "lie": {"rule": "Codes end in 8.", "answer": "8"},
+        }  # fmt: skip
+        file = tmp_path / "rows.jsonl"
+        file.write_text(
+            json.dumps(row)
+            + "\n"
+            + json.dumps(row | {"id": "u", "example": ["a", "b"], "lie": None})
+        )
+        first, second = read_tasks(file)
+        assert split_example(first.example) == ("a", "a7")
+        assert first.lies_in("8")
+        assert "Codes end in 8." in first.false_rule
+        assert (second.example, second.lie, second.choices) == ("a -> b", "", ())
+        file.write_text(json.dumps(row | {"choices": ["8"]}))
+        with pytest.raises(InvalidInputError, match="choices must hold the answer"):
+            read_tasks(file)
 
 
 class TestJudging:
