@@ -24,6 +24,7 @@ EXPANSION_ADD: Final = 128
 EXPANSION_SEARCH: Final = 192
 """The graph's parameters M, efConstruction and ef; see ``benchmarks/retrieval.md``."""
 
+_NODE_BYTES: Final = 160
 _BATCH: Final = 32
 _PAUSE_SECONDS: Final = 0.0002
 _SCALE: Final = 190.0
@@ -71,8 +72,9 @@ class Nearest:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that it takes, about."""
-        graph = self.graph.memory_usage if self.graph is not None else 0
-        return int(graph) + self._waiting.nbytes + self._numbers.nbytes + self._marks.nbytes
+        # reckoned, as the graph would count through all of its nodes
+        graph = (len(self) - self.waiting) * (self.dimensions + _NODE_BYTES)
+        return graph + self._waiting.nbytes + self._numbers.nbytes + self._marks.nbytes
 
     def restore(self, numbers: Numbers, marks: Marks, graph: Any) -> None:
         """Take over a graph that holds exactly these."""

@@ -27,7 +27,7 @@ UNRELATED: Final = 0.3
 """A cosine that nine of ten pairs of sentences of different subjects stay below (in Python's
 manual, static 0.91, hashed 0.90, MiniLM 0.86 of them): what lies below is not found."""
 
-SPARE: Final = 0.75
+SPARE: Final = 0.5
 """What is measured exactly beyond what is asked for, as a share of it: neighbours change places
 when coordinates have eight bits. Four times as many when too few are wanted."""
 
