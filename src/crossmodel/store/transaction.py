@@ -293,7 +293,7 @@ class SqlTransaction:
     def _load_by_seq(
         self, query: sa.Select[Any], values: Mapping[str, Any] | None = None
     ) -> dict[int, Insight]:
-        rows = {row["seq"]: row for row in self._connection.execute(query, values).mappings()}
+        rows = {row["seq"]: row for row in self._connection.execute(query, values).mappings().all()}
         evidence = self._children(schema.insight_evidence, rows)
         links = self._children(schema.insight_links, rows)
         return {
@@ -314,7 +314,7 @@ class SqlTransaction:
         children: dict[int, list[Mapping[str, Any]]] = {}
         for chunk in _chunks(list(parents)):
             found = self._connection.execute(_CHILDREN[table.name], {"seqs": chunk})
-            for row in found.mappings():
+            for row in found.mappings().all():
                 children.setdefault(row["insight_seq"], []).append(dict(row))
         return children
 

@@ -179,7 +179,7 @@ class VectorIndex:
             for start in range(0, len(seqs), _CHUNK)
             for row in connection.execute(
                 _VECTORS, {"seqs": seqs[start : start + _CHUNK], "embedder": self.name}
-            )
+            ).all()
             if len(row.vector) == size
         ]
 
