@@ -69,3 +69,17 @@ async def test_retrieval_is_measured_beside_exact_search(tmp_path, monkeypatch):
     assert float(rows["recall@10 of words against FTS5 over all"]) > 0.9
     assert float(rows["**recall@10 of both against both exact**"]) > 0.9
     assert all(figure for figure in rows.values())
+
+
+async def test_transfer_is_measured():
+    bench = runpy.run_path(str(BENCHMARKS / "transfer.py"))
+    tasks = bench["planted_tasks"](1, 5)
+    settings = bench["Settings"](
+        providers=({"id": "p", "kind": "fake"},),
+        models=({"id": "smollm2", "provider": "p", "quality": 0.2},),
+    )
+    run = bench["run"]
+    run.__globals__["Settings"] = lambda: settings
+    found = await run(tasks, ("none", "padding", "oracle", "system"), constrained=False)
+    assert [f"| {arm} |" in bench["table"](found, tasks) for arm in found.arms] == [True] * 4
+    assert bench["families"](found).count("\n") == 1 + len(found.families)
