@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from crossmodel.domain import checks
 from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.erasure import ErasureReceipt
 from crossmodel.domain.insight import Insight, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import RankedInsight, SourceText
+from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.engine import Engine
 from crossmodel.errors import NotFoundError
 from crossmodel.ports import Transaction
@@ -21,6 +23,9 @@ from crossmodel.transfer.uplift import EffectOnTarget, effects_by_target, insigh
 from crossmodel.witness.leaves import InsightLeaves
 
 __all__ = ["EffectOnTarget", "Exported", "InsightDesk"]
+
+KINDS: Final = ("topic", "protocol", "insight")
+"""What effects are summed by."""
 
 CURATED_AT_ONCE: Final = 500
 """Insights whose playbooks are brought up to date in one transaction."""
@@ -89,6 +94,23 @@ class InsightDesk(ABC):
         """What was measured of an insight's effect on each model that it was handed to."""
         of, unit = tenant or self.settings.loop.tenant, insight_unit(insight_id)
         return effects_by_target(await self.engine.store.read(lambda tx: tx.tallies(of, unit=unit)))
+
+    async def effects_by(
+        self, kind: str, *, tenant: str | None = None
+    ) -> dict[str, list[EffectOnTarget]]:
+        """What was measured, by name in order, of every ``topic``, ``protocol`` or ``insight``.
+
+        Raises:
+            InvalidInputError: for another kind.
+        """
+        of = tenant or self.settings.loop.tenant
+        prefix = f"{checks.one_of('kind', kind, KINDS)}:"
+        tallies = await self.engine.store.read(lambda tx: tx.tallies(of))
+        by_name: dict[str, dict[UpliftKey, Tally]] = {}
+        for key, tally in tallies.items():
+            if key.unit.startswith(prefix):
+                by_name.setdefault(key.unit.removeprefix(prefix), {})[key] = tally
+        return {name: effects_by_target(each) for name, each in sorted(by_name.items())}
 
     async def playbook_topics(self, *, tenant: str | None = None) -> dict[str, int]:
         """The topics that have a playbook, each with how many items are in use."""

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from crossmodel import CrossModel
+from crossmodel import CrossModel, InvalidInputError
 from crossmodel.domain.transfer import Arm
 from crossmodel.providers import FakeProvider
 from crossmodel.transfer.uplift.monitor import USES_TO_FIND_THIRTY_POINTS_WATCHED
@@ -64,6 +64,11 @@ async def test_requests_fall_into_arms_and_scores_are_summed_by_them(settings):
         assert effect.over_nothing.control.n == len(arms[Arm.HOLDOUT])
         assert effect.over_padding.control.n == len(arms[Arm.PADDING])
         assert effect.over_nothing.low > 0.5
+        for kind in ("topic", "protocol", "insight"):
+            ((_, (same,)),) = (await cm.effects_by(kind)).items()
+            assert same.over_nothing == effect.over_nothing
+        with pytest.raises(InvalidInputError, match="kind"):
+            await cm.effects_by("weather")
 
         held = arms[Arm.HOLDOUT][0]
         statements = await cm.engine.store.read(

@@ -119,6 +119,37 @@ def show(
 
 
 @app.command()
+def effects(
+    by: Annotated[str, typer.Option(help="topic, protocol or insight.")] = "topic",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what insights did to scores, by topic, protocol or insight, model by model."""
+    from crossmodel.assembly import CrossModel
+
+    async def work() -> dict[str, list[EffectOnTarget]]:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
+            return await cm.effects_by(by)
+
+    found = run_async(work())
+    if json:
+        print_json({name: [each.to_dict() for each in every] for name, every in found.items()})
+        return
+    if not found:
+        out.print("nothing is measured yet: that takes answers with a score", style="dim")
+        return
+    print_table(
+        f"Measured effect on scores, by {by}",
+        (by, "model", "against nothing", "against padding", "verdict"),
+        (
+            (name, each.target_model, each.over_nothing, each.over_padding, each.verdict)
+            for name, every in found.items()
+            for each in every
+        ),
+    )
+
+
+@app.command()
 def playbook(
     topic: Annotated[str | None, typer.Argument(help="Show this one; all are listed.")] = None,
     curate: Annotated[
