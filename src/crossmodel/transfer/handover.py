@@ -268,7 +268,8 @@ class Handover:
         if relevance < bound:
             closed = f"the best insight's relevance {relevance:.2f} is below {bound:.2f}"
         if closed:
-            retry_rate = config.retry_rate if request.request_id and decision.inject is False else 0
+            is_tried = config.enable and bool(request.request_id)
+            retry_rate = config.retry_rate if is_tried else 0.0
             arm = assign_closed(request.request_id, retry_rate=retry_rate)
             return replace(plan, assignment=arm, reason=closed)
         if not config.enable or not request.request_id:
@@ -276,7 +277,7 @@ class Handover:
         rate = suspected_rate(
             [effects[each.id] for each in insights if each.id in effects], config.holdout_rate
         )
-        padding_rate = min(config.padding_rate, 1.0 - rate) if rate + config.padding_rate < 1 else 0
+        padding_rate = config.padding_rate if rate + config.padding_rate < 1.0 else 0.0
         arm = assign(request.request_id, holdout_rate=rate, padding_rate=padding_rate)
         return replace(plan, assignment=arm)
 
