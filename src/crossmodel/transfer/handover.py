@@ -235,10 +235,16 @@ class Handover:
     ) -> Plan:
         """The plan with its arm: by the gate, by the bound of relevance, then by chance."""
         request, config = plan.request, self.transfer.config.uplift
+        harmful = {each.insight.id for each in plan.rejected}
         relevance = float(plan.insights[0].metadata.get(RELEVANCE, 0.0))
         insights = list(plan.insights)
         if plan.protocol == PLAYBOOK:
-            insights = for_question(tx, request.tenant, insights, admits=request.admits)
+            insights = for_question(
+                tx,
+                request.tenant,
+                insights,
+                admits=lambda each: request.admits(each) and each.id not in harmful,
+            )
         gain = {
             each.id: _shrunk(effects[each.id])
             for each in insights
