@@ -35,23 +35,21 @@ def main() -> None:
     per_family = int(sys.argv[1]) if len(sys.argv) > 1 else 16
     tasks = planted_tasks(per_family, SEED)
     parts = [HEAD.format(n=len(tasks), families=", ".join(dict.fromkeys(t.family for t in tasks)))]
-    for title, arms, constrained in (
-        ("Answers bound to four choices by a grammar", ALL_ARMS, True),
-        ("Free answers", FREE_ARMS, False),
+    for title, arms, generation in (
+        ("Answers bound to four choices by a grammar", ALL_ARMS, "grammar"),
+        ("Free answers", FREE_ARMS, "free"),
     ):
-        found = asyncio.run(run(tasks, arms, constrained=constrained))
+        found = asyncio.run(run(tasks, arms, generation))
         parts.append(f"## {title}\n\n{table(found, tasks)}\n\n{families(found)}")
     page = "\n\n".join(parts) + "\n"
     (Path(__file__).parent / "transfer.md").write_text(page, "utf-8")
     sys.stdout.write(page)
 
 
-async def run(
-    tasks: Sequence[PlantedTask], arms: Sequence[str], *, constrained: bool
-) -> Evaluation:
+async def run(tasks: Sequence[PlantedTask], arms: Sequence[str], generation: str) -> Evaluation:
     """Ask everything."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(tasks, arms, constrained=constrained)
+        plan = Plan(tasks, arms, generation=generation)
         return await measure(Settings(), plan, Path(folder))
 
 

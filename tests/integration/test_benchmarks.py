@@ -80,6 +80,6 @@ async def test_transfer_is_measured():
     )
     run = bench["run"]
     run.__globals__["Settings"] = lambda: settings
-    found = await run(tasks, ("none", "padding", "oracle", "system"), constrained=False)
+    found = await run(tasks, ("none", "padding", "oracle", "system"), "free")
     assert [f"| {arm} |" in bench["table"](found, tasks) for arm in found.arms] == [True] * 4
     assert bench["families"](found).count("\n") == 1 + len(found.families)

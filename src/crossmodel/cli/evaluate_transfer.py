@@ -49,9 +49,13 @@ def transfer(
             "other rules), poisoned, undefended, rule+lie; or all."
         ),
     ] = "none,padding,system,oracle",
-    free: Annotated[
-        bool, typer.Option("--free", help="Bind no answer to its choices by a grammar.")
-    ] = False,
+    generation: Annotated[
+        str,
+        typer.Option(
+            help="free; grammar, which binds answers to a task's choices; or auto, which binds "
+            "those that name none."
+        ),
+    ] = "auto",
     per_family: Annotated[
         int, typer.Option(min=1, help="Invented rules of each of the five families.")
     ] = 16,
@@ -74,7 +78,7 @@ def transfer(
     wanted = parse_arms(arms)
     rows = read_tasks(tasks) if tasks else planted_tasks(per_family, seed)
     settings = load_settings(config_source(config))
-    plan = Plan(rows, wanted, model, constrained=not free, max_tokens=max_tokens)
+    plan = Plan(rows, wanted, model, generation, max_tokens)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -99,7 +103,7 @@ def transfer(
             for item in found.items:
                 file.write(msgspec.json.encode(item.to_dict()) + b"\n")
     if json:
-        print_json(document(found, rows, "free" if free else "constrained"))
+        print_json(document(found, rows, generation))
         return
     _show(found, rows)
 

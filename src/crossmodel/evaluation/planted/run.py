@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from crossmodel.assembly import CrossModel
+from crossmodel.domain import checks
 from crossmodel.domain.completion import Completion, CompletionRequest, Message
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.evaluation.planted.arms import Contexts
-from crossmodel.evaluation.planted.judging import judge
+from crossmodel.evaluation.planted.judging import judge, said_in
 from crossmodel.evaluation.planted.models import LOCAL, with_model
 from crossmodel.evaluation.planted.stores import Stores, planted_settings
 from crossmodel.evaluation.planted.tasks import PlantedTask, check_tasks
 from crossmodel.evaluation.results import Evaluation, ItemResult
 from crossmodel.settings import Settings
+from crossmodel.transfer import InsightTransfer
 
 LEAD: Final = "A: "
 """What a constrained answer begins with: without it, small models want to say something else."""
+
+GENERATIONS: Final = ("auto", "grammar", "free")
 
 Progress = Callable[[int, str], None]
 """Told how many answers there are, and what is done now."""
@@ -36,16 +40,21 @@ class Plan:
         tasks: the questions.
         arms: what each is asked with, see :mod:`crossmodel.evaluation.planted.arms`.
         model: a configured model's id, the path of a GGUF file, or ``local``.
-        constrained: whether answers are bound to a task's choices, where it has some: by a grammar
-            where the model's runtime takes one, else by a sentence after the question.
+        generation: ``free`` lets a model say what it likes; ``grammar`` binds its answer to a
+            task's choices, where it has some: by a grammar where the model's runtime takes one,
+            else by a sentence after the question; ``auto`` asks freely, and binds the answer only
+            where that names no choice, since small models say less well what they must.
         max_tokens: most tokens of an answer.
     """
 
     tasks: Sequence[PlantedTask]
     arms: Sequence[str]
     model: str = LOCAL
-    constrained: bool = True
+    generation: str = "auto"
     max_tokens: int = 32
+
+    def __post_init__(self) -> None:
+        checks.one_of("generation", self.generation, GENERATIONS)
 
 
 async def measure(
@@ -119,20 +128,36 @@ class _Asker:
     async def _complete(
         self, task: PlantedTask, result: TransferResult | None, contexts: Contexts
     ) -> Completion:
-        transfer, bound = contexts.transfer, bool(self.plan.constrained and task.choices)
+        generation = self.plan.generation if task.choices else "free"
         question = task.question
-        if bound and not self.takes_grammar:
+        if generation != "free" and not self.takes_grammar:
             question += f"\nAnswer with exactly one of these: {', '.join(task.choices)}"
+            generation = "free"
+        messages = self._messages(question, result, contexts.transfer)
+        if generation == "grammar":
+            return await self._answer(messages, grammar(task.choices))
+        free = await self._answer(messages)
+        if generation == "free" or said_in(free.text, task):
+            return free
+        bound = await self._answer(messages, grammar(task.choices))
+        return replace(
+            bound, usage=free.usage + bound.usage, latency_ms=free.latency_ms + bound.latency_ms
+        )
+
+    def _messages(
+        self, question: str, result: TransferResult | None, transfer: InsightTransfer
+    ) -> tuple[Message, ...]:
         if result is not None and result.success:
-            messages = transfer.place((Message("user", question),), result, self.model.id)
-        else:
-            messages = (Message("user", transfer.phrased(question, self.model.id)),)
+            return transfer.place((Message("user", question),), result, self.model.id)
+        return (Message("user", transfer.phrased(question, self.model.id)),)
+
+    async def _answer(self, messages: tuple[Message, ...], bound_by: str = "") -> Completion:
         return await self.cm.engine.providers[self.model.provider].complete(
             CompletionRequest(
                 model=self.model.name,
                 messages=messages,
                 max_tokens=self.plan.max_tokens,
                 temperature=0.0,
-                extra={"grammar": grammar(task.choices)} if bound and self.takes_grammar else {},
+                extra={"grammar": bound_by} if bound_by else {},
             )
         )
