@@ -15,6 +15,8 @@ _WORD: Final = re.compile(r"\w+")
 _MAX_COMPARED: Final = 32
 """Insights that share a rare word with a new one and are compared with it."""
 _MAX_EVIDENCE: Final = 16
+_FIRST_AND_LAST: Final = (InsightKind.FINAL_ANSWER, InsightKind.CLAIM)
+"""Of the same words, what is kept of all kinds, and what gives way to every other kind."""
 _LEAST_SHARED: Final = 0.5
 """Share of its words that a duplicate has in common with an insight, at least."""
 
@@ -23,10 +25,10 @@ def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int,
     """Merge near-duplicates in place; maps the index of each that went to that of the one kept.
 
     :func:`crossmodel.text.sameness.say_the_same` decides, for insights of one kind; the same words
-    are the same insight whatever the kind. A final answer is kept, or else the more confident
-    one, and gains the other's evidence and links. Takes near-linear time: an insight is compared
-    only with those that share one of its rarest words (prefix filtering: Chaudhuri, Ganti and
-    Kaushik, ICDE 2006), at most 32 of them for each.
+    are the same insight whatever the kind. A final answer is kept, a plain claim gives way, else
+    the more confident one is kept; it gains the other's evidence and links. Takes near-linear time:
+    an insight is compared only with those that share one of its rarest words (prefix filtering:
+    Chaudhuri, Ganti and Kaushik, ICDE 2006), at most 32 of them for each.
     """
     kinds = Counter(insight.kind for insight in insights)
     words = {
@@ -56,8 +58,9 @@ def merge_duplicates(insights: Sequence[Insight], threshold: float) -> dict[int,
     return merged
 
 
-def _precedence(insight: Insight, index: int) -> tuple[bool, float, int]:
-    return insight.kind != InsightKind.FINAL_ANSWER, -insight.confidence_score, index
+def _precedence(insight: Insight, index: int) -> tuple[bool, bool, float, int]:
+    is_answer, is_claim = (insight.kind == kind for kind in _FIRST_AND_LAST)
+    return not is_answer, is_claim, -insight.confidence_score, index
 
 
 def _telling(words: frozenset[str], frequency: Mapping[str, int]) -> list[str]:
