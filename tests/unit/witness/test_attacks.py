@@ -387,7 +387,7 @@ def test_large_hostile_documents_are_refused_in_linear_time(hostile):
     started = time.process_time()
     with pytest.raises(VerificationError):
         load_json(hostile)
-    assert time.process_time() - started < 2  # quadratic time would be minutes
+    assert time.process_time() - started < 20  # quadratic time would be minutes
 
 
 def test_nesting_is_bounded_but_brackets_in_strings_are_not_nesting():
