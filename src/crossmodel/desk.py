@@ -9,7 +9,7 @@ from typing import Final
 from crossmodel.domain import checks
 from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.erasure import ErasureReceipt
-from crossmodel.domain.insight import Insight, Standing
+from crossmodel.domain.insight import RELEASED, Insight, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.uplift import Tally, UpliftKey
@@ -216,7 +216,7 @@ class InsightDesk(ABC):
             NotFoundError: if one of them does not exist; then nothing has changed.
         """
         of = tenant or self.settings.loop.tenant
-        changed = await self.engine.ledger.set_standing(of, ids, Standing.ACTIVE)
+        changed = await self.engine.ledger.set_standing(of, ids, Standing.ACTIVE, RELEASED)
         units = [insight_unit(insight_id) for insight_id in changed]
         await self.engine.store.transact(lambda tx: tx.clear_uplift(of, units))
         return changed

@@ -12,7 +12,7 @@ from typing import Final
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
-from crossmodel.domain.insight import ExtractionResult, Insight, Standing
+from crossmodel.domain.insight import RELEASED, ExtractionResult, Insight, Standing
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
@@ -23,6 +23,7 @@ from crossmodel.extraction import ASSISTANCE, Assistance, InsightExtractor, Mode
 from crossmodel.ports import Provider, Store, Transaction
 from crossmodel.selection import ModelSelector, routing_text
 from crossmodel.transfer import (
+    PLAYBOOK,
     Handover,
     HandoverRequest,
     InsightTransfer,
@@ -33,18 +34,8 @@ from crossmodel.transfer import (
 )
 from crossmodel.witness import Ledger
 
-PLAYBOOK: Final = "playbook"
-
 BYTES_PER_TOKEN: Final = 3
 """Fewer than tokens have in nearly every text: what a context window is checked against."""
-
-
-@dataclass(frozen=True, slots=True)
-class _HandedOver:
-    """What was handed over, ``None`` if nothing is known; which insights lost to trusted ones."""
-
-    result: TransferResult | None
-    losers: Sequence[RejectedInsight]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +62,7 @@ class Engine:
         selection = self.select(ask, context)
         turn = Turn(f"req_{uuid.uuid4().hex}", ask, selection, self.models[selection.model_id])
         self.selector.expect_feedback(turn.id, selection, context)
-        handed_over = await self.hand_over(ask, turn.model, turn.id)
-        turn.transfer = handed_over.result
+        turn.transfer, losers = await self.hand_over(ask, turn.model, turn.id)
         try:
             turn.completion = await self._call(turn)
         except ProviderError:
@@ -80,7 +70,7 @@ class Engine:
             raise
         turn.extraction = await self._extract(turn)
         recorded = await self.ledger.record_turn(turn, self._curate)
-        await self._set_aside(ask.tenant, handed_over.losers)
+        await self._set_aside(ask.tenant, losers)
         self.selector.record_outcome(recorded.outcome)
         return Answer(
             id=turn.id,
@@ -125,8 +115,14 @@ class Engine:
         handover = Handover(self.transfer)
         return await self.store.read(lambda tx: handover.find(tx, tenant, question))
 
-    async def hand_over(self, ask: Ask, model: ModelSpec, request_id: str) -> _HandedOver:
-        """What the request's arm gets of the insights of better models that fit the question."""
+    async def hand_over(
+        self, ask: Ask, model: ModelSpec, request_id: str
+    ) -> tuple[TransferResult | None, Sequence[RejectedInsight]]:
+        """What the request's arm gets of the insights of better models that fit the question.
+
+        Or why it gets nothing; ``None`` if nothing is known that could fit. With it, which insights
+        a clearly trusted side speaks against.
+        """
         task = ask.task.required_capabilities if ask.task else ()
         result, plan = await self._prepare(
             HandoverRequest(
@@ -138,7 +134,7 @@ class Engine:
                 admits=lambda insight: self._is_better(insight, model),
             )
         )
-        return _HandedOver(result if plan.insights or result.rejected else None, plan.losers)
+        return result if plan.candidates else None, plan.losers
 
     async def prepare(
         self, question: str, model: ModelSpec, tenant: str = DEFAULT_TENANT
@@ -282,11 +278,19 @@ class Engine:
         return {self.transfer.protocol_of(model_id) for model_id in self.models}
 
     async def _set_aside(self, tenant: str, losers: Sequence[RejectedInsight]) -> None:
-        """Quarantine what a clearly trusted side speaks against."""
-        for loser in losers:
-            await self.ledger.set_standing(
-                tenant, [loser.insight.id], Standing.QUARANTINED, loser.reason
-            )
+        """Quarantine what a clearly trusted side speaks against.
+
+        What a person has released stays so; what was erased meanwhile is passed over, since the
+        answer must not be lost over it.
+        """
+        fresh = [each for each in losers if each.insight.standing_reason != RELEASED]
+
+        def work(tx: Transaction) -> None:
+            for loser in fresh:
+                tx.set_standing(tenant, [loser.insight.id], Standing.QUARANTINED, loser.reason)
+
+        if fresh:
+            await self.store.transact(work)
 
     def _trusted(self, result: ExtractionResult) -> ExtractionResult:
         """The same, each insight with the trust in its source."""

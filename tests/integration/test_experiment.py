@@ -129,6 +129,42 @@ async def test_what_a_trusted_source_speaks_against_is_set_aside(settings):
         assert kept.standing == "quarantined"
         assert "conflict" in kept.standing_reason
 
+        await cm.release([kept.id])  # a person's word holds, though the lie still loses
+        answer = await cm.complete(QUESTION)
+        assert "47" in seen[-1]
+        assert "83" not in seen[-1]
+        assert any("conflict" in each.reason for each in answer.transfer.rejected)
+        assert (await cm.insight(kept.id))[0].standing == "active"
+
+
+async def test_what_is_erased_while_a_model_answers_costs_no_answer(settings, monkeypatch):
+    _, config = settings
+    config["insight_transfer"] = {
+        "uplift": {"enable": False}, "trust": {"source_trust": {"teacher": 0.9}}
+    }  # fmt: skip
+    async with CrossModel.open(config) as cm:
+        lie = (await cm.extract(HANDBOOK.replace("47", "83"), source_model="stranger")).insights
+        await cm.extract(HANDBOOK, source_model="teacher")
+        ask = cm.engine.providers["p"].complete
+
+        async def slowly(request):
+            await cm.delete([i.id for i in lie if "83" in i.content], "it is wrong")
+            return await ask(request)
+
+        monkeypatch.setattr(cm.engine.providers["p"], "complete", slowly)
+        assert (await cm.complete(QUESTION)).text == "47"
+
+
+async def test_that_nothing_fits_is_said_and_leaves_no_record(settings):
+    _, config = settings
+    async with CrossModel.open(config) as cm:
+        await cm.extract(HANDBOOK, source_model="elsewhere")
+        answer = await cm.complete("Which depot sells bread, and at which hour?")
+        assert answer.transfer is not None
+        assert answer.transfer.arm == Arm.GATED
+        assert answer.transfer.error
+        assert len(answer.leaves) == 2  # selection and outcome
+
 
 async def test_ten_rounds_of_the_loop_teach_nothing_new(tmp_path, monkeypatch):
     """A teacher that is handed its own lessons repeats them in many ways; none is a new one."""

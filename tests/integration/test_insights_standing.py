@@ -82,7 +82,7 @@ def test_quarantine_and_release(cli, learned):
     assert cli.document("insights", "quarantine", *ids, "--reason", "again") == {"changed": []}
     assert cli.document("insights", "release", *ids) == {"changed": ids}
     assert cli.document("insights", "list", "--standing", "quarantined") == []
-    assert cli.document("insights", "show", ids[0])["standing_reason"] == ""
+    assert cli.document("insights", "show", ids[0])["standing_reason"] == "released by a person"
 
 
 def test_a_source_that_is_not_trusted_is_known_as_such(cli):

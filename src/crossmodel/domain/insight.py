@@ -107,6 +107,9 @@ class Standing(StrEnum):
     QUARANTINED = "quarantined"
 
 
+RELEASED = "released by a person"
+"""Why an active insight is active that was set aside before."""
+
 UNKNOWN_TRUST = 0.5
 """Trust in a source that nobody has said anything about, 0..1."""
 
@@ -127,7 +130,7 @@ class Insight:
         metadata: the insight's own copy, never shared with another.
         trust: how far its source is trusted, 0..1: that of the best of its sources.
         standing: one of :class:`Standing`; ``demoted`` comes last, ``quarantined`` never leaves.
-        standing_reason: why it stands so; empty while it is active.
+        standing_reason: why it stands so; empty while it has always been active.
         id: derived from type, kind, content and evidence, so the same find has the same id.
     """
 

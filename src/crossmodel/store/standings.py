@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from crossmodel.domain import checks
-from crossmodel.domain.insight import Standing
+from crossmodel.domain.insight import RELEASED, Standing
 from crossmodel.store import schema
 
 CHUNK: Final = 500
@@ -23,14 +23,14 @@ class Standings:
     def set(self, tenant: str, insight_ids: Sequence[str], standing: str, reason: str) -> list[str]:
         """Give the tenant's insights a standing; returns the ids of those that had another.
 
-        An active insight has no reason, any other must have one.
+        Any but an active insight must have a reason; of an active one only its release is kept.
 
         Raises:
             InvalidInputError: if there is no such standing, or the reason is missing.
         """
         checks.one_of("standing", standing, Standing)
         if standing == Standing.ACTIVE:
-            reason = ""
+            reason = RELEASED if reason == RELEASED else ""
         else:
             checks.text("reason", reason)
         table = schema.insights

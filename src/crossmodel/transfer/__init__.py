@@ -8,7 +8,7 @@ train on.
 """
 
 from crossmodel.transfer.conflicts import Resolution, resolve
-from crossmodel.transfer.handover import Handover, HandoverRequest, Plan
+from crossmodel.transfer.handover import PLAYBOOK, Handover, HandoverRequest, Plan
 from crossmodel.transfer.learning import learn_from_score
 from crossmodel.transfer.playbook import for_question, tend
 from crossmodel.transfer.protocols.base import TransferProtocol
@@ -17,6 +17,7 @@ from crossmodel.transfer.transfer import InsightTransfer
 from crossmodel.transfer.trust import trust_of
 
 __all__ = [
+    "PLAYBOOK",
     "Handover",
     "HandoverRequest",
     "InsightTransfer",

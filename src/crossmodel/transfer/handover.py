@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight
@@ -53,7 +53,6 @@ OTHERS: Final = Belief(4.0, 6.0)
 """What is believed of the form that a model is known to prefer, and of the others."""
 
 PLAYBOOK: Final = "playbook"
-EXPORT: Final = "export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +78,14 @@ class HandoverRequest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be handed over; ``losers`` should be quarantined, with their reasons."""
+    """What is to be handed over.
+
+    ``candidates`` is how many insights were considered; ``losers`` should be quarantined, with
+    their reasons.
+    """
 
     request: HandoverRequest
+    candidates: int = 0
     protocol: str = ""
     insights: Sequence[Insight] = ()
     rejected: Sequence[RejectedInsight] = ()
@@ -100,9 +104,9 @@ class Handover:
 
     def find(self, tx: Transaction, tenant: str, question: str) -> list[RankedInsight]:
         """The insights that may have to do with a question, and those linked with them."""
-        return search(
-            tx, tenant, question, CANDIDATES_PER_INSIGHT * self.transfer.config.max_insights
-        )
+        config = self.transfer.config
+        limit = CANDIDATES_PER_INSIGHT * config.max_insights
+        return search(tx, tenant, question, limit, config.trust.minimum_trust)
 
     def plan(self, tx: Transaction, request: HandoverRequest) -> Plan:
         """What to hand over, in which form, and whether this request goes without."""
@@ -122,6 +126,7 @@ class Handover:
         )
         plan = Plan(
             request,
+            len(candidates),
             protocol,
             selection.insights,
             (*selection.rejected, *harmful.values()),
@@ -145,14 +150,12 @@ class Handover:
                 arm=Arm.GATED,
             )
         sources = ",".join(sorted({insight.source_model for insight in plan.insights}))
-        options = {"protocol": plan.protocol} | ({"gain": plan.gain} if plan.gain else {})
-        if plan.protocol == self.transfer.protocol_of(request.target_model):
-            del options["protocol"]  # a subclass may know the reference's three arguments alone
+        # only what is needed: a subclass may know the reference's three arguments alone
+        options: dict[str, Any] = {"gain": plan.gain} if plan.gain else {}
+        if plan.protocol != self.transfer.protocol_of(request.target_model):
+            options["protocol"] = plan.protocol
         result = self.transfer.transfer_insights(
-            sources,
-            request.target_model,
-            list(plan.insights),
-            **options,  # type: ignore[arg-type]  # either of them, by name
+            sources, request.target_model, list(plan.insights), **options
         )
         result.rejected += plan.rejected
         result.relevance, result.task_type = plan.relevance, request.task_type

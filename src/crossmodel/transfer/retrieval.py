@@ -19,14 +19,21 @@ NAMES: Final = 16
 """Names that are looked up, at most."""
 
 
-def search(transaction: Transaction, tenant: str, query: str, limit: int) -> list[RankedInsight]:
+def search(
+    transaction: Transaction, tenant: str, query: str, limit: int, least_trust: float = 0.0
+) -> list[RankedInsight]:
     """What the store finds for ``query``, with the rules and examples that belong to it.
 
     ``limit`` bounds what is found, and once more what is found by the names in the best hits; what
-    comes by links has the relevance of what led to it.
+    comes by links has the relevance of what led to it. What is trusted less than ``least_trust``
+    takes nobody's place among what is found.
     """
-    found = {hit.insight.id: hit for hit in transaction.search_insights(tenant, query, limit=limit)}
-    for hit in _further(transaction, tenant, query, list(found.values()), limit):
+
+    def find(words: str) -> list[RankedInsight]:
+        return transaction.search_insights(tenant, words, limit=limit, least_trust=least_trust)
+
+    found = {hit.insight.id: hit for hit in find(query)}
+    for hit in find(_names_in_the_best(query, list(found.values()))):
         found.setdefault(hit.insight.id, hit)
     frontier = list(found.values())
     while frontier and len(found) < MAX_FOUND:
@@ -42,15 +49,9 @@ def search(transaction: Transaction, tenant: str, query: str, limit: int) -> lis
     return list(found.values())
 
 
-def _further(
-    transaction: Transaction, tenant: str, query: str, hits: list[RankedInsight], limit: int
-) -> list[RankedInsight]:
-    """What is known of the names that the best hits hold and the question does not."""
+def _names_in_the_best(query: str, hits: list[RankedInsight]) -> str:
+    """The names that the best hits hold and the question does not."""
     asked, named = words_in(query) | names_in(query), names_in(query, within=True)
-    leading = [
-        hit for hit in hits if not named or named & words_in(hit.insight.content)
-    ][:LEADS]  # fmt: skip
-    names = sorted(frozenset().union(*(names_in(hit.insight.content) for hit in leading)) - asked)
-    if not names:
-        return []
-    return transaction.search_insights(tenant, " ".join(names[:NAMES]), limit=limit)
+    leading = [hit for hit in hits if not named or named & words_in(hit.insight.content)][:LEADS]
+    names = frozenset().union(*(names_in(hit.insight.content) for hit in leading)) - asked
+    return " ".join(sorted(names)[:NAMES])

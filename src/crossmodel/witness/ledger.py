@@ -15,6 +15,7 @@ from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.transfer import TransferResult
 from crossmodel.domain.witness import Commitment, SignedCheckpoint, Statement
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
@@ -51,7 +52,7 @@ class Ledger:
         rejected = turn.selection.rejected
         statements = [statement.selection_statement(request, chosen, rejected=rejected)]
         transferred = None
-        if turn.transfer is not None:
+        if turn.transfer is not None and _is_on_record(turn.transfer):
             context = statement.commit(turn.transfer.context)
             transferred = self._transfer_record(turn, context)
             statements.append(statement.transfer_statement(request, context, transferred))
@@ -235,6 +236,11 @@ class Ledger:
             propensity=turn.transfer.propensity,
             relevance=turn.transfer.relevance,
         )
+
+
+def _is_on_record(transfer: TransferResult) -> bool:
+    """Whether anything was handed over, withheld or refused: that nothing fitted is no event."""
+    return bool(transfer.transferred_insights or transfer.withheld or transfer.rejected)
 
 
 def _selection_record(turn: Turn) -> SelectionRecord:

@@ -131,3 +131,13 @@ async def test_a_replay_finds_the_request_in_the_same_arm(store):
     assert [(await run(store, maker, request_id=each)).arm for each in ids] == arms
     assert set(arms) == {Arm.INSIGHTS, Arm.HOLDOUT, Arm.PADDING}
     assert (await run(store, maker, request_id="")).arm == Arm.INSIGHTS  # no experiment
+
+
+async def test_distrusted_insights_take_nobodys_place(store):
+    flood = [
+        told(f"The relay code of the Tavor depot number {n} is {n}{n}.", trust=0.1)
+        for n in range(200, 400)
+    ]
+    await store.transact(lambda tx: tx.add_insights("t", flood))
+    result = await run(store, handover())
+    assert FACT in result.context

@@ -34,7 +34,6 @@ SYSTEM: Final = "system"
 POISONED: Final = "poisoned"
 UNDEFENDED: Final = "undefended"
 RULE_AND_LIE: Final = "rule+lie"
-DEFAULT_ARMS: Final = (NONE, PADDING, SYSTEM, ORACLE)
 ALL_ARMS: Final = (
     NONE, PADDING, ORACLE_RULE, ORACLE, SYSTEM, f"{SYSTEM}-7", f"{SYSTEM}-70", f"{SYSTEM}-700",
     POISONED, UNDEFENDED, RULE_AND_LIE,

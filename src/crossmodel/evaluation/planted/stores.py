@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +90,7 @@ class Stores:
             self._filled.add(name)
             self._progress(f"filling store {name}")
             answers = [answer for task in tasks for answer in task.source_answers]
-            for answer in dict.fromkeys([*answers, *islice(invented, None)]):
+            for answer in dict.fromkeys([*answers, *invented]):
                 await self._learn(name, TEACHER, answer)
         return name
 
