@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from crossmodel.domain import checks
-from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.erasure import ErasureReceipt
 from crossmodel.domain.insight import RELEASED, Insight, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import RankedInsight, SourceText
+from crossmodel.domain.transfer_config import ExportConfig
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.engine import Engine
 from crossmodel.errors import NotFoundError

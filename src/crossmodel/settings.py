@@ -24,12 +24,12 @@ from crossmodel.domain import checks
 from crossmodel.domain.config import (
     CrossModelVIFConfig,
     InsightExtractorConfig,
-    InsightTransferConfig,
     ModelAssistedConfig,
     ModelSelectorConfig,
 )
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import DEFAULT_TENANT
+from crossmodel.domain.transfer_config import InsightTransferConfig
 from crossmodel.errors import ConfigurationError, InvalidInputError
 
 PREFIX: Final = "CROSSMODEL_"

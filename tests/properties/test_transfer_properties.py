@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel import Insight, InsightTransfer, InsightTransferConfig, TransferTarget
-from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.insight import Evidence, InsightKind, text_sha256
 from crossmodel.domain.transfer import utf8_bytes
+from crossmodel.domain.transfer_config import ExportConfig
 from crossmodel.text.injected import injected_spans, mark
 from crossmodel.text.instructions import gives_orders, holds_template_marks
 

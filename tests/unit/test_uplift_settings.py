@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from crossmodel.domain.config import InsightTransferConfig, UpliftConfig
+from crossmodel.domain.transfer_config import InsightTransferConfig, UpliftConfig
 from crossmodel.errors import ConfigurationError, InvalidInputError
 from crossmodel.settings import load_settings
 

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Final
 
 from crossmodel.domain.completion import CompletionRequest, Message
-from crossmodel.domain.config import InsightTransferConfig, TransferProtocolsConfig
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import RankedInsight
 from crossmodel.domain.transfer import TransferResult, TransferTarget, utf8_bytes
+from crossmodel.domain.transfer_config import InsightTransferConfig, TransferProtocolsConfig
 from crossmodel.errors import InvalidInputError
 from crossmodel.evaluation.grading import is_correct
 from crossmodel.evaluation.results import Evaluation, ItemResult

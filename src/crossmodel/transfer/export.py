@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossmodel.domain import checks
-from crossmodel.domain.config import ExportConfig
+from crossmodel.domain.transfer_config import ExportConfig
 from crossmodel.ports import Transaction
 from crossmodel.transfer.protocols.export import Exporter, encoded
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import stamina
 
-from crossmodel.domain.config import RetryConfig
+from crossmodel.domain.transfer_config import RetryConfig
 from crossmodel.errors import (
     ConfigurationError,
     InvalidInputError,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crossmodel.domain.completion import Message
-from crossmodel.domain.config import InsightTransferConfig
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.records import RankedInsight
 from crossmodel.domain.transfer import RejectedInsight, TransferResult, TransferTarget
+from crossmodel.domain.transfer_config import InsightTransferConfig
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.text.injected import mark
 from crossmodel.transfer.choosing import LEAST_RELEVANCE, choose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from crossmodel.domain.config import TrustConfig
+from crossmodel.domain.transfer_config import TrustConfig
 
 
 def trust_of(source_model: str, config: TrustConfig, qualities: Mapping[str, float]) -> float:

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmodel.domain.config import (
-    ConversationConfig,
-    ExplorationConfig,
-    ModelSelectorConfig,
-)
+from crossmodel.domain.config import ConversationConfig, ExplorationConfig, ModelSelectorConfig
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, ModelSpec
 from crossmodel.domain.selection import Outcome, RequestContext, TaskRequirement
 from crossmodel.selection import ModelSelector

@@ -4,11 +4,7 @@ import math
 
 import pytest
 
-from crossmodel.domain.config import (
-    CostOptimizationConfig,
-    ModelSelectorConfig,
-    SelectionWeights,
-)
+from crossmodel.domain.config import CostOptimizationConfig, ModelSelectorConfig, SelectionWeights
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.domain.selection import Outcome, TaskRequirement

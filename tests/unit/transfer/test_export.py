@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel import InsightTransfer, InsightTransferConfig, TransferTarget
-from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, Standing
+from crossmodel.domain.transfer_config import ExportConfig
 from crossmodel.errors import InvalidInputError
 from crossmodel.store import open_store
 from crossmodel.transfer import export

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from crossmodel import InsightTransferConfig
-from crossmodel.domain.config import TransferProtocolsConfig, UpliftConfig
 from crossmodel.domain.insight import Evidence, Insight, text_sha256
 from crossmodel.domain.transfer import Arm, TransferTarget
+from crossmodel.domain.transfer_config import TransferProtocolsConfig, UpliftConfig
 from crossmodel.domain.uplift import UpliftKey
 from crossmodel.store import open_store
 from crossmodel.transfer import Handover, HandoverRequest, InsightTransfer

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel import InsightTransfer, InsightTransferConfig, TransferTarget
-from crossmodel.domain.config import QualityValidationConfig
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, Standing
 from crossmodel.domain.playbook import Add, Delta, Playbook, PlaybookItem, Restore, Retire
+from crossmodel.domain.transfer_config import QualityValidationConfig
 from crossmodel.domain.uplift import Tally
 from crossmodel.errors import InvalidInputError
 from crossmodel.store import open_store, schema

@@ -8,8 +8,8 @@ import pytest
 import stamina
 
 from crossmodel import InsightTransfer, InsightTransferConfig, TransferTarget
-from crossmodel.domain.config import RetryConfig, TransferProtocolsConfig
 from crossmodel.domain.insight import Insight
+from crossmodel.domain.transfer_config import RetryConfig, TransferProtocolsConfig
 from crossmodel.errors import (
     ConfigurationError,
     InvalidInputError,

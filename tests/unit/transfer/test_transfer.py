@@ -11,9 +11,9 @@ import pytest
 
 from crossmodel import InsightTransfer, InsightTransferConfig, TransferResult, TransferTarget
 from crossmodel.domain.completion import Message
-from crossmodel.domain.config import QualityValidationConfig, TransferProtocolsConfig
 from crossmodel.domain.insight import Evidence, Insight, InsightKind, ValidationStatus
 from crossmodel.domain.records import RankedInsight
+from crossmodel.domain.transfer_config import QualityValidationConfig, TransferProtocolsConfig
 from crossmodel.errors import (
     ConfigurationError,
     CrossModelError,

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from crossmodel.domain.config import ExportConfig
 from crossmodel.domain.insight import Insight, InsightKind, Standing
+from crossmodel.domain.transfer_config import ExportConfig
 from crossmodel.text.instructions import gives_orders, holds_template_marks
 from crossmodel.text.normalise import tokens, unify
 from crossmodel.text.privacy import personal_data_in, secret_in
