@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.store import schema
+from crossmodel.store.rows import CHUNK, chunks
 from crossmodel.text.fingerprint import keys_of
 from crossmodel.text.sameness import say_the_same
 
@@ -23,7 +24,6 @@ THRESHOLD: Final = 0.9
 
 _MOST_COMPARED: Final = 64
 """Insights with a key in common that a new one is compared with, those with the most first."""
-CHUNK: Final = 500
 
 
 class DuplicateIndex:
@@ -57,7 +57,7 @@ class DuplicateIndex:
         """The numbers of the insights that have each key."""
         table = schema.insight_keys
         holders: dict[int, list[int]] = {}
-        for chunk in _batched(keys):
+        for chunk in chunks(keys):
             query = sa.select(table.c.key, table.c.insight_seq).where(
                 table.c.tenant == tenant, table.c.key.in_(chunk)
             )
@@ -69,7 +69,7 @@ class DuplicateIndex:
         """Id, kind and content of kept insights, by number."""
         table = schema.insights
         found: dict[int, tuple[str, str, str]] = {}
-        for chunk in _batched(seqs):
+        for chunk in chunks(seqs):
             query = sa.select(table.c.seq, table.c.id, table.c.kind, table.c.content)
             for seq, *row in self._connection.execute(query.where(table.c.seq.in_(chunk))):
                 found[seq] = row[0], row[1], row[2]
@@ -131,13 +131,6 @@ def _nearest(holders: Mapping[int, Sequence[int]], keys: Iterable[int]) -> list[
     """The insights that have most of the keys."""
     meeting = Counter(seq for key in keys for seq in holders.get(key, ()))
     return [seq for seq, _ in meeting.most_common(_MOST_COMPARED)]
-
-
-def _batched(items: Collection[int]) -> Iterator[Sequence[int]]:
-    """The items in parts that one statement takes: SQLite allows 32,766 parameters."""
-    listed = list(items)
-    for start in range(0, len(listed), CHUNK):
-        yield listed[start : start + CHUNK]
 
 
 def missing_keys(connection: sa.Connection) -> Iterator[list[dict[str, Any]]]:

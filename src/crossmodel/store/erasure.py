@@ -21,8 +21,9 @@ import sqlalchemy as sa
 from crossmodel.domain.erasure import Erased
 from crossmodel.store import schema
 from crossmodel.store.passages import Needles, as_json, forms, raw, telling
+from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
-from crossmodel.store.sources import SourceTexts, Span, batched, scan
+from crossmodel.store.sources import SourceTexts, Span, scan
 from crossmodel.text.redaction import overlaps
 
 ERASED: Final = "erased"
@@ -72,7 +73,7 @@ class Eraser:
         """Id and content of the insights, by row number."""
         table = schema.insights
         found: dict[int, tuple[str, str]] = {}
-        for chunk in batched(dict.fromkeys(insight_ids)):
+        for chunk in chunks(dict.fromkeys(insight_ids)):
             query = sa.select(table.c.seq, table.c.id, table.c.content).where(
                 table.c.tenant == tenant, table.c.id.in_(chunk)
             )
@@ -83,7 +84,7 @@ class Eraser:
         """The spans that the insights stand on, by the hash of their source."""
         table = schema.insight_evidence
         found: dict[str, list[Span]] = {}
-        for chunk in batched(seqs):
+        for chunk in chunks(seqs):
             query = sa.select(table).where(table.c.insight_seq.in_(chunk))
             for row in self._connection.execute(query).mappings():
                 found.setdefault(row["source_sha256"], []).append((row["start"], row["end"]))
@@ -108,7 +109,7 @@ class Eraser:
         joined = sa.join(evidence, insights, evidence.c.insight_seq == insights.c.seq)
         columns = (insights.c.id, evidence.c.start, evidence.c.end, evidence.c.source_sha256)
         found: set[str] = set()
-        for chunk in batched(spans):
+        for chunk in chunks(spans):
             query = (
                 sa.select(*columns)
                 .select_from(joined)
@@ -151,7 +152,7 @@ class Eraser:
         insights, links = schema.insights, schema.insight_links
         uplift, items = schema.uplift, schema.playbook_items
         mine = sa.select(insights.c.seq).where(insights.c.tenant == tenant)
-        for names in batched(ids):
+        for names in chunks(ids):
             units = [f"insight:{name}" for name in names]
             delete("links", links, links.c.target_id.in_(names), links.c.insight_seq.in_(mine))
             delete("uplift", uplift, uplift.c.tenant == tenant, uplift.c.unit.in_(units))
@@ -161,7 +162,7 @@ class Eraser:
             )
             done = self._connection.execute(retired.values(retired=ERASED))
             counts["playbook_items"] = counts.get("playbook_items", 0) + done.rowcount
-        for chunk in batched(seqs):
+        for chunk in chunks(seqs):
             for kind, table in (
                 ("evidence", schema.insight_evidence),
                 ("links", links),
@@ -193,7 +194,7 @@ class Eraser:
             for digest, value in rows
             if digest in named or value in values or needles.are_in(value)
         ]
-        for chunk in batched(doomed):
+        for chunk in chunks(doomed):
             self._connection.execute(sa.delete(table).where(table.c.digest.in_(chunk)))
         return len(doomed)
 

@@ -12,11 +12,10 @@ from crossmodel.domain.transfer import Arm
 from crossmodel.domain.uplift import Tally
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.store import schema
+from crossmodel.store.rows import chunks
 
 UNIT: Final = "insight:"
 """What the unit of a sum about one insight begins with: see ``UpliftKey``."""
-
-CHUNK: Final = 500
 
 _ITEMS: Final = schema.playbook_items
 
@@ -101,8 +100,8 @@ def _tallies(connection: sa.Connection, tenant: str, ids: Sequence[str]) -> dict
     """Over all targets and tasks, the scores of answers that had the insight in their context."""
     table = schema.uplift
     found = {}
-    for start in range(0, len(ids), CHUNK):
-        units = [f"{UNIT}{insight_id}" for insight_id in ids[start : start + CHUNK]]
+    for part in chunks(ids):
+        units = [f"{UNIT}{insight_id}" for insight_id in part]
         query = (
             sa.select(
                 table.c.unit,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from crossmodel.domain import checks
 from crossmodel.domain.insight import Insight
 from crossmodel.store import schema
+from crossmodel.store.rows import chunks
 from crossmodel.store.vectors import VectorIndex
 from crossmodel.store.wanted import Wanted
 from crossmodel.text.embedding import Vector, open_embedder
@@ -20,8 +21,6 @@ DEPTH: Final = 30
 
 MOST_FOUND: Final = 1_000
 """Insights that one search finds, at most."""
-
-_CHUNK: Final = 500
 
 
 class FullText(Protocol):
@@ -98,8 +97,7 @@ class SearchIndex:
         """Take rows out of the index; once that is committed, ``forget`` them."""
         self._words.remove(connection, seqs)
         table = schema.insight_vectors  # whoever wrote them
-        for start in range(0, len(seqs), _CHUNK):
-            part = seqs[start : start + _CHUNK]
+        for part in chunks(seqs):
             connection.execute(sa.delete(table).where(table.c.insight_seq.in_(part)))
 
     def forget(self, tenant: str, seqs: Iterable[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from crossmodel.domain.insight import text_sha256
 from crossmodel.store import schema
 from crossmodel.store.passages import Needles, raw
+from crossmodel.store.rows import chunks
 from crossmodel.text.redaction import blot, occurrences
 
-CHUNK: Final = 100
+AT_ONCE: Final = 100
+"""Texts that are in memory at once when a whole table is read: they may be long."""
 
 Span = tuple[int, int]
 
@@ -27,7 +29,7 @@ class SourceTexts:
         """Texts by their hashes."""
         table = schema.sources
         found: dict[str, str] = {}
-        for chunk in batched(hashes):
+        for chunk in chunks(hashes):
             query = sa.select(table.c.sha256, table.c.text).where(
                 table.c.tenant == tenant, table.c.sha256.in_(chunk)
             )
@@ -80,7 +82,7 @@ class SourceTexts:
         """Let evidence point to the sources' new hashes."""
         insights, evidence = schema.insights, schema.insight_evidence
         mine = sa.select(insights.c.seq).where(insights.c.tenant == tenant)
-        for chunk in batched(renamed):
+        for chunk in chunks(renamed):
             self._connection.execute(
                 sa.update(evidence)
                 .where(evidence.c.source_sha256.in_(chunk), evidence.c.insight_seq.in_(mine))
@@ -94,12 +96,5 @@ class SourceTexts:
 
 def scan(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
     """Rows of a whole table, in parts."""
-    for part in connection.execute(query).partitions(CHUNK):
+    for part in connection.execute(query).partitions(AT_ONCE):
         yield from part
-
-
-def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
-    """The items in parts that one statement takes."""
-    listed = list(items)
-    for start in range(0, len(listed), CHUNK):
-        yield listed[start : start + CHUNK]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import sqlalchemy as sa
 
 from crossmodel.domain import checks
 from crossmodel.domain.insight import RELEASED, Standing
 from crossmodel.store import schema
-
-CHUNK: Final = 500
+from crossmodel.store.rows import chunks
 
 
 class Standings:
@@ -35,9 +33,8 @@ class Standings:
             checks.text("reason", reason)
         table = schema.insights
         changed = []
-        ids = list(dict.fromkeys(insight_ids))
-        for start in range(0, len(ids), CHUNK):
-            mine = sa.and_(table.c.tenant == tenant, table.c.id.in_(ids[start : start + CHUNK]))
+        for part in chunks(dict.fromkeys(insight_ids)):
+            mine = sa.and_(table.c.tenant == tenant, table.c.id.in_(part))
             other = sa.select(table.c.id).where(mine, table.c.standing != standing)
             changed += list(self._connection.scalars(other.order_by(table.c.seq)))
             self._connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
@@ -17,19 +17,15 @@ from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.uplift import Tally, UpliftKey
-from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
-from crossmodel.errors import StoreError
-from crossmodel.ports import NodeAt
 from crossmodel.store import playbooks, schema
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
+from crossmodel.store.log import LogTables
+from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.standings import Standings
 from crossmodel.store.uplift import UpliftTable
 from crossmodel.store.wanted import LISTED, Wanted
-
-CHUNK: Final = 500
-"""Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
 
 _SEQS: Final = sa.bindparam("seqs", expanding=True, type_=sa.BigInteger)
 
@@ -43,7 +39,7 @@ _CHILDREN: Final = {
 }
 
 
-class SqlTransaction:
+class SqlTransaction(LogTables):
     """One transaction. ``search`` finds insights, and is shared by all transactions.
 
     ``erased`` collects the row numbers of insights that are gone once this is committed, by tenant:
@@ -51,7 +47,7 @@ class SqlTransaction:
     """
 
     def __init__(self, connection: sa.Connection, search: SearchIndex) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._search = search
         self.erased: list[tuple[str, Sequence[int]]] = []
         self._duplicates = DuplicateIndex(connection)
@@ -63,7 +59,7 @@ class SqlTransaction:
     def put_models(self, models: Sequence[ModelSpec]) -> None:
         """Keep the rows, replacing those of the same id."""
         rows = {model.id: {"id": model.id, "spec": asdict(model)} for model in models}
-        for chunk in _chunks(list(rows)):
+        for chunk in chunks(list(rows)):
             self._connection.execute(sa.delete(schema.models).where(schema.models.c.id.in_(chunk)))
         self._insert(schema.models, rows.values())
 
@@ -211,7 +207,7 @@ class SqlTransaction:
         """Those of the insights that there are, in the order asked for."""
         table = schema.insights
         found = {}
-        for chunk in _chunks(list(dict.fromkeys(ids))):
+        for chunk in chunks(list(dict.fromkeys(ids))):
             query = sa.select(table).where(table.c.tenant == tenant, table.c.id.in_(chunk))
             found.update({insight.id: insight for insight in self._load(query)})
         return [found[insight_id] for insight_id in ids if insight_id in found]
@@ -262,7 +258,7 @@ class SqlTransaction:
             self._connection, query, limit=limit, wanted=wanted, diversity=diversity
         )
         found = {}
-        for chunk in _chunks(list(ranked)):
+        for chunk in chunks(list(ranked)):
             found.update(self._load_by_seq(_NUMBERED, {"seqs": chunk}))
         return [RankedInsight(found[seq], relevance) for seq, relevance in ranked.items()]
 
@@ -282,7 +278,7 @@ class SqlTransaction:
     def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
         table = schema.insights
         known: set[str] = set()
-        for chunk in _chunks(ids):
+        for chunk in chunks(ids):
             query = sa.select(table.c.id).where(table.c.tenant == tenant, table.c.id.in_(chunk))
             known.update(self._connection.scalars(query))
         return known
@@ -312,7 +308,7 @@ class SqlTransaction:
         self, table: sa.Table, parents: Mapping[int, Any]
     ) -> dict[int, list[Mapping[str, Any]]]:
         children: dict[int, list[Mapping[str, Any]]] = {}
-        for chunk in _chunks(list(parents)):
+        for chunk in chunks(list(parents)):
             found = self._connection.execute(_CHILDREN[table.name], {"seqs": chunk})
             for row in found.mappings().all():
                 children.setdefault(row["insight_seq"], []).append(dict(row))
@@ -332,106 +328,7 @@ class SqlTransaction:
         """How many items of each topic are in use, by topic in order of their names."""
         return playbooks.topics(self._connection, tenant)
 
-    # the log
-
-    def log_size(self) -> int:
-        """How many leaves there are."""
-        last = self._connection.scalar(sa.select(sa.func.max(schema.log_leaves.c.index)))
-        return 0 if last is None else last + 1
-
-    def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
-        """Add leaves; their indexes must continue the log without a gap."""
-        expected = self.log_size()
-        for position, leaf in enumerate(leaves, expected):
-            if leaf.index != position:
-                raise StoreError(f"the log's next leaf is {position}, not {leaf.index}")
-        self._insert(schema.log_leaves, (asdict(leaf) for leaf in leaves))
-
-    def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
-        """The leaves ``start <= index < stop``, in order, in bounded memory."""
-        index = schema.log_leaves.c.index
-        in_order = sa.select(schema.log_leaves).order_by(index).limit(CHUNK)
-        while True:
-            query = in_order.where(index >= start, index < stop)
-            leaves = [LogLeaf(**row) for row in self._connection.execute(query).mappings()]
-            yield from leaves
-            if len(leaves) < CHUNK:
-                return
-            start = leaves[-1].index + 1
-
-    def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
-        """Keep the hashes of complete subtrees above level 0."""
-        self._insert(
-            schema.log_nodes,
-            (
-                {"level": level, "index": index, "hash": digest}
-                for (level, index), digest in nodes.items()
-            ),
-        )
-
-    def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
-        """The hashes kept at these positions; level 0 gives leaf hashes."""
-        found: dict[NodeAt, bytes] = {}
-        leaves, nodes = schema.log_leaves, schema.log_nodes
-        for chunk in _chunks([index for level, index in positions if level == 0]):
-            leaf_query = sa.select(leaves.c.index, leaves.c.leaf_hash)
-            leaf_rows = self._connection.execute(leaf_query.where(leaves.c.index.in_(chunk)))
-            found.update({(0, index): digest for index, digest in leaf_rows})
-        for above in _chunks([position for position in positions if position[0] > 0]):
-            at = sa.tuple_(nodes.c.level, nodes.c.index).in_(above)
-            rows = self._connection.execute(sa.select(nodes).where(at))
-            found.update({(level, index): digest for level, index, digest in rows})
-        return found
-
-    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep a signed head; one of the same size and another root is refused."""
-        row = self._one(schema.checkpoints, size=checkpoint.size)
-        if row is None:
-            self._connection.execute(sa.insert(schema.checkpoints), asdict(checkpoint))
-        elif row["root"] != checkpoint.root:
-            raise StoreError(
-                f"there is a checkpoint of size {checkpoint.size} with another root: the log has "
-                "forked; keep both files and find out who wrote the other"
-            )
-
-    def latest_checkpoint(self) -> SignedCheckpoint | None:
-        """The signed head of the largest size."""
-        table = schema.checkpoints
-        newest = sa.select(table).order_by(table.c.size.desc()).limit(1)
-        row = self._connection.execute(newest).mappings().first()
-        return None if row is None else SignedCheckpoint(**row)
-
-    def put_commitments(self, commitments: Sequence[Commitment]) -> None:
-        """Keep salts and values, by digest."""
-        known = self.get_commitments([commitment.digest for commitment in commitments])
-        fresh = {c.digest: c for c in commitments if c.digest not in known}
-        self._insert(schema.commitments, (asdict(commitment) for commitment in fresh.values()))
-
-    def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:
-        """Those of the commitments that have not been erased."""
-        table = schema.commitments
-        found: dict[str, Commitment] = {}
-        for chunk in _chunks(digests):
-            rows = self._connection.execute(sa.select(table).where(table.c.digest.in_(chunk)))
-            found.update({row["digest"]: Commitment(**row) for row in rows.mappings()})
-        return found
-
-    def _one(self, table: sa.Table, **key: Any) -> dict[str, Any] | None:
-        where = [table.c[name] == value for name, value in key.items()]
-        row = self._connection.execute(sa.select(table).where(*where)).mappings().first()
-        return None if row is None else dict(row)
-
-    def _insert(self, table: sa.Table, rows: Any) -> None:
-        listed = list(rows)
-        if listed:
-            self._connection.execute(sa.insert(table), listed)
-
 
 def _insight_row(seq: int, tenant: str, insight: Insight) -> dict[str, Any]:
     names = [name for name in Insight.__slots__ if name not in {"evidence", "links"}]
     return {"seq": seq, "tenant": tenant, **{name: getattr(insight, name) for name in names}}
-
-
-def _chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]

@@ -11,9 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from crossmodel.domain import checks
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.store import schema
-
-CHUNK: Final = 500
-"""Parameters per statement: SQLite allows 32,766, PostgreSQL 65,535."""
+from crossmodel.store.rows import chunks
 
 _KEY: Final = ("tenant", "unit", "target_model", "task_type", "arm")
 _INSERT: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -51,9 +49,9 @@ class UpliftTable:
 
     def clear(self, tenant: str, units: Collection[str]) -> None:
         """Forget all scores of these units."""
-        table, listed = schema.uplift, list(units)
-        for start in range(0, len(listed), CHUNK):
-            mine = table.c.unit.in_(listed[start : start + CHUNK])
+        table = schema.uplift
+        for part in chunks(units):
+            mine = table.c.unit.in_(part)
             self._connection.execute(sa.delete(table).where(table.c.tenant == tenant, mine))
 
     def tallies(
@@ -74,9 +72,8 @@ class UpliftTable:
         if units is None:
             return self._read(query)
         found: dict[UpliftKey, Tally] = {}
-        wanted = list(dict.fromkeys(units))
-        for start in range(0, len(wanted), CHUNK):
-            found |= self._read(query.where(table.c.unit.in_(wanted[start : start + CHUNK])))
+        for part in chunks(dict.fromkeys(units)):
+            found |= self._read(query.where(table.c.unit.in_(part)))
         return found
 
     def _write(self, tenant: str, keys: Iterable[UpliftKey], first: Tally, change: Tally) -> None:

@@ -20,6 +20,7 @@ from crossmodel.domain.insight import Insight, InsightKind
 from crossmodel.store import schema, vector_files
 from crossmodel.store.following import Following
 from crossmodel.store.nearest import Nearest
+from crossmodel.store.rows import chunks
 from crossmodel.store.wanted import JUDGED, Wanted
 from crossmodel.text.embedding import Embedder, Matrix, Vector, embedder_name, open_embedder
 
@@ -35,8 +36,6 @@ MOST_CANDIDATES: Final = 4096
 
 MOST_BYTES: Final = 2**30
 """Memory for vectors of tenants beside the one that is searched; the last used stay."""
-
-_CHUNK: Final = 500
 
 
 class VectorIndex:
@@ -176,10 +175,8 @@ class VectorIndex:
         size = 2 * self.embedder.dimensions
         return [
             row
-            for start in range(0, len(seqs), _CHUNK)
-            for row in connection.execute(
-                _VECTORS, {"seqs": seqs[start : start + _CHUNK], "embedder": self.name}
-            ).all()
+            for part in chunks(seqs)
+            for row in connection.execute(_VECTORS, {"seqs": part, "embedder": self.name}).all()
             if len(row.vector) == size
         ]
 
