@@ -1,10 +1,7 @@
 """The command line as a user and as a script meet it: real processes, exit codes, JSON."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -37,17 +34,9 @@ A release tag is always the product, a tilde and the year.
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path, crossmodel_command):
     (tmp_path / "crossmodel.toml").write_text(SETTINGS)
-
-    def run(*arguments, stdin=None, **environment):
-        return subprocess.run(
-            [sys.executable, "-m", "crossmodel", *map(str, arguments)],
-            cwd=tmp_path, input=stdin, capture_output=True, text=True, check=False, timeout=120,
-            env=os.environ | {"COLUMNS": "200", "PYTHONWARNINGS": "error"} | environment,
-        )  # fmt: skip
-
-    return run
+    return crossmodel_command
 
 
 def document(done):

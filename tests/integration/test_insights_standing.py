@@ -1,7 +1,6 @@
 """A person's say over insights, as a user meets it: quarantine, release, and deletion for good."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -36,23 +35,16 @@ SECRET = "qzxwvoplian"
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path, crossmodel_command):
     (tmp_path / "crossmodel.toml").write_text(SETTINGS)
 
-    def run(*arguments, stdin=None):
-        return subprocess.run(
-            [sys.executable, "-m", "crossmodel", *map(str, arguments)],
-            cwd=tmp_path, input=stdin, capture_output=True, text=True, check=False, timeout=120,
-            env=os.environ | {"COLUMNS": "200", "PYTHONWARNINGS": "error"},
-        )  # fmt: skip
-
     def document(*arguments, **options):
-        done = run(*arguments, "--json", **options)
+        done = crossmodel_command(*arguments, "--json", **options)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    run.document = document
-    return run
+    crossmodel_command.document = document
+    return crossmodel_command
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import random
 import subprocess
 import sys
@@ -40,17 +39,9 @@ Tags of closed tickets must end with -done.
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path, crossmodel_command):
     (tmp_path / "crossmodel.toml").write_text(SETTINGS)
-
-    def run(*arguments, stdin=None):
-        return subprocess.run(
-            [sys.executable, "-m", "crossmodel", *map(str, arguments)],
-            cwd=tmp_path, input=stdin, capture_output=True, text=True, check=False, timeout=120,
-            env=os.environ | {"COLUMNS": "200", "PYTHONWARNINGS": "error"},
-        )  # fmt: skip
-
-    return run
+    return crossmodel_command
 
 
 def document(done, code=0):
