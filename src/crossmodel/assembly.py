@@ -140,13 +140,15 @@ class CrossModel(InsightDesk):
         needs: Iterable[str] = (),
         conversation: str | None = None,
         key: str | None = None,
+        trace_id: str | None = None,
     ) -> Answer:
         """Answer a prompt or conversation with the best model for the task, and learn from it.
 
         ``task`` may be a requirement or the names of the capabilities that are needed; ``model``
         names a model instead. ``needs`` are features that the model must have, such as ``tools``;
         ``conversation`` names the conversation, which stays with its model unless leaving pays;
-        ``key`` names the client key whose budget is charged.
+        ``key`` names the client key whose budget is charged; ``trace_id``, 32 hex digits, is kept
+        in the log.
 
         Raises:
             InvalidInputError: if there is nothing to answer, or a value is out of range.
@@ -167,6 +169,7 @@ class CrossModel(InsightDesk):
             needs=frozenset(needs),
             conversation=conversation,
             key=key,
+            trace_id=trace_id,
         )
         return await self.engine.complete(ask)
 

@@ -20,7 +20,6 @@ from crossmodel.settings import Settings
 from crossmodel.transfer import tend
 from crossmodel.transfer.export import Exported, export_insights
 from crossmodel.transfer.uplift import EffectOnTarget, effects_by_target, insight_unit
-from crossmodel.witness.leaves import InsightLeaves
 
 __all__ = ["EffectOnTarget", "Exported", "InsightDesk"]
 
@@ -190,7 +189,9 @@ class InsightDesk(ABC):
                 config,
                 insight_type=insight_type,
                 least_confidence=least_confidence,
-                leaf_of=InsightLeaves(tx).of,
+                leaf_of=lambda insight_id: next(
+                    (leaf.index for leaf in tx.leaves_about(of, insight_id)), None
+                ),
                 progress=progress,
             )
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.insight import RELEASED, ExtractionResult, Insight, Standing
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.period import utc_now
@@ -60,7 +60,7 @@ class Engine:
         """Run the whole loop once."""
         context = self._context(ask)
         selection = self.select(ask, context)
-        turn = Turn(f"req_{uuid.uuid4().hex}", ask, selection, self.models[selection.model_id])
+        turn = Turn(time_ordered_id("req_"), ask, selection, self.models[selection.model_id])
         self.selector.expect_feedback(turn.id, selection, context)
         turn.transfer, losers = await self.hand_over(ask, turn.model, turn.id)
         try:
@@ -238,7 +238,7 @@ class Engine:
         )
         assistance = await pattern.assist(text)
         outcome = Outcome(
-            f"ext_{uuid.uuid4().hex}",
+            time_ordered_id("ext_"),
             model.id,
             success=not assistance.errors,
             latency_ms=assistance.latency_ms,

@@ -69,6 +69,18 @@ class LogTransaction(Protocol):
         """The leaves ``start <= index < stop``, in order, in bounded memory."""
         ...
 
+    def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
+        """The tenant's records about a request or insight, in order."""
+        ...
+
+    def put_signatures(self, leaf: int, signatures: Mapping[str, bytes]) -> None:
+        """Keep signatures over one record, by the id of their key."""
+        ...
+
+    def get_signatures(self, leaf: int) -> dict[str, bytes]:
+        """The signatures over one record, by the id of their key."""
+        ...
+
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""
         ...
@@ -85,12 +97,26 @@ class LogTransaction(Protocol):
         """The signed head of the largest size."""
         ...
 
-    def put_commitments(self, commitments: Sequence[Commitment]) -> None:
-        """Keep salts and values, by digest."""
+    def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
+        """The signed heads of at least that size, by size, in bounded memory."""
         ...
 
-    def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:
-        """Those of the commitments that have not been erased."""
+    def attach_signature(self, size: int, line: str) -> None:
+        """Add somebody else's signature line to the note of the head of that size.
+
+        A line that it has already is not added again.
+        """
+        ...
+
+    def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:
+        """Keep the salts and values that a record is the first to commit to."""
+        ...
+
+    def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:
+        """Those of the commitments of a record that have not been erased.
+
+        They are kept with the record or with another one about the same request or insight.
+        """
         ...
 
 

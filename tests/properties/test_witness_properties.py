@@ -149,7 +149,7 @@ def test_proofs_come_back(index, path):
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.floats(0, 1), st.integers(0, 2**60))
 def test_statements_say_exactly_what_happened(request_id, score, latency):
     outcome = Outcome(request_id, "m", success=True, score=score, latency_ms=latency)
-    predicate = load_json(outcome_statement(outcome).body)["predicate"]
+    predicate = load_json(outcome_statement(outcome).seal(outcome.recorded_at).body)["predicate"]
     assert (predicate["request_id"], predicate["score"], predicate["latency_ms"]) == (
         request_id,
         score,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.completion import Completion, Message, Usage
@@ -13,6 +14,9 @@ from crossmodel.domain.records import DEFAULT_TENANT
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import InvalidInputError
+
+TRACE_ID: Final = re.compile("(?!0{32})[0-9a-f]{32}")
+"""A trace's id as W3C Trace Context (3.2.2.3) has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Ask:
         needs: features that the model must have, such as ``tools``.
         conversation: which conversation this is a turn of.
         key: name of the client key that is charged.
+        trace_id: the caller's trace, 32 hex digits (W3C Trace Context), for the log.
 
     Raises:
         InvalidInputError: naming the field that is wrong.
@@ -45,12 +50,15 @@ class Ask:
     needs: frozenset[str] = frozenset()
     conversation: str | None = None
     key: str | None = None
+    trace_id: str | None = None
 
     def __post_init__(self) -> None:
         if not any(message.content.strip() for message in self.messages):
             raise InvalidInputError("messages must say something")
         checks.text("tenant", self.tenant)
         checks.at_least("max_tokens", self.max_tokens, 1)
+        if self.trace_id is not None and not TRACE_ID.fullmatch(self.trace_id):
+            raise InvalidInputError("trace_id must be 32 lower-case hex digits, not all zero")
 
     @property
     def question(self) -> str:

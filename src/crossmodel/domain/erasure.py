@@ -19,11 +19,14 @@ class Erased:
             source texts) and ``commitments``.
         still_held_by: ids of insights that are still there and hold some of the same text: they
             quote it, or stand on a part of a source that overlaps.
+        records: ranges ``(first, last)``, both included, of the log's records whose hidden values
+            went.
     """
 
     insight_ids: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     still_held_by: tuple[str, ...] = ()
+    records: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,21 +26,30 @@ class Statement:
     """The exact bytes of an in-toto statement, and the hidden values that it commits to.
 
     ``body`` is serialised once and never again: what is signed, stored and shown are these bytes.
+    ``tenant`` and ``about`` (the id of the request or insight) find the record again; they are no
+    part of what is proved.
     """
 
     payload_type: str
     body: bytes
     commitments: tuple[Commitment, ...] = ()
+    tenant: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LogLeaf:
-    """One record of the log. ``leaf_hash`` is the RFC 6962 hash of its DSSE encoding."""
+    """One record of the log. ``leaf_hash`` is the RFC 6962 hash of its DSSE encoding.
+
+    ``tenant`` and ``about`` are as in :class:`Statement`.
+    """
 
     index: int
     payload_type: str
     statement: bytes
     leaf_hash: bytes
+    tenant: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ class Eraser:
         counts["passages"] = self._sources.redact(tenant, sources, spans, wanted)
         exact = {*passages, *sources.values(), *sources}
         within = wanted | telling(sources.values())
-        counts["commitments"] = self._forget(tenant, contexts, exact, within)
-        return Erased(tuple(ids), counts, tuple(sorted(held)))
+        records = self._forget(tenant, contexts, exact, within)
+        counts["commitments"] = len(records)
+        return Erased(tuple(ids), counts, tuple(sorted(held)), as_ranges(records))
 
     # what there is
 
@@ -176,29 +177,44 @@ class Eraser:
 
     def _forget(
         self, tenant: str, digests: Iterable[str], exact: Iterable[str], within: Iterable[str]
-    ) -> int:
+    ) -> list[int]:
         """Delete the tenant's hidden values: by digest, by what they are, by what they hold.
 
-        Of values from before their tenant was kept nobody knows whose they are; they go as well.
+        Returns the record of each. Of values from before their tenant was kept nobody knows whose
+        they are; they go as well.
         """
         table = schema.commitments
         values = {raw(each) for each in exact}
         needles = Needles(form for passage in within for form in forms(passage))
         rows = scan(
             self._connection,
-            sa.select(table.c.digest, table.c.value).where(table.c.tenant.in_([tenant, ""])),
+            sa.select(table.c.leaf, table.c.position, table.c.digest, table.c.value).where(
+                table.c.tenant.in_([tenant, ""])
+            ),
         )
         named = set(digests)
         doomed = [
-            digest
-            for digest, value in rows
+            (leaf, position)
+            for leaf, position, digest, value in rows
             if digest in named or value in values or needles.are_in(value)
         ]
+        at = sa.tuple_(table.c.leaf, table.c.position)
         for chunk in chunks(doomed):
-            self._connection.execute(sa.delete(table).where(table.c.digest.in_(chunk)))
-        return len(doomed)
+            self._connection.execute(sa.delete(table).where(at.in_(chunk)))
+        return [leaf for leaf, _ in doomed]
 
 
 def _bytes(stored: str | bytes) -> bytes:
     """What stands in a column, whether the database keeps it as text or as bytes."""
     return stored.encode() if isinstance(stored, str) else stored
+
+
+def as_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Numbers as ranges ``(first, last)``, both included, in order and each number once."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
-from crossmodel.errors import StoreError
+from crossmodel.errors import NotFoundError, StoreError
 from crossmodel.ports import NodeAt
 from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, Rows, chunks
@@ -41,6 +41,29 @@ class LogTables(Rows):
             if len(leaves) < CHUNK:
                 return
             start = leaves[-1].index + 1
+
+    def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
+        """The tenant's records about a request or insight, in order."""
+        table = schema.log_leaves
+        query = sa.select(table).where(table.c.about == about, table.c.tenant == tenant)
+        rows = self._connection.execute(query.order_by(table.c.index)).mappings()
+        return [LogLeaf(**row) for row in rows]
+
+    def put_signatures(self, leaf: int, signatures: Mapping[str, bytes]) -> None:
+        """Keep signatures over one record, by the id of their key."""
+        self._insert(
+            schema.log_signatures,
+            (
+                {"leaf": leaf, "key_id": key_id, "signature": signature}
+                for key_id, signature in signatures.items()
+            ),
+        )
+
+    def get_signatures(self, leaf: int) -> dict[str, bytes]:
+        """The signatures over one record, by the id of their key."""
+        table = schema.log_signatures
+        query = sa.select(table.c.key_id, table.c.signature).where(table.c.leaf == leaf)
+        return {row.key_id: row.signature for row in self._connection.execute(query)}
 
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""
@@ -84,17 +107,47 @@ class LogTables(Rows):
         row = self._connection.execute(newest).mappings().first()
         return None if row is None else SignedCheckpoint(**row)
 
-    def put_commitments(self, commitments: Sequence[Commitment]) -> None:
-        """Keep salts and values, by digest."""
-        known = self.get_commitments([commitment.digest for commitment in commitments])
-        fresh = {c.digest: c for c in commitments if c.digest not in known}
-        self._insert(schema.commitments, (asdict(commitment) for commitment in fresh.values()))
+    def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
+        """The signed heads of at least that size, by size, in bounded memory."""
+        table = schema.checkpoints
+        in_order = sa.select(table).order_by(table.c.size).limit(CHUNK)
+        while True:
+            query = in_order.where(table.c.size >= first_size)
+            found = [SignedCheckpoint(**row) for row in self._connection.execute(query).mappings()]
+            yield from found
+            if len(found) < CHUNK:
+                return
+            first_size = found[-1].size + 1
 
-    def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:
-        """Those of the commitments that have not been erased."""
-        table = schema.commitments
-        found: dict[str, Commitment] = {}
-        for chunk in chunks(digests):
-            rows = self._connection.execute(sa.select(table).where(table.c.digest.in_(chunk)))
-            found.update({row["digest"]: Commitment(**row) for row in rows.mappings()})
-        return found
+    def attach_signature(self, size: int, line: str) -> None:
+        """Add somebody else's signature line to the note of the head of that size."""
+        table = schema.checkpoints
+        row = self._one(table, size=size)
+        if row is None:
+            raise NotFoundError(f"there is no checkpoint of size {size}")
+        if line not in row["note"].splitlines():
+            note = f"{row['note']}{line}\n"
+            self._connection.execute(sa.update(table).where(table.c.size == size), {"note": note})
+
+    def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:
+        """Keep the salts and values that a record is the first to commit to."""
+        self._insert(
+            schema.commitments,
+            (
+                asdict(commitment) | {"leaf": leaf, "position": position}
+                for position, commitment in enumerate(commitments)
+            ),
+        )
+
+    def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:
+        """Those of the commitments of a record that have not been erased."""
+        leaves, table = schema.log_leaves, schema.commitments
+        own = sa.select(leaves.c.about, leaves.c.tenant).where(leaves.c.index == leaf).subquery()
+        siblings = sa.select(leaves.c.index).where(
+            leaves.c.about == own.c.about, leaves.c.tenant == own.c.tenant, own.c.about != ""
+        )
+        columns = (table.c.digest, table.c.salt, table.c.value, table.c.tenant)
+        at = sa.or_(table.c.leaf == leaf, table.c.leaf.in_(siblings))
+        rows = self._connection.execute(sa.select(*columns).where(at)).mappings()
+        wanted = set(digests)
+        return {row["digest"]: Commitment(**row) for row in rows if row["digest"] in wanted}

@@ -253,6 +253,17 @@ log_leaves = sa.Table(
     sa.Column("payload_type", sa.Text, nullable=False),
     sa.Column("statement", sa.LargeBinary, nullable=False),
     sa.Column("leaf_hash", sa.LargeBinary, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Index("ix_log_leaves_about_tenant", "about", "tenant"),
+)
+
+log_signatures = sa.Table(
+    "log_signatures",
+    metadata,
+    sa.Column("leaf", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
 )
 
 log_nodes = sa.Table(
@@ -274,7 +285,10 @@ checkpoints = sa.Table(
 commitments = sa.Table(
     "commitments",
     metadata,
-    sa.Column("digest", sa.Text, primary_key=True),
+    # led by the leaf, not by the digest: an index grows at its end however long the log is
+    sa.Column("leaf", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.Text, nullable=False),
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("value", sa.LargeBinary, nullable=False),
     sa.Column("tenant", sa.Text, nullable=False),

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crossmodel.domain import checks
-from crossmodel.domain.answer import Turn
+from crossmodel.domain.answer import Ask, Turn
 from crossmodel.domain.erasure import Erased, ErasureReceipt
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.transfer import TransferResult
-from crossmodel.domain.witness import Commitment, SignedCheckpoint, Statement
+from crossmodel.domain.witness import SignedCheckpoint
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.witness import statement
+from crossmodel.witness.statement import Draft
+from crossmodel.witness.turns import TurnRecord, write_turn
 from crossmodel.witness.vif import CrossModelVIF
 
 logger = logging.getLogger(__name__)
@@ -46,41 +48,24 @@ class Ledger:
 
     async def record_turn(self, turn: Turn, then: Kept | None = None) -> RecordedTurn:
         """Keep one turn of the loop, whole or failed; ``then`` is told what was learned."""
-        request = statement.commit(json.dumps([asdict(message) for message in turn.ask.messages]))
-        outcome = self._outcome(turn)
-        chosen = _selection_record(turn)
-        rejected = turn.selection.rejected
-        statements = [statement.selection_statement(request, chosen, rejected=rejected)]
-        transferred = None
-        if turn.transfer is not None and _is_on_record(turn.transfer):
-            context = statement.commit(turn.transfer.context)
-            transferred = self._transfer_record(turn, context)
-            statements.append(statement.transfer_statement(request, context, transferred))
-        answer = statement.commit(turn.completion.text) if turn.completion else None
-        statements.append(statement.outcome_statement(outcome, request=request, answer=answer))
+        record = self._record(turn)
 
         def work(tx: Transaction) -> list[int]:
-            tx.add_selection(chosen)
-            if transferred is not None:
-                tx.add_transfer(transferred)
-            tx.add_outcome(turn.ask.tenant, outcome)
-            learned = []
+            leaves = write_turn(tx, self.vif, record)
             if turn.completion is not None and turn.extraction is not None:
                 source = SourceText(turn.completion.text, turn.model.id, turn.ask.tenant, turn.id)
-                learned = _learn(tx, source, turn.extraction, then)
-            return self._witness(tx, turn.ask.tenant, [*statements, *learned])
+                leaves += self._learn(tx, source, turn.extraction, then, turn.id)
+            return leaves
 
         leaves = await self.store.transact(work)
         await self.checkpoint()
-        return RecordedTurn(outcome, tuple(leaves))
+        return RecordedTurn(record.outcome, tuple(leaves))
 
     async def record_insights(
         self, source: SourceText, result: ExtractionResult, then: Kept | None = None
     ) -> None:
         """Keep the insights of one source. Those that are there already are not witnessed again."""
-        await self.store.transact(
-            lambda tx: self._witness(tx, source.tenant, _learn(tx, source, result, then))
-        )
+        await self.store.transact(lambda tx: self._learn(tx, source, result, then))
         await self.checkpoint()
 
     async def record_feedback(
@@ -118,7 +103,7 @@ class Ledger:
             before = next((each for each in reversed(scores) if each is not None), None)
             tx.add_outcome(tenant, outcome)
             learn(tx, before)
-            self._witness(tx, tenant, [statement.outcome_statement(outcome)])
+            self.vif.witness([statement.outcome_statement(outcome, tenant=tenant)], tx)
             return outcome
 
         outcome = await self.store.transact(work)
@@ -155,13 +140,13 @@ class Ledger:
         committed = statement.commit(reason)
         moment = self.clock()
 
-        def work(tx: Transaction) -> tuple[Erased, list[int], list[Statement]]:
+        def work(tx: Transaction) -> tuple[Erased, list[int], Draft]:
             for insight in _known(tx, tenant, insight_ids):
                 if insight.content in reason:
                     raise InvalidInputError("the reason must not quote what is to be erased")
             erased = tx.erase_insights(tenant, insight_ids)
-            said = [statement.erasure_statement(erased, committed, moment)]
-            return erased, self._witness(tx, tenant, said), said
+            said = statement.erasure_statement(erased, committed, moment, tenant=tenant)
+            return erased, self.vif.witness([said], tx), said
 
         erased, leaves, said = await self.store.transact(work)
         is_scrubbed = await self.store.scrub()
@@ -171,7 +156,7 @@ class Ledger:
             reason,
             moment,
             leaf=leaves[0] if leaves else None,
-            disclosed=tuple(each.digest for each in said[0].commitments) if leaves else (),
+            disclosed=tuple(each.digest for each in said.subjects.values()) if leaves else (),
             is_scrubbed=is_scrubbed,
         )
 
@@ -197,10 +182,44 @@ class Ledger:
             kept = signed
             await self.store.transact(lambda tx: tx.add_checkpoint(kept))
 
-    def _witness(self, tx: Transaction, tenant: str, statements: Sequence[Statement]) -> list[int]:
-        enabled = self.vif.config.witness_generation.enable_witness_generation
-        owned = [_owned(each, tenant) for each in statements]
-        return self.vif.append(owned, tx) if enabled and owned else []
+    def _learn(
+        self,
+        tx: Transaction,
+        source: SourceText,
+        result: ExtractionResult,
+        then: Kept | None,
+        source_request: str | None = None,
+    ) -> list[int]:
+        """Keep the insights of a source; witness those that were not known before."""
+        if not result.insights:
+            return []
+        tx.add_source(source)
+        new = set(tx.add_insights(source.tenant, result.insights))
+        fresh = [insight for insight in result.insights if insight.id in new]
+        if then is not None:
+            then(tx, source.tenant, fresh)
+        committed = statement.commit(source.sha256)
+        drafts = [
+            statement.insight_statement(
+                insight, committed, tenant=source.tenant, source_request=source_request
+            )
+            for insight in fresh
+        ]
+        return self.vif.witness(drafts, tx)
+
+    def _record(self, turn: Turn) -> TurnRecord:
+        ask, transfer = turn.ask, turn.transfer
+        on_record = transfer is not None and _is_on_record(transfer)
+        return TurnRecord(
+            selection=_selection_record(turn),
+            outcome=self._outcome(turn),
+            request=_request(ask),
+            rejected=dict(turn.selection.rejected),
+            transfer=self._transfer_record(turn) if on_record else None,
+            context=transfer.context if transfer is not None and on_record else "",
+            answer=turn.completion.text if turn.completion else None,
+            trace_id=ask.trace_id,
+        )
 
     def _outcome(self, turn: Turn) -> Outcome:
         return Outcome(
@@ -214,7 +233,7 @@ class Ledger:
             price_version=turn.model.price_version,
         )
 
-    def _transfer_record(self, turn: Turn, context: Commitment) -> TransferRecord:
+    def _transfer_record(self, turn: Turn) -> TransferRecord:
         assert turn.transfer is not None
         return TransferRecord(
             request_id=turn.id,
@@ -228,7 +247,7 @@ class Ledger:
             ),
             quality_score=turn.transfer.transfer_quality_score,
             tokens=turn.transfer.tokens,
-            context_digest=context.digest,
+            context_digest="",  # the salt is made where the text is hidden
             transferred_at=self.clock(),
             error=turn.transfer.error,
             arm=turn.transfer.arm,
@@ -236,6 +255,21 @@ class Ledger:
             propensity=turn.transfer.propensity,
             relevance=turn.transfer.relevance,
         )
+
+
+def _request(ask: Ask) -> str:
+    """What was asked, and how: enough to ask it again."""
+    return json.dumps(
+        {
+            "messages": [asdict(message) for message in ask.messages],
+            "model": ask.model,
+            "max_tokens": ask.max_tokens,
+            "temperature": ask.temperature,
+            "seed": ask.seed,
+            "needs": sorted(ask.needs),
+            "conversation": ask.conversation,
+        }
+    )
 
 
 def _is_on_record(transfer: TransferResult) -> bool:
@@ -258,11 +292,6 @@ def _selection_record(turn: Turn) -> SelectionRecord:
     )
 
 
-def _owned(said: Statement, tenant: str) -> Statement:
-    """The same statement, its hidden values as the tenant's."""
-    return replace(said, commitments=tuple(replace(c, tenant=tenant) for c in said.commitments))
-
-
 def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Insight]:
     """The insights of these ids; an error unless the tenant has them all."""
     if not insight_ids:
@@ -272,21 +301,3 @@ def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Ins
     if missing:
         raise NotFoundError(f"there is no insight {min(missing)!r}; nothing was changed")
     return found
-
-
-def _learn(
-    tx: Transaction, source: SourceText, result: ExtractionResult, then: Kept | None
-) -> list[Statement]:
-    """Keep the insights of a source; the statements of those that were not known before."""
-    if not result.insights:
-        return []
-    tx.add_source(source)
-    new = set(tx.add_insights(source.tenant, result.insights))
-    if then is not None:
-        then(tx, source.tenant, [insight for insight in result.insights if insight.id in new])
-    committed = statement.commit(source.sha256)
-    return [
-        statement.insight_statement(insight, committed)
-        for insight in result.insights
-        if insight.id in new
-    ]

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
+from crossmodel.domain.period import utc_now
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint, Statement
-from crossmodel.errors import InvalidInputError, WitnessError
-from crossmodel.ports import LogTransaction, NodeAt
+from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
+from crossmodel.ports import Clock, LogTransaction, NodeAt
 from crossmodel.witness import merkle
-from crossmodel.witness.statement import pae
+from crossmodel.witness.statement import Draft, logged_at, pae
+
+NODE_STRIDE: Final = 4
+"""Only the nodes of levels that this divides are kept, one for 15 leaves; each of the others is at
+most eight hashes away."""
 
 
 class TreeBuilder:
-    """Takes leaf hashes in order and yields each subtree's root as it becomes complete.
+    """Takes leaf hashes in order and gives the roots to be kept of subtrees that become complete.
 
     ``peaks`` are the roots of the complete subtrees so far, left to right, with their levels.
     """
@@ -22,13 +29,14 @@ class TreeBuilder:
         self.peaks = list(peaks)
 
     def add(self, leaf_hash: bytes) -> dict[NodeAt, bytes]:
-        """Add one leaf; returns the nodes above level 0 that it completes."""
+        """Add one leaf; returns the nodes that it completes and that are to be kept."""
         completed: dict[NodeAt, bytes] = {}
         level, computed = 0, leaf_hash
         while self.peaks and self.peaks[-1][0] == level:
             computed = merkle.node_hash(self.peaks.pop()[1], computed)
             level += 1
-            completed[level, self.size >> level] = computed
+            if level % NODE_STRIDE == 0:
+                completed[level, self.size >> level] = computed
         self.peaks.append((level, computed))
         self.size += 1
         return completed
@@ -43,21 +51,34 @@ def leaf_hash(payload_type: str, body: bytes) -> bytes:
     return merkle.leaf_hash(pae(payload_type, body))
 
 
-def append(tx: LogTransaction, statements: Sequence[Statement]) -> list[int]:
-    """Add statements with what they commit to; returns their leaves' indexes."""
+def append(
+    tx: LogTransaction, statements: Sequence[Draft | Statement], clock: Clock = utc_now
+) -> list[int]:
+    """Add statements with what they commit to; returns their leaves' indexes.
+
+    The time that drafts get is the clock's, or that of the record before where the clock has been
+    set back. A value that several statements commit to is kept with the first of them.
+    """
     size = tx.log_size()
     builder = TreeBuilder(size, _peaks(tx, size))
+    before = next((logged_at(leaf.statement) for leaf in tx.leaves(size - 1, size)), None)
+    moment = clock() if before is None else max(clock(), before)
     leaves: list[LogLeaf] = []
     nodes: dict[NodeAt, bytes] = {}
-    commitments: list[Commitment] = []
-    for index, statement in enumerate(statements, size):
-        digest = leaf_hash(statement.payload_type, statement.body)
-        leaves.append(LogLeaf(index, statement.payload_type, statement.body, digest))
+    hidden: dict[str, tuple[int, Commitment]] = {}
+    for index, each in enumerate(statements, size):
+        said = each.seal(moment) if isinstance(each, Draft) else each
+        digest = leaf_hash(said.payload_type, said.body)
+        leaves.append(LogLeaf(index, said.payload_type, said.body, digest, said.tenant, said.about))
         nodes.update(builder.add(digest))
-        commitments += statement.commitments
+        for commitment in said.commitments:
+            hidden.setdefault(commitment.digest, (index, commitment))
     tx.append_leaves(leaves)
     tx.write_nodes(nodes)
-    tx.put_commitments(commitments)
+    for leaf in leaves:
+        kept = [commitment for index, commitment in hidden.values() if index == leaf.index]
+        if kept:
+            tx.put_commitments(leaf.index, kept)
     return [leaf.index for leaf in leaves]
 
 
@@ -89,11 +110,22 @@ def _roots(tx: LogTransaction, ranges: Sequence[merkle.Range]) -> list[bytes]:
 
 
 def _nodes(tx: LogTransaction, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
-    nodes = tx.read_nodes(positions)
-    missing = [position for position in positions if position not in nodes]
+    """The nodes at any positions, computed from those that are kept below them."""
+    below = {position: _kept_below(position) for position in positions}
+    kept = tx.read_nodes([each for parts in below.values() for each in parts])
+    missing = [each for parts in below.values() for each in parts if each not in kept]
     if missing:
         raise WitnessError(f"the log lacks its node {missing[0]}: restore it from a backup")
-    return nodes
+    return {
+        position: merkle.root([kept[each] for each in parts]) for position, parts in below.items()
+    }
+
+
+def _kept_below(position: NodeAt) -> list[NodeAt]:
+    level, index = position
+    above = level % NODE_STRIDE
+    first = index << above
+    return [(level - above, each) for each in range(first, first + (1 << above))]
 
 
 class MemoryLog:
@@ -104,6 +136,7 @@ class MemoryLog:
         self._nodes: dict[NodeAt, bytes] = {}
         self._checkpoints: dict[int, SignedCheckpoint] = {}
         self._commitments: dict[str, Commitment] = {}
+        self._signatures: dict[int, dict[str, bytes]] = {}
 
     def log_size(self) -> int:
         """How many leaves there are."""
@@ -118,7 +151,19 @@ class MemoryLog:
 
     def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
         """The leaves ``start <= index < stop``, in order."""
-        yield from self._leaves[start:stop]
+        yield from self._leaves[max(start, 0) : max(stop, 0)]
+
+    def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
+        """The tenant's records about a request or insight, in order."""
+        return [leaf for leaf in self._leaves if (leaf.tenant, leaf.about) == (tenant, about)]
+
+    def put_signatures(self, leaf: int, signatures: Mapping[str, bytes]) -> None:
+        """Keep signatures over one record, by the id of their key."""
+        self._signatures.setdefault(leaf, {}).update(signatures)
+
+    def get_signatures(self, leaf: int) -> dict[str, bytes]:
+        """The signatures over one record, by the id of their key."""
+        return dict(self._signatures.get(leaf, {}))
 
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""
@@ -142,10 +187,22 @@ class MemoryLog:
         """The signed head of the largest size."""
         return self._checkpoints[max(self._checkpoints)] if self._checkpoints else None
 
-    def put_commitments(self, commitments: Sequence[Commitment]) -> None:
-        """Keep salts and values, by digest."""
+    def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
+        """The signed heads of at least that size, by size."""
+        yield from (self._checkpoints[n] for n in sorted(self._checkpoints) if n >= first_size)
+
+    def attach_signature(self, size: int, line: str) -> None:
+        """Add somebody else's signature line to the note of the head of that size."""
+        if size not in self._checkpoints:
+            raise NotFoundError(f"there is no checkpoint of size {size}")
+        head = self._checkpoints[size]
+        if line not in head.note.splitlines():
+            self._checkpoints[size] = replace(head, note=f"{head.note}{line}\n")
+
+    def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:  # noqa: ARG002 - in memory the digest is enough
+        """Keep salts and values."""
         self._commitments.update({commitment.digest: commitment for commitment in commitments})
 
-    def get_commitments(self, digests: Sequence[str]) -> dict[str, Commitment]:
+    def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:  # noqa: ARG002 - likewise
         """Those of the commitments that there are."""
         return {d: self._commitments[d] for d in digests if d in self._commitments}

@@ -8,6 +8,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +27,12 @@ PREDICATE_BASE: Final = "https://crossmodel.dev/predicate/"
 SALT_BYTES: Final = 32
 MAX_STATEMENT_BYTES: Final = 1024 * 1024
 """Largest statement that is made, so that its evidence stays below what a verifier reads."""
+
+_BEGINNING = re.compile(
+    rb'\{"_type":"[^"]*","predicateType":"([^"]*)",'
+    rb'"predicate":\{"logged_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"'
+)
+"""How our statements begin: time and kind of a million of them without parsing them."""
 
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _INTEGER_LIMIT = 2**63
@@ -85,6 +92,8 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "alternatives": _list_of(_text),
         "rejected": _table_of(_text),
         "requirement": _table_of(_term),
+        "inputs": _optional(_text),
+        "trace_id": _optional(_text),
     },
     "transfer": {
         "time": _time,
@@ -96,6 +105,7 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "tokens": _integer,
         "success": _truth,
         "arm": _text,
+        "trace_id": _optional(_text),
     },
     "outcome": {
         "time": _time,
@@ -106,6 +116,8 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "latency_ms": _optional(_number),
         "cost_usd": _optional(_number),
         "source": _text,
+        "served_model": _optional(_text),
+        "trace_id": _optional(_text),
     },
     "insight": {
         "time": _time,
@@ -113,7 +125,9 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "type": _text,
         "kind": _text,
         "source_model": _text,
+        "source_request": _optional(_text),
         "confidence": _number,
+        "reliability": _optional(_table_of(_number)),
         "validation_status": _text,
         "evidence": _list_of(_table_of(_integer)),
         "links": _list_of(_text),
@@ -121,13 +135,64 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
     "erasure": {
         "time": _time,
         "insights": _list_of(_text),
+        "records": _list_of(_list_of(_integer)),
         "counts": _table_of(_integer),
     },
+    "key-rotation": {
+        "time": _time,
+        "from_size": _integer,
+        "old": _list_of(_table_of(_text)),
+        "new": _list_of(_table_of(_text)),
+    },
 }
-"""Each kind's predicate: exactly these fields, of these types. Numbers are finite, integers fit
-64 bits, and nothing nests deeper than it says here."""
+"""Each kind's predicate: exactly these fields, of these types, and ``logged_at``. Numbers are
+finite, integers fit 64 bits, and nothing nests deeper than it says here.
+
+``time`` is when it happened, ``logged_at`` when the log took it: that never falls along a log.
+``inputs`` is the SHA-256 of the recorded inputs that a selection can be made again from."""
 
 VERSION: Final = "v1"
+
+LOGGED_AT: Final = "logged_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A statement of which only the time is open at which the log takes it.
+
+    ``tenant`` and ``about`` are as in :class:`~crossmodel.domain.witness.Statement`.
+    """
+
+    kind: str
+    subjects: Mapping[str, Commitment]
+    predicate: Mapping[str, Any]
+    tenant: str = ""
+    about: str = ""
+
+    def seal(self, logged_at: datetime) -> Statement:
+        """The statement, serialised once.
+
+        Raises:
+            WitnessError: if a string holds a lone surrogate, or the whole is larger than 1 MiB.
+        """
+        document = {
+            "_type": STATEMENT_TYPE,
+            "predicateType": predicate_type(self.kind),
+            "predicate": {LOGGED_AT: log_time(logged_at), **self.predicate},
+            "subject": [
+                {"name": name, "digest": {"sha256": commitment.digest}}
+                for name, commitment in self.subjects.items()
+            ],
+        }
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        try:
+            body = text.encode()
+        except UnicodeEncodeError:
+            raise WitnessError(f"{self.kind} statement: a string holds a lone surrogate") from None
+        if len(body) > MAX_STATEMENT_BYTES:
+            raise WitnessError(f"{self.kind} statement: {len(body):,} bytes are too many")
+        commitments = tuple(self.subjects.values())
+        return Statement(PAYLOAD_TYPE, body, commitments, self.tenant, self.about)
 
 
 def commit(value: bytes | str) -> Commitment:
@@ -149,8 +214,13 @@ def predicate_type(kind: str) -> str:
 
 
 def selection_statement(
-    request: Commitment, record: SelectionRecord, *, rejected: Mapping[str, str]
-) -> Statement:
+    request: Commitment,
+    record: SelectionRecord,
+    *,
+    rejected: Mapping[str, str],
+    inputs: str | None = None,
+    trace_id: str | None = None,
+) -> Draft:
     """That a model was chosen for a request, over which others, and which were refused."""
     predicate = {
         "time": _rfc3339(record.selected_at),
@@ -160,13 +230,25 @@ def selection_statement(
         "alternatives": list(record.alternatives),
         "rejected": dict(rejected),
         "requirement": dict(record.requirement),
+        "inputs": inputs,
+        "trace_id": trace_id,
     }
-    return build("selection", {"request": request}, predicate)
+    return build(
+        "selection",
+        {"request": request},
+        predicate,
+        tenant=record.tenant,
+        about=record.request_id,
+    )
 
 
 def transfer_statement(
-    request: Commitment, context: Commitment, record: TransferRecord
-) -> Statement:
+    request: Commitment,
+    context: Commitment,
+    record: TransferRecord,
+    *,
+    trace_id: str | None = None,
+) -> Draft:
     """That insights were handed to a model, in exactly this context."""
     predicate = {
         "time": _rfc3339(record.transferred_at),
@@ -178,13 +260,25 @@ def transfer_statement(
         "tokens": record.tokens,
         "success": record.success,
         "arm": str(record.arm),
+        "trace_id": trace_id,
     }
-    return build("transfer", {"request": request, "context": context}, predicate)
+    return build(
+        "transfer",
+        {"request": request, "context": context},
+        predicate,
+        tenant=record.tenant,
+        about=record.request_id,
+    )
 
 
 def outcome_statement(
-    outcome: Outcome, *, request: Commitment | None = None, answer: Commitment | None = None
-) -> Statement:
+    outcome: Outcome,
+    *,
+    tenant: str = "",
+    request: Commitment | None = None,
+    answer: Commitment | None = None,
+    trace_id: str | None = None,
+) -> Draft:
     """How a request turned out: the answer that was given, or what somebody thought of it."""
     predicate = {
         "time": _rfc3339(outcome.recorded_at),
@@ -195,70 +289,103 @@ def outcome_statement(
         "latency_ms": outcome.latency_ms,
         "cost_usd": outcome.cost_usd,
         "source": outcome.source,
+        "served_model": outcome.served_model,
+        "trace_id": trace_id,
     }
     # feedback has no text of its own: what it is about is known by the request's id
     subjects = {"request": request or commit(outcome.request_id), "answer": answer}
-    return build("outcome", {k: v for k, v in subjects.items() if v is not None}, predicate)
+    return build(
+        "outcome",
+        {name: known for name, known in subjects.items() if known is not None},
+        predicate,
+        tenant=tenant,
+        about=outcome.request_id,
+    )
 
 
-def insight_statement(insight: Insight, source: Commitment) -> Statement:
-    """That an insight was found in a source, and where. ``source`` commits to the source's hash."""
+def insight_statement(
+    insight: Insight,
+    source: Commitment,
+    *,
+    tenant: str = "",
+    source_request: str | None = None,
+    reliability: Mapping[str, float] | None = None,
+) -> Draft:
+    """That an insight was found in a source, and where. ``source`` commits to the source's hash.
+
+    ``source_request`` is the request whose answer the source is; ``reliability`` is how far the
+    source model's confidence was to be believed by then.
+    """
     predicate = {
         "time": _rfc3339(insight.extraction_timestamp),
         "insight_id": insight.id,
         "type": str(insight.insight_type),
         "kind": str(insight.kind),
         "source_model": insight.source_model,
+        "source_request": source_request,
         "confidence": insight.confidence_score,
+        "reliability": None if reliability is None else dict(reliability),
         "validation_status": str(insight.validation_status),
         "evidence": [{"start": e.start, "end": e.end} for e in insight.evidence],
         "links": list(insight.links),
     }
-    return build("insight", {"insight": commit(insight.content), "source": source}, predicate)
+    return build(
+        "insight",
+        {"insight": commit(insight.content), "source": source},
+        predicate,
+        tenant=tenant,
+        about=insight.id,
+    )
 
 
-def erasure_statement(erased: Erased, reason: Commitment, moment: datetime) -> Statement:
-    """That insights were erased, and how much went with them; nothing of what they said.
+def erasure_statement(
+    erased: Erased, reason: Commitment, moment: datetime, *, tenant: str = ""
+) -> Draft:
+    """That insights or hidden values were erased, and how much; nothing of what they said.
 
     The reason is only committed to: what a person writes there may be personal too.
     """
     predicate = {
         "time": _rfc3339(moment),
         "insights": list(erased.insight_ids),
+        "records": [list(each) for each in erased.records],
         "counts": dict(erased.counts),
     }
     # what the subjects of the insights' own statements commit to is gone: the ids stand for them
     ids = commit("\n".join(erased.insight_ids))
-    return build("erasure", {"insights": ids, "reason": reason}, predicate)
+    return build("erasure", {"insights": ids, "reason": reason}, predicate, tenant=tenant)
 
 
-def build(kind: str, subjects: Mapping[str, Commitment], predicate: Mapping[str, Any]) -> Statement:
-    """A statement of a kind, serialised once.
+def build(
+    kind: str,
+    subjects: Mapping[str, Commitment],
+    predicate: Mapping[str, Any],
+    *,
+    tenant: str = "",
+    about: str = "",
+) -> Draft:
+    """A statement of a kind, but for the time at which the log takes it.
 
     Raises:
-        WitnessError: if there is no subject, the predicate is not exactly what the kind's schema
-            says, a string holds a lone surrogate, or the whole is larger than 1 MiB.
+        WitnessError: if there is no subject, or the predicate is not exactly what the kind's
+            schema says.
     """
     if not subjects:
         raise WitnessError(f"{kind} statement: it needs a subject")
     _check(kind, predicate)
-    document = {
-        "_type": STATEMENT_TYPE,
-        "subject": [
-            {"name": name, "digest": {"sha256": commitment.digest}}
-            for name, commitment in subjects.items()
-        ],
-        "predicateType": predicate_type(kind),
-        "predicate": dict(predicate),
-    }
-    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    try:
-        body = text.encode()
-    except UnicodeEncodeError:
-        raise WitnessError(f"{kind} statement: a string holds a lone surrogate") from None
-    if len(body) > MAX_STATEMENT_BYTES:
-        raise WitnessError(f"{kind} statement: {len(body):,} bytes are too many")
-    return Statement(PAYLOAD_TYPE, body, tuple(subjects.values()))
+    owned = {name: replace(value, tenant=tenant) for name, value in subjects.items()}
+    return Draft(kind, owned, predicate, tenant, about)
+
+
+def log_time(moment: datetime) -> str:
+    """A moment as the log writes it: RFC 3339 in UTC, six decimals, so that text sorts by time."""
+    return as_utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def logged_at(body: bytes) -> datetime | None:
+    """When the log took a statement, or ``None`` where its bytes do not begin as ours do."""
+    found = _BEGINNING.match(body)
+    return None if found is None else datetime.fromisoformat(found[2].decode())
 
 
 def subject_digests(document: Mapping[str, Any]) -> Sequence[str]:

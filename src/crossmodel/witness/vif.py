@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from crossmodel.domain.config import CrossModelVIFConfig
-from crossmodel.domain.witness import SignedCheckpoint, Statement, VerificationReport
+from crossmodel.domain.period import utc_now
+from crossmodel.domain.witness import LogLeaf, SignedCheckpoint, Statement, VerificationReport
 from crossmodel.errors import VerificationError, WitnessError
-from crossmodel.ports import LogTransaction
+from crossmodel.ports import Clock, LogTransaction
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.evidence import parse_statement
@@ -23,7 +24,7 @@ from crossmodel.witness.log import (
     root_at,
 )
 from crossmodel.witness.note import Note, is_key_name, sign_note
-from crossmodel.witness.statement import subject_digests
+from crossmodel.witness.statement import Draft, subject_digests
 from crossmodel.witness.strict import MAX_BYTES
 from crossmodel.witness.verify import verify_log, verify_witness
 
@@ -46,6 +47,7 @@ class CrossModelVIF:
         origin: the log's name, which every checkpoint carries; without spaces, control characters
             and plus signs.
         log: where records go when a call names no transaction; memory if left out.
+        clock: tells when the log takes a record.
 
     Raises:
         WitnessError: if the origin cannot name a log.
@@ -58,6 +60,7 @@ class CrossModelVIF:
         keys: KeyPair | None = None,
         origin: str = "crossmodel.local/log",
         log: LogTransaction | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         if not is_key_name(origin):
             raise WitnessError(
@@ -68,6 +71,7 @@ class CrossModelVIF:
         pair = keys or KeyPair.generate()
         self._signers = pair.signers(self.config.witness_generation.cryptographic_algorithm)
         self.log: LogTransaction = log or MemoryLog()
+        self.clock = clock
         self._signed_at = time.monotonic()
 
     @property
@@ -80,10 +84,21 @@ class CrossModelVIF:
         return self.trust.to_json()
 
     def append(
-        self, statements: Sequence[Statement], tx: LogTransaction | None = None
+        self, statements: Sequence[Draft | Statement], tx: LogTransaction | None = None
     ) -> list[int]:
         """Add statements to the log; returns their leaves' indexes."""
-        return append(tx or self.log, statements)
+        return append(tx or self.log, statements, self.clock)
+
+    def witness(
+        self, statements: Sequence[Draft | Statement], tx: LogTransaction | None = None
+    ) -> list[int]:
+        """Add statements, unless witnessing is switched off: then there are no leaves."""
+        return self.append(statements, tx) if self.is_enabled and statements else []
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether records are to be made at all."""
+        return self.config.witness_generation.enable_witness_generation
 
     def unsigned(self, tx: LogTransaction | None = None) -> int:
         """How many records no checkpoint covers yet."""
@@ -151,7 +166,7 @@ class CrossModelVIF:
             "payloadType": leaf.payload_type,
             "statement": base64.b64encode(leaf.statement).decode(),
             "proof": TlogProof(index, tuple(path), latest.note).to_text(),
-            "disclosed": _disclosures(at, leaf.statement, disclose),
+            "disclosed": _disclosures(at, leaf, disclose),
         }
         data = json.dumps(evidence, indent=1).encode() + b"\n"
         if len(data) > MAX_BYTES:
@@ -194,13 +209,11 @@ class CrossModelVIF:
         return merkle.verify_consistency(signed.size, head.size, signed.root, head.root, proof)
 
 
-def _disclosures(
-    at: LogTransaction, statement: bytes, digests: Sequence[str]
-) -> list[dict[str, str]]:
-    foreign = set(digests) - set(subject_digests(parse_statement(statement)))
+def _disclosures(at: LogTransaction, leaf: LogLeaf, digests: Sequence[str]) -> list[dict[str, str]]:
+    foreign = set(digests) - set(subject_digests(parse_statement(leaf.statement)))
     if foreign:
         raise WitnessError(f"the record does not commit to {min(foreign)}")
-    kept = at.get_commitments(digests)
+    kept = at.get_commitments(leaf.index, digests)
     erased = [digest for digest in digests if digest not in kept]
     if erased:
         raise WitnessError(f"the value behind {erased[0]} has been erased")

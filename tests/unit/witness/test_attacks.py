@@ -32,6 +32,7 @@ from crossmodel.witness.strict import load_base64, load_json
 
 PAIR = KeyPair.generate()
 OTHER = KeyPair.generate()
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ED25519 = CrossModelVIFConfig(
     witness_generation=WitnessGenerationConfig(cryptographic_algorithm="Ed25519")
 )
@@ -108,7 +109,8 @@ def test_an_envelope_under_another_payload_type_is_refused():
     )
     # even where the type is an accepted one, the leaf covers the type that was logged
     statement = dataclasses.replace(
-        outcome_statement(Outcome("r", "m", success=True)), payload_type="application/x-other"
+        outcome_statement(Outcome("r", "m", success=True)).seal(NOW),
+        payload_type="application/x-other",
     )
     log = MemoryLog()
     vif = CrossModelVIF(keys=PAIR, log=log)
@@ -274,7 +276,7 @@ def logged(body):
 
 
 def test_an_unknown_predicate_verifies_as_bytes_and_is_said_to_be_unknown():
-    made = outcome_statement(Outcome("r", "m", success=True)).body
+    made = outcome_statement(Outcome("r", "m", success=True)).seal(NOW).body
     vif, evidence = logged(made.replace(b"/outcome/v1", b"/outcome/v2"))
     report = vif.verify_witness(evidence)
     assert report.is_valid
@@ -298,7 +300,7 @@ def test_an_unknown_predicate_verifies_as_bytes_and_is_said_to_be_unknown():
     ],
 )
 def test_statements_of_another_form_are_refused_even_if_logged(change):
-    made = json.loads(outcome_statement(Outcome("r", "m", success=True)).body)
+    made = json.loads(outcome_statement(Outcome("r", "m", success=True)).seal(NOW).body)
     vif, evidence = logged(json.dumps(made | change).encode())
     assert refused_at(vif.verify_witness(evidence)) == 3
 
@@ -491,7 +493,9 @@ def test_a_log_rebuilt_without_a_record_no_longer_meets_its_checkpoint():
     _vif, log = filled()
     signed = log.latest_checkpoint()
     statements = [
-        dataclasses.replace(outcome_statement(Outcome("x", "m", success=True)), body=leaf.statement)
+        dataclasses.replace(
+            outcome_statement(Outcome("x", "m", success=True)).seal(NOW), body=leaf.statement
+        )
         for leaf in log.leaves(0, 10)
     ]
     inserted = outcome_statement(Outcome("inserted", "m", success=True))
@@ -605,13 +609,13 @@ def test_statements_outside_of_their_schema_are_not_made(change):
     ],
 )
 def test_times_are_written_in_utc(moment):
-    body = outcome_statement(Outcome("r", "m", success=True, recorded_at=moment)).body
+    body = outcome_statement(Outcome("r", "m", success=True, recorded_at=moment)).seal(NOW).body
     assert json.loads(body)["predicate"]["time"] == "2026-01-01T12:00:00Z"
 
 
 def test_large_integers_stay_exact():
     outcome = Outcome("r", "m", success=True, latency_ms=2**53 + 1)
-    assert str(2**53 + 1).encode() in outcome_statement(outcome).body
+    assert str(2**53 + 1).encode() in outcome_statement(outcome).seal(NOW).body
 
 
 def test_keys_are_private_files_and_come_back(tmp_path):

@@ -1,0 +1,69 @@
+"""One turn of the loop as plain data, and as rows and records of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from crossmodel.domain.records import SelectionRecord, TransferRecord
+from crossmodel.domain.selection import Outcome
+from crossmodel.ports import Transaction
+from crossmodel.witness import statement
+from crossmodel.witness.statement import Draft
+from crossmodel.witness.vif import CrossModelVIF
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """What is kept of a turn, in a form that can be handed to another process.
+
+    Attributes:
+        selection: which model was chosen, for whose request.
+        outcome: what came of it.
+        request: what was asked, as JSON: hidden in the log.
+        rejected: why other models were not chosen, by their id.
+        inputs: SHA-256 of the recorded inputs that the selection can be made again from.
+        transfer: what was handed over or withheld; its ``context_digest`` is still empty.
+        context: the text that was handed over: hidden in the log.
+        answer: the answer: hidden in the log.
+        trace_id: the caller's trace.
+    """
+
+    selection: SelectionRecord
+    outcome: Outcome
+    request: str = field(repr=False)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    inputs: str | None = None
+    transfer: TransferRecord | None = None
+    context: str = field(default="", repr=False)
+    answer: str | None = field(default=None, repr=False)
+    trace_id: str | None = None
+
+
+def write_turn(tx: Transaction, vif: CrossModelVIF, turn: TurnRecord) -> list[int]:
+    """Keep the rows of a turn and append its statements; returns their leaves' indexes."""
+    tenant, trace_id = turn.selection.tenant, turn.trace_id
+    request = statement.commit(turn.request)
+    drafts: list[Draft] = [
+        statement.selection_statement(
+            request,
+            turn.selection,
+            rejected=turn.rejected,
+            inputs=turn.inputs,
+            trace_id=trace_id,
+        )
+    ]
+    tx.add_selection(turn.selection)
+    if turn.transfer is not None:
+        context = statement.commit(turn.context)
+        transfer = replace(turn.transfer, context_digest=context.digest)
+        tx.add_transfer(transfer)
+        drafts.append(statement.transfer_statement(request, context, transfer, trace_id=trace_id))
+    answer = None if turn.answer is None else statement.commit(turn.answer)
+    drafts.append(
+        statement.outcome_statement(
+            turn.outcome, tenant=tenant, request=request, answer=answer, trace_id=trace_id
+        )
+    )
+    tx.add_outcome(tenant, turn.outcome)
+    return vif.witness(drafts, tx)
