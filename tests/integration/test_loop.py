@@ -287,11 +287,11 @@ async def test_an_edited_log_is_reported_and_never_signed_again(settings, tmp_pa
         await cm.complete("Hello again", model="cheap")
         signed = await cm.engine.store.read(lambda tx: tx.latest_checkpoint())
         with sqlite3.connect(f"{tmp_path}/state.db") as db:
-            db.execute("UPDATE log_nodes SET hash = zeroblob(32)")
+            db.execute("UPDATE log_leaves SET leaf_hash = zeroblob(32)")
         db.close()
         report = await cm.verify()
         assert not report.is_valid
-        assert report.steps[-1].number == 13
+        assert report.steps[-1].number == 12
         with pytest.raises(WitnessError, match="does not extend"):
             await cm.witness(0)
     assert "crossmodel verify says what is wrong" in caplog.text

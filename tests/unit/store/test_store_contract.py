@@ -15,7 +15,7 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
-from crossmodel.errors import InvalidInputError, StoreError
+from crossmodel.errors import InvalidInputError, NotFoundError, StoreError
 from crossmodel.store import open_store
 
 AWKWARD = "CRLF\r\n, NUL \0, e\u0301, \u202ertl, \U0001f9ea, lone \ud800 surrogate"
@@ -29,8 +29,8 @@ async def store(request, tmp_path):
     await opened.close()
 
 
-def leaf(index, body=b"x"):
-    return LogLeaf(index, "type", body, bytes([index % 256]) * 32)
+def leaf(index, body=b"x", *, about="", tenant="t"):
+    return LogLeaf(index, "type", body, bytes([index % 256]) * 32, tenant, about)
 
 
 def insight(content, **changes):
@@ -72,9 +72,11 @@ async def test_every_record_comes_back_as_it_was(store):
         assert tx.add_insights("t", [kept, kept]) == [kept.id]
         assert tx.add_insights("t", [kept]) == []
         tx.add_transfer(transfer)
-        tx.append_leaves([leaf(0, b"\0\xff")])
+        tx.append_leaves([leaf(0, b"\0\xff", about="r")])
+        tx.append_leaves([leaf(1, b"later", about="r"), leaf(2, b"other", about="r", tenant="u")])
         tx.write_nodes({(1, 0): b"n" * 32})
-        tx.put_commitments([committed, committed])
+        tx.put_commitments(0, [committed])
+        tx.put_signatures(1, {"k": b"s", "l": b"t"})
         tx.add_checkpoint(checkpoint)
         tx.add_checkpoint(checkpoint)
 
@@ -95,13 +97,22 @@ async def test_every_record_comes_back_as_it_was(store):
         assert tx.list_insights("t", insight_type="coding") == []
         assert tx.count_insights("t") == 1
         assert tx.get_transfer("t", "r") == transfer
-        assert list(tx.leaves(0, 9)) == [leaf(0, b"\0\xff")]
+        first, second = leaf(0, b"\0\xff", about="r"), leaf(1, b"later", about="r")
+        assert list(tx.leaves(-1, 2)) == [first, second]
+        assert tx.leaves_about("t", "r") == [first, second]
+        assert tx.leaves_about("t", "R") == []
+        assert tx.get_signatures(1) == {"k": b"s", "l": b"t"}
+        assert tx.get_signatures(0) == {}
         assert tx.read_nodes([(0, 0), (1, 0), (5, 5)]) == {
             (0, 0): leaf(0).leaf_hash,
             (1, 0): b"n" * 32,
         }
-        assert tx.get_commitments(["d", "x"]) == {"d": committed}
+        for of in (0, 1):  # the second is about the same request
+            assert tx.get_commitments(of, ["d", "x"]) == {"d": committed}
+        assert tx.get_commitments(2, ["d", "x"]) == {}
         assert tx.latest_checkpoint() == checkpoint
+        assert list(tx.checkpoints()) == [checkpoint]
+        assert list(tx.checkpoints(2)) == []
 
     await store.read(check)
 
@@ -343,10 +354,21 @@ async def test_one_row_of_each_model_is_kept_though_it_comes_twice(store):
 
 async def test_thousands_of_commitments_at_once(store):
     many = [Commitment(f"{n:064x}", bytes([n % 256]) * 32, b"v") for n in range(4000)]
-    await store.transact(lambda tx: tx.put_commitments(many[:2500]))
-    await store.transact(lambda tx: tx.put_commitments(many))
+    await store.transact(lambda tx: tx.put_commitments(7, many))
     digests = [each.digest for each in many]
-    assert await store.read(lambda tx: tx.get_commitments(digests)) == {c.digest: c for c in many}
+    found = await store.read(lambda tx: tx.get_commitments(7, digests))
+    assert found == {c.digest: c for c in many}
+
+
+async def test_a_signature_line_is_added_once_and_only_to_a_head_that_there_is(store):
+    head = SignedCheckpoint(3, b"r" * 32, "log\n3\nroot\n\n— log AAAA\n")
+    await store.transact(lambda tx: tx.add_checkpoint(head))
+    for _ in range(2):
+        await store.transact(lambda tx: tx.attach_signature(3, "— witness BBBB"))
+    kept = await store.read(lambda tx: tx.latest_checkpoint())
+    assert kept.note == head.note + "— witness BBBB\n"
+    with pytest.raises(NotFoundError, match="size 4"):
+        await store.transact(lambda tx: tx.attach_signature(4, "— witness BBBB"))
 
 
 async def test_many_tasks_at_once_lose_nothing(store):

@@ -458,8 +458,8 @@ ATTACKS = {
     "note of nonsense": (lambda log: forge_note(log, "nonsense"), 14),
     "edited hash": (lambda log: change_leaf(log, 4, leaf_hash=b"\0" * 32), 12),
     "edited body and hash": (lambda log: rehash(log, 4, b"{}"), 13),
-    "edited node": (lambda log: log._nodes.update({(1, 1): b"\0" * 32}), 13),
-    "lost node": (lambda log: log._nodes.pop((1, 1)), 13),
+    "edited node": (lambda log: log._nodes.update({(4, 0): b"\0" * 32}), 13),
+    "lost node": (lambda log: log._nodes.pop((4, 0)), 13),
     "dropped record": (lambda log: log._leaves.pop(4), 11),
     "reordered records": (lambda log: log._leaves.insert(4, log._leaves.pop(5)), 12),
     "duplicated record": (lambda log: log._leaves.insert(4, log._leaves[4]), 12),
@@ -476,7 +476,7 @@ ATTACKS = {
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attacks_on_the_log(attack):
     perform, step = ATTACKS[attack]
-    vif, log = filled()
+    vif, log = filled(records=20)
     perform(log)
     assert refused_at(vif.verify_log()) == step
 
@@ -588,16 +588,18 @@ def test_a_checkpoint_by_foreign_keys_is_refused():
 )  # fmt: skip
 def test_statements_outside_of_their_schema_are_not_made(change):
     predicate = {"time": "2026-01-01T00:00:00Z", "request_id": "r", "model": "m", "success": True,
-                 "score": 0.5, "latency_ms": None, "cost_usd": None, "source": "engine"}  # fmt: skip
+                 "score": 0.5, "latency_ms": None, "cost_usd": None, "source": "engine",
+                 "served_model": None, "trace_id": None}  # fmt: skip
     subjects = {"request": commit("q")}
     assert build("outcome", subjects, predicate)
     with pytest.raises(WitnessError, match="outcome statement"):
-        build("outcome", subjects, predicate | change)
+        build("outcome", subjects, predicate | change).seal(NOW)
     with pytest.raises(WitnessError, match="known are"):
         build("gossip", subjects, predicate)
     with pytest.raises(WitnessError, match="subject"):
         build("outcome", {}, predicate)
-    assert set(SCHEMAS) == {"selection", "transfer", "outcome", "insight", "erasure"}
+    kinds = {"selection", "transfer", "outcome", "insight", "erasure", "key-rotation"}
+    assert set(SCHEMAS) == kinds
 
 
 @pytest.mark.parametrize(

@@ -154,10 +154,11 @@ async def test_without_a_witness_it_is_erased_all_the_same(store):
 
 
 def test_the_statement_takes_nothing_but_figures_and_ids():
-    erased = Erased((RULE.id,), {"insights": 1})
-    made = erasure_statement(erased, commit(REASON), utc_now())
+    erased = Erased((RULE.id,), {"insights": 1}, records=((3, 7),))
+    made = erasure_statement(erased, commit(REASON), utc_now()).seal(utc_now())
     assert parse_statement(made.body)["predicate"]["counts"] == {"insights": 1}
-    predicate = {"time": "2026-01-01T00:00:00Z", "insights": [], "counts": {}}
+    assert parse_statement(made.body)["predicate"]["records"] == [[3, 7]]
+    predicate = {"time": "2026-01-01T00:00:00Z", "insights": [], "records": [], "counts": {}}
     build("erasure", {"reason": commit("x")}, predicate)
     for change in ({"counts": {"insights": "many"}}, {"insights": SAID}, {"said": SAID}):
         with pytest.raises(WitnessError):
