@@ -95,7 +95,10 @@ class Following:
         # a start can do without it, so a full disk must not keep anybody from going on
         if self._file is not None:
             with contextlib.suppress(OSError):
-                vector_files.write(self._file, self.nearest)
+                if self.nearest.graph is None:
+                    vector_files.remove(self._file)
+                else:
+                    vector_files.write(self._file, self.nearest)
 
     def _open(self) -> None:
         if self._file is not None:

@@ -104,7 +104,10 @@ class Nearest:
             self._waiting.keep(~gone[built:])
             self._numbers.keep(~gone)
             self._marks.keep(~gone)
-            if len(in_graph):
+            if len(in_graph) == built > 0:
+                # fillers lead nowhere: what was added in their places might not be found
+                self.graph, self.changed = None, True
+            elif len(in_graph):
                 self._overwrite(in_graph)
 
     def search(self, vector: Vector, count: int) -> tuple[Numbers, Vector]:
