@@ -14,7 +14,7 @@ from typing import Final
 
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness.keys import ED25519, PublicKey, Signer
-from crossmodel.witness.strict import load_base64
+from crossmodel.witness.strict import is_key_name, load_base64
 
 SIGNATURE_START: Final = "\N{EM DASH} "
 ED25519_TYPE: Final = b"\x01"
@@ -62,14 +62,19 @@ class Note:
         A key's hash is only a hint, so a line may be another key's that shares it; the format
         asks to refuse such a note, and so does this.
         """
-        expected = key_hash(name, key)
         message = self.text.encode()
         verdicts = [
-            key.verifies(line.signature, message)
-            for line in self.signatures
-            if line.name == name and line.key_hash == expected
+            key.verifies(signature, message) for signature in self.lines(name, key_hash(name, key))
         ]
         return bool(verdicts) and all(verdicts)
+
+    def lines(self, name: str, hint: bytes) -> list[bytes]:
+        """The signatures of all lines of that name and hint; nothing is verified."""
+        return [
+            line.signature
+            for line in self.signatures
+            if line.name == name and line.key_hash == hint
+        ]
 
 
 def sign_note(text: str, name: str, signers: Sequence[Signer]) -> str:
@@ -84,29 +89,42 @@ def sign_note(text: str, name: str, signers: Sequence[Signer]) -> str:
         raise WitnessError("a note's text must end in a newline")
     if not is_key_name(name):
         raise WitnessError(f"a key name has no spaces, control characters or plus signs: {name!r}")
-    lines = []
-    for signer in signers:
-        signature = signer.sign(text.encode())
-        encoded = base64.b64encode(key_hash(name, signer.public) + signature).decode()
-        lines.append(f"{SIGNATURE_START}{name} {encoded}\n")
+    message = text.encode()
+    lines = [
+        signature_line(name, key_hash(name, signer.public), signer.sign(message))
+        for signer in signers
+    ]
     return f"{text}\n{''.join(lines)}"
 
 
+def add_line(note: str, line: str) -> str:
+    """The same note with one more signature line; one that it has already is not added again.
+
+    Raises:
+        VerificationError: if either is not of the form, or the note has no room for it.
+    """
+    added = _parse_line(line.removesuffix("\n"))
+    if added in Note.parse(note).signatures:
+        return note
+    longer = note + signature_line(added.name, added.key_hash, added.signature)
+    Note.parse(longer)  # its size and number of lines
+    return longer
+
+
+def signature_line(name: str, hint: bytes, signature: bytes) -> str:
+    """A note's signature line, with its newline."""
+    return f"{SIGNATURE_START}{name} {base64.b64encode(hint + signature).decode()}\n"
+
+
 def key_hash(name: str, key: PublicKey) -> bytes:
-    """The first four bytes of SHA-256 over name, newline, signature type and public key."""
-    kind = ED25519_TYPE if key.algorithm == ED25519 else RSA_TYPE
-    return hashlib.sha256(name.encode() + b"\n" + kind + key.raw).digest()[:KEY_HASH_BYTES]
+    """The hint at a key that signs notes as their author."""
+    return line_hash(name, ED25519_TYPE if key.algorithm == ED25519 else RSA_TYPE, key.raw)
 
 
-def is_key_name(name: str) -> bool:
-    """Whether ``name`` may name a key in a note."""
-    return bool(name) and not any(
-        c == "+" or c < " " or c.isspace() or _is_surrogate(c) for c in name
-    )
-
-
-def _is_surrogate(character: str) -> bool:
-    return "\ud800" <= character <= "\udfff"
+def line_hash(name: str, kind: bytes, material: bytes) -> bytes:
+    """The first four bytes of SHA-256 over name, newline, signature type and key material."""
+    said = name.encode("utf-8", "surrogatepass")  # which names no line: notes are UTF-8
+    return hashlib.sha256(said + b"\n" + kind + material).digest()[:KEY_HASH_BYTES]
 
 
 def _parse_line(line: str) -> NoteSignature:

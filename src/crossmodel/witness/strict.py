@@ -1,4 +1,4 @@
-"""Loaders that take one meaning or none: JSON (RFC 8259) and base64 (RFC 4648, section 4).
+"""Loaders that take one meaning or none: JSON (RFC 8259), base64 (RFC 4648, 4), names of keys.
 
 The standard library keeps the last of two equal keys, reads NaN, skips characters that are not
 base64, and recurses as deep as the input asks. Evidence must not depend on such leniency.
@@ -69,6 +69,17 @@ def load_base64(text: str) -> bytes:
     if base64.b64encode(raw).decode("ascii") != text:
         raise VerificationError("base64 is not canonical")
     return raw
+
+
+def is_key_name(name: str) -> bool:
+    """Whether ``name`` may name a key in a note."""
+    return bool(name) and not any(
+        c == "+" or c < " " or c.isspace() or _is_surrogate(c) for c in name
+    )
+
+
+def _is_surrogate(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
 
 
 def _check_depth(data: bytes) -> None:

@@ -26,6 +26,13 @@ A whole log passes these:
 15. every trusted key that is valid for its size has signed it;
 16. its root is the root over the records;
 17. the log extends the pinned checkpoint, where there is one.
+
+Both pass these at the end, where the trust file names outsiders:
+
+18. as many of the trusted cosigners as it asks for have signed the checkpoint, and no line
+    pretends to be one of theirs; with that, no pin is needed;
+19. a trusted authority has time-stamped the checkpoint, and no record that it covers says that it
+    was logged later than that.
 """
 
 from __future__ import annotations
@@ -33,8 +40,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,12 +51,14 @@ from crossmodel.errors import VerificationError
 from crossmodel.ports import LogTransaction, NodeAt
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.cosignature import check_cosignatures
 from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.keys import Trust
 from crossmodel.witness.log import TreeBuilder, leaf_hash
 from crossmodel.witness.note import Note
 from crossmodel.witness.statement import PAYLOAD_TYPE, SCHEMAS, predicate_type
 from crossmodel.witness.strict import MAX_BYTES
+from crossmodel.witness.timestamps import check_log_times, check_timestamps
 
 VALID: Final = "valid"
 UNPINNED: Final = "valid, completeness not checked"
@@ -86,7 +96,7 @@ class _Refused(Exception):  # noqa: N818 - the end of a verification, not an err
 
 
 def verify_witness(data: bytes, trust: Trust, *, against: str | None = None) -> VerificationReport:
-    """Check one evidence file by the steps 1 to 9 of this module.
+    """Check one evidence file by the steps 1 to 9, 18 and 19 of this module.
 
     ``against`` is a pinned checkpoint note of the same log. Whatever is wrong is in the report; it
     does not raise.
@@ -96,7 +106,7 @@ def verify_witness(data: bytes, trust: Trust, *, against: str | None = None) -> 
         details = _witness_steps(steps, data, trust, against)
     except _Refused as refused:
         return VerificationReport(INVALID, 0, (*steps.passed, refused.step))
-    verdict = VALID if details["pinned"] else UNPINNED
+    verdict = VALID if details["pinned"] or details["cosigned"] else UNPINNED
     return VerificationReport(verdict, 1, tuple(steps.passed), details)
 
 
@@ -134,14 +144,16 @@ def _witness_steps(
     pinned = None
     if against is not None:
         with steps.step(9, "the checkpoint agrees with the pinned one") as detail:
-            pinned = _pinned(against, trust)
+            pinned = signed_checkpoint(against, trust)
             _check_not_older(checkpoint, pinned)
             if checkpoint.size > pinned.size:
                 detail.append(f"newer than the pin at {pinned.size}: check the log against it")
+    outside = _outsiders(steps, note, trust, [document["predicate"]])
     return {
         "index": proof.index,
         "size": checkpoint.size,
         "pinned": pinned is not None and pinned.size == checkpoint.size,
+        **outside,
         "predicateType": document["predicateType"],
         "understood": understood,
     }
@@ -154,7 +166,7 @@ def verify_log(
     against: str | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
-    """Check a whole log by the steps 10 to 17 of this module, in bounded memory.
+    """Check a whole log by the steps 10 to 19 of this module, in bounded memory.
 
     Records after the latest checkpoint are checked and reported as not yet signed.
     """
@@ -164,7 +176,7 @@ def verify_log(
         details = _log_steps(steps, tx, trust, against, progress)
     except _Refused as refused:
         return VerificationReport(INVALID, size, (*steps.passed, refused.step))
-    verdict = VALID if against is not None else UNPINNED
+    verdict = VALID if against is not None or details["cosigned"] else UNPINNED
     return VerificationReport(verdict, size, tuple(steps.passed), details)
 
 
@@ -179,7 +191,7 @@ def _log_steps(
     pinned = None
     if against is not None:
         with steps.step(10, "the pinned checkpoint is of the trusted log"):
-            pinned = _pinned(against, trust)
+            pinned = signed_checkpoint(against, trust)
     with steps.step(11, "there is something to check") as detail:
         signed = tx.latest_checkpoint()
         if size == 0:
@@ -215,7 +227,41 @@ def _log_steps(
             if roots[pinned.size] != pinned.root:
                 raise VerificationError("the log's beginning is not what was pinned: a fork")
             detail.append(f"pinned at {pinned.size}")
-    return {"size": size, "signed_size": signed.size, "unsigned": size - signed.size}
+    outside = _outsiders(steps, note, trust, _predicates(tx, signed.size))
+    return {
+        "size": size,
+        "signed_size": signed.size,
+        "unsigned": size - signed.size,
+        **outside,
+    }
+
+
+def _outsiders(
+    steps: _Steps, note: Note, trust: Trust, predicates: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What cosigners and time-stamp authorities say of a checkpoint over these predicates."""
+    if trust.cosigners:
+        with steps.step(18, "the trusted cosigners have signed the checkpoint") as detail:
+            cosignatures = check_cosignatures(note, trust.cosigners, trust.cosignatures_needed)
+            detail.extend(f"{each.name} at {_utc(each.seconds)}" for each in cosignatures)
+    if trust.timestamp_authorities:
+        with steps.step(19, "the checkpoint is time-stamped, and no record is later") as detail:
+            stamps = check_timestamps(note, trust.timestamp_authorities)
+            check_log_times(predicates, stamps[0])
+            detail.extend(f"{each.authority} at {each.stated.isoformat()}" for each in stamps)
+    return {"cosigned": trust.cosignatures_needed > 0}
+
+
+def _predicates(tx: LogTransaction, size: int) -> Iterator[Mapping[str, Any]]:
+    return (parse_statement(leaf.statement)["predicate"] for leaf in tx.leaves(0, size))
+
+
+def _utc(seconds: int) -> str:
+    """A time as text, or the number itself where no calendar reaches."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s"
 
 
 def _replay(
@@ -288,8 +334,13 @@ def _check_signatures(checkpoint: Checkpoint, note: Note, trust: Trust) -> list[
     return [f"{key.algorithm} {key.key_id[:16]}…" for key in believed]
 
 
-def _pinned(against: str, trust: Trust) -> Checkpoint:
-    note = Note.parse(against)
+def signed_checkpoint(text: str, trust: Trust) -> Checkpoint:
+    """A checkpoint note that is the trusted log's.
+
+    Raises:
+        VerificationError: if it is malformed, another log's, or lacks a trusted key's signature.
+    """
+    note = Note.parse(text)
     checkpoint = Checkpoint.parse(note.text)
     _check_origin(checkpoint, trust)
     _check_signatures(checkpoint, note, trust)

@@ -23,9 +23,9 @@ from crossmodel.witness.log import (
     inclusion_proof,
     root_at,
 )
-from crossmodel.witness.note import Note, is_key_name, sign_note
+from crossmodel.witness.note import Note, sign_note
 from crossmodel.witness.statement import Draft, subject_digests
-from crossmodel.witness.strict import MAX_BYTES
+from crossmodel.witness.strict import MAX_BYTES, is_key_name
 from crossmodel.witness.verify import verify_log, verify_witness
 
 

@@ -1,0 +1,178 @@
+"""Time-stamps: an authority says when a checkpoint existed (RFC 3161).
+
+What is stamped is a checkpoint's text, the same bytes that its signatures cover. An authority's
+answer is kept whole as one more signature line of the note: its type is 0xff, which is open to all,
+with a long identifier of ours. Needs the extra ``audit``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography import x509
+
+from crossmodel.errors import MissingExtraError, VerificationError
+from crossmodel.witness.keys import TIMESTAMPS_NEED, TimestampAuthority
+from crossmodel.witness.note import Note, line_hash, signature_line
+
+if TYPE_CHECKING:
+    from rfc3161_client import TimeStampResponse
+
+TIMESTAMP_TYPE: Final = b"\xffcrossmodel.dev/rfc3161-timestamp"
+GRANULARITY: Final = timedelta(seconds=1)
+"""Least that a stated time may lie before the true one: authorities state whole seconds."""
+
+LOG_TIME: Final = "logged_at"
+"""The field of a predicate that says when its record was logged; older records lack it."""
+
+_SHA2: Final = {f"2.16.840.1.101.3.4.2.{arc}" for arc in (1, 2, 3)}
+"""SHA-256, SHA-384 and SHA-512 (RFC 5754, 2)."""
+
+_RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """That what was stamped existed at ``latest`` or before, as ``authority`` says.
+
+    ``stated`` is the authority's own word; ``latest`` adds the accuracy that it claims, at least a
+    second.
+    """
+
+    authority: str
+    stated: datetime
+    latest: datetime
+
+
+def timestamp_request(note: str) -> bytes:
+    """The request for a time-stamp over a checkpoint (DER of a TimeStampReq, SHA-256).
+
+    Post it to an authority as ``application/timestamp-query``. It has no nonce: an old answer over
+    the same text would be as true.
+
+    Raises:
+        VerificationError: if it is no note.
+        MissingExtraError: without the extra ``audit``.
+    """
+    text = Note.parse(note).text
+    try:
+        from rfc3161_client import HashAlgorithm, TimestampRequestBuilder  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MissingExtraError("asking for time-stamps", "audit") from None
+    builder = TimestampRequestBuilder(text.encode(), HashAlgorithm.SHA256, nonce=False)
+    return builder.build().as_bytes()
+
+
+def timestamp_line(note: str, authority: TimestampAuthority, response: bytes) -> str:
+    """An authority's answer as a signature line of the checkpoint that it is over.
+
+    Raises:
+        VerificationError: if it is not that authority's over this checkpoint.
+    """
+    _verified(Note.parse(note).text, authority, response)
+    return signature_line(authority.name, _hint(authority), response)
+
+
+def check_timestamps(note: Note, authorities: Sequence[TimestampAuthority]) -> list[Timestamp]:
+    """All time-stamps of trusted authorities that a note bears, the earliest first.
+
+    Raises:
+        VerificationError: if it bears none, one pretends to be theirs, or the extra ``audit`` is
+            not installed.
+    """
+    found = [
+        _verified(note.text, authority, response)
+        for authority in authorities
+        for response in note.lines(authority.name, _hint(authority))
+    ]
+    if not found:
+        raise VerificationError("no trusted authority has time-stamped the checkpoint")
+    return sorted(found, key=lambda stamp: stamp.latest)
+
+
+def check_log_times(predicates: Iterable[Mapping[str, Any]], stamp: Timestamp) -> None:
+    """Whether records that a stamped checkpoint covers say that they were logged before.
+
+    Raises:
+        VerificationError: for the first that says otherwise, or whose time cannot be read.
+    """
+    for predicate in predicates:
+        logged = _log_time(predicate)
+        if logged is not None and logged > stamp.latest:
+            raise VerificationError(
+                f"a record says that it was logged at {logged.isoformat()}, but {stamp.authority} "
+                f"stamped a head over it at {stamp.stated.isoformat()}"
+            )
+
+
+def _log_time(predicate: Mapping[str, Any]) -> datetime | None:
+    said = predicate.get(LOG_TIME)
+    if said is None:
+        return None
+    if isinstance(said, str) and _RFC3339_UTC.fullmatch(said):
+        with suppress(ValueError):  # no such day or hour
+            return datetime.fromisoformat(said)
+    raise VerificationError(f"{LOG_TIME} is a time in UTC (RFC 3339)")
+
+
+def _hint(authority: TimestampAuthority) -> bytes:
+    """A name alone: which key signs, an answer says itself, and authorities change theirs."""
+    return line_hash(authority.name, TIMESTAMP_TYPE, b"")
+
+
+def _verified(text: str, authority: TimestampAuthority, response: bytes) -> Timestamp:
+    """What an answer says, once it is known to be the authority's, over this text."""
+    try:
+        from rfc3161_client import VerifierBuilder, decode_timestamp_response  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise VerificationError(TIMESTAMPS_NEED) from None
+    trusted = _certificates(authority)
+    try:
+        answer = decode_timestamp_response(response)
+        builder = VerifierBuilder(roots=trusted, tsa_certificate=_signing(answer, trusted))
+        builder.build().verify_message(answer, text.encode())
+        digests = {each.dotted_string for each in answer.signed_data.digest_algorithms}
+        stated = answer.tst_info.gen_time.astimezone(UTC)
+        latest = stated + max(_accuracy(answer), GRANULARITY)
+    except Exception as error:  # whatever a foreign parser says of hostile bytes
+        reason = str(error).partition("ErrorStack")[0][:200]
+        raise VerificationError(
+            f"the time-stamp is not by {authority.name} over this checkpoint: {reason}"
+        ) from error
+    if not digests <= _SHA2:
+        raise VerificationError(f"the time-stamp by {authority.name} is signed over a weak digest")
+    return Timestamp(authority.name, stated, latest)
+
+
+def _certificates(authority: TimestampAuthority) -> list[x509.Certificate]:
+    try:
+        return [x509.load_der_x509_certificate(der) for der in authority.certificates]
+    except ValueError:
+        raise VerificationError(f"{authority.name}: not a certificate in DER") from None
+
+
+def _signing(
+    answer: TimeStampResponse, trusted: Sequence[x509.Certificate]
+) -> x509.Certificate | None:
+    """The trusted certificate that the answer names; ``None`` if it brings a chain of its own."""
+    (signer,) = answer.signed_data.signer_infos
+    for certificate in trusted:
+        if (certificate.issuer, certificate.serial_number) == (signer.issuer, signer.serial_number):
+            return certificate
+    return None
+
+
+def _accuracy(answer: TimeStampResponse) -> timedelta:
+    claimed = answer.tst_info.accuracy
+    if claimed is None:
+        return timedelta()
+    return timedelta(
+        seconds=claimed.seconds or 0,
+        milliseconds=claimed.millis or 0,
+        microseconds=claimed.micros or 0,
+    )
