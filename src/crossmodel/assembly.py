@@ -29,7 +29,7 @@ from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, r
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider
 from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
-from crossmodel.settings import ProviderSettings, Settings, load_settings
+from crossmodel.settings import ProviderSettings, Settings, WitnessSettings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
 from crossmodel.transfer import InsightTransfer
@@ -37,9 +37,11 @@ from crossmodel.transfer.export import Exported
 from crossmodel.transfer.feedback import Grader, graded
 from crossmodel.witness import (
     CrossModelVIF,
+    KeyPair,
+    KeyPlace,
     Ledger,
     Trust,
-    load_or_create_keys,
+    open_keys,
     verify_witness,
 )
 
@@ -337,8 +339,7 @@ async def _build(
         opening.push_async_callback(providers[row.id].close)
     store = await open_store(settings.store.url, embedder=best_name())
     opening.push_async_callback(store.close)
-    passphrase = os.environ.get(settings.witness.passphrase_env) or None
-    keys = load_or_create_keys(Path(settings.witness.key_dir), passphrase=passphrase)
+    keys = _keys(settings.witness)
     vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
     ledger = Ledger(vif, store)
     opening.push_async_callback(ledger.seal)
@@ -360,6 +361,19 @@ async def _build(
         teacher_quality=settings.loop.teacher_quality,
         assistant=assistant,
     )
+
+
+def _keys(witness: WitnessSettings) -> KeyPair:
+    return open_keys(
+        Path(witness.key_dir),
+        passphrase=os.environ.get(witness.passphrase_env) or None,
+        rsa=_key_place(witness.rsa_signer, witness.rsa_public_key),
+        ed25519=_key_place(witness.ed25519_signer, witness.ed25519_public_key),
+    )
+
+
+def _key_place(uri: str, public_key: str) -> KeyPlace:
+    return KeyPlace(uri, Path(public_key) if public_key else None)
 
 
 def _assistant(settings: Settings) -> ModelSpec | None:

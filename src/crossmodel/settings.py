@@ -205,17 +205,35 @@ class LoopSettings:
 class WitnessSettings:
     """The log's name and keys.
 
-    ``origin`` names the log in every checkpoint. Keys are kept under ``key_dir``, encrypted when
-    the variable ``passphrase_env`` is set.
+    Attributes:
+        origin: names the log in every checkpoint.
+        key_dir: where keys are kept that have no signer below; made there if they are missing.
+        passphrase_env: the variable that holds the passphrase of the keys in files, and the PIN of
+            a hardware module; unset, keys are kept unencrypted.
+        rsa_signer: where the RSA key is instead, as a URI: ``env:NAME`` (PKCS#8 in PEM, in a
+            variable), ``env:NAME:PASSPHRASE_NAME``, ``file:PATH``, or a key service or hardware
+            module such as ``gcpkms:…``, ``awskms:…``, ``azurekms:…``, ``hv:…`` or ``hsm:…``
+            (extra ``kms``). Empty: in ``key_dir``.
+        rsa_public_key: a file with its public key in PEM, which services need: they are held to it.
+        ed25519_signer: likewise for the Ed25519 key; one may be a URI and the other a file.
+        ed25519_public_key: likewise.
     """
 
     origin: str = "crossmodel.local/log"
     key_dir: str = "crossmodel-keys"
     passphrase_env: str = "CROSSMODEL_KEY_PASSPHRASE"  # noqa: S105 - a variable's name
+    rsa_signer: str = ""
+    rsa_public_key: str = ""
+    ed25519_signer: str = ""
+    ed25519_public_key: str = ""
 
     def __post_init__(self) -> None:
         checks.text("origin", self.origin)
         checks.text("key_dir", self.key_dir)
+        for name in ("rsa_signer", "ed25519_signer"):
+            uri = getattr(self, name)
+            if uri and ":" not in uri:  # the value is not shown: it may be the key itself
+                raise InvalidInputError(f"{name} must be a URI, such as env:NAME")
 
 
 DEFAULT_PROVIDER: Final = ProviderSettings(id="local", kind="local")

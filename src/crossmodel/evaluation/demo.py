@@ -70,7 +70,9 @@ def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
     budget = min(transfer.token_budget, TOKEN_BUDGET)
     changes: dict[str, object] = {
         "store": StoreSettings(f"sqlite:///{folder / DATABASE}"),
-        "witness": replace(settings.witness, key_dir=str(folder / "keys")),
+        "witness": replace(
+            settings.witness, key_dir=str(folder / "keys"), rsa_signer="", ed25519_signer=""
+        ),
         "insight_transfer": replace(
             transfer,
             transfer_protocols=protocols,

@@ -13,25 +13,30 @@ from crossmodel.witness import merkle
 if TYPE_CHECKING:
     from crossmodel.witness.keys import KeyPair, Trust, load_or_create_keys
     from crossmodel.witness.ledger import Ledger
+    from crossmodel.witness.signers import KeyPlace, open_keys
     from crossmodel.witness.verify import verify_witness
     from crossmodel.witness.vif import CrossModelVIF
 
 __all__ = [
     "CrossModelVIF",
     "KeyPair",
+    "KeyPlace",
     "Ledger",
     "Trust",
     "load_or_create_keys",
     "merkle",
+    "open_keys",
     "verify_witness",
 ]
 
 _MODULE_OF = {
     "CrossModelVIF": "vif",
     "KeyPair": "keys",
+    "KeyPlace": "signers",
     "Ledger": "ledger",
     "Trust": "keys",
     "load_or_create_keys": "keys",
+    "open_keys": "signers",
     "verify_witness": "verify",
 }
 

@@ -125,7 +125,7 @@ class FileSigner:
         """The private key as PKCS#8, encrypted if there is a passphrase."""
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
         if passphrase:
-            encryption = serialization.BestAvailableEncryption(passphrase.encode())
+            encryption = serialization.BestAvailableEncryption(_secret(passphrase))
         return self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
         )
@@ -214,7 +214,7 @@ def load_signer(pem: bytes, name: str, algorithm: str, passphrase: str | None) -
         WitnessError: if it cannot be read, is of another algorithm, or outside of our policy.
     """
     try:
-        key = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
+        key = serialization.load_pem_private_key(pem, _secret(passphrase) if passphrase else None)
     except TypeError:
         needed = (
             "needs a passphrase" if not passphrase else "is not encrypted: unset the passphrase"
@@ -233,6 +233,10 @@ def load_signer(pem: bytes, name: str, algorithm: str, passphrase: str | None) -
     if signer.public.algorithm != algorithm:
         raise WitnessError(f"the key {name} must be {algorithm}")
     return signer
+
+
+def _secret(passphrase: str) -> bytes:
+    return passphrase.encode("utf-8", "surrogateescape")  # as the environment holds it
 
 
 def _spki(key: rsa.RSAPrivateKey | Ed25519PrivateKey) -> bytes:

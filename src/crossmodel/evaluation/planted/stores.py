@@ -36,7 +36,9 @@ def planted_settings(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(
         update={
             "store": StoreSettings("sqlite:///:memory:"),
-            "witness": replace(settings.witness, key_dir=str(folder / "keys")),
+            "witness": replace(
+                settings.witness, key_dir=str(folder / "keys"), rsa_signer="", ed25519_signer=""
+            ),
             "insight_transfer": replace(
                 transfer, trust=replace(transfer.trust, source_trust=trusted)
             ),
