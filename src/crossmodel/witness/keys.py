@@ -32,6 +32,19 @@ SALT_BYTES: Final = 32
 TIMESTAMPS_NEED: Final = "time-stamps need the extra 'audit': pip install 'crossmodel[audit]'"
 _FILES: Final = {RSA_2048: "rsa.pem", ED25519: "ed25519.pem"}
 
+_SPKI_HEADER_BYTES: Final = 4
+"""Tag and length of a SubjectPublicKeyInfo of 256 to 65,535 bytes, as all our RSA keys have."""
+
+_PSS_IDENTIFIERS: Final = (
+    # id-RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes
+    bytes.fromhex(
+        "304106092a864886f70d01010a3034a00f300d06096086480165030402010500"
+        "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+    ),
+    bytes.fromhex("300b06092a864886f70d01010a"),  # and for PSS of any kind
+)
+"""AlgorithmIdentifiers (RFC 4055, 3.1) of RSA keys that may verify only what we verify."""
+
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=SALT_BYTES)
 
 
@@ -65,8 +78,8 @@ class PublicKey:
         """A key from its DER-encoded SubjectPublicKeyInfo, if our policy allows it.
 
         Raises:
-            VerificationError: for other algorithms, RSA outside of 2048..4096 bits, or an exponent
-                that is not 65537.
+            VerificationError: for other algorithms, RSA outside of 2048..4096 bits, an exponent
+                that is not 65537, or an RSA key that says it is for other signatures than ours.
         """
         try:
             key = serialization.load_der_public_key(spki)
@@ -77,6 +90,7 @@ class PublicKey:
         if not isinstance(key, rsa.RSAPublicKey):
             raise VerificationError("keys must be RSA or Ed25519")
         _check_rsa(key)
+        _check_identifier(key, spki)
         return cls(RSA_2048, spki, key)
 
     @property
@@ -252,6 +266,15 @@ def _check_rsa(key: rsa.RSAPublicKey) -> None:
         )
     if key.public_numbers().e != RSA_EXPONENT:
         raise VerificationError(f"RSA keys must have the exponent {RSA_EXPONENT}")
+
+
+def _check_identifier(key: rsa.RSAPublicKey, spki: bytes) -> None:
+    """RSA keys may say what they are for (RFC 4055, 1.2), which the library reads past."""
+    plain = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    if spki != plain and not spki[_SPKI_HEADER_BYTES:].startswith(_PSS_IDENTIFIERS):
+        raise VerificationError("this RSA key is for other signatures than PSS as we use it")
 
 
 @dataclass(frozen=True, slots=True)
