@@ -269,12 +269,17 @@ def _check_rsa(key: rsa.RSAPublicKey) -> None:
 
 
 def _check_identifier(key: rsa.RSAPublicKey, spki: bytes) -> None:
-    """RSA keys may say what they are for (RFC 4055, 1.2), which the library reads past."""
+    """RSA keys may say what they are for (RFC 4055, 1.2), or come bare (RFC 8017, A.1.1).
+
+    The library reads past both, so that one key would have several ids.
+    """
     plain = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     if spki != plain and not spki[_SPKI_HEADER_BYTES:].startswith(_PSS_IDENTIFIERS):
-        raise VerificationError("this RSA key is for other signatures than PSS as we use it")
+        raise VerificationError(
+            "an RSA key must be a SubjectPublicKeyInfo, and not for other signatures than ours"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,10 +434,13 @@ def _authorities(value: Mapping[str, Any]) -> tuple[TimestampAuthority, ...]:
         raise VerificationError(TIMESTAMPS_NEED)
     if not all(isinstance(row["certificates"], list) and row["certificates"] for row in rows):
         raise VerificationError("a timestamp authority has a list of certificates")
-    return tuple(
+    authorities = tuple(
         TimestampAuthority(_outsiders_name(row), tuple(map(_bytes, row["certificates"])))
         for row in rows
     )
+    if len({authority.name for authority in authorities}) < len(authorities):
+        raise VerificationError("each timestamp authority has a name of its own")
+    return authorities
 
 
 def _rows(value: Mapping[str, Any], field: str, names: set[str]) -> list[Mapping[str, Any]]:

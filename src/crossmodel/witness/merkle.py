@@ -138,14 +138,16 @@ def verify_consistency(
     """Whether ``proof`` shows that the first tree is a beginning of the second.
 
     The algorithm is RFC 9162, 2.1.4.2. An empty tree is a beginning of every tree; its root must be
-    the empty one.
+    the empty one. For equal sizes the roots need only be the same bytes, whatever they are.
     """
-    if not (_is_size(size1) and _is_size(size2) and size1 <= size2):
+    if not (_is_size(size1) and _is_size(size2) and size1 <= size2 and _are_hashes(proof)):
         return False
-    if not (_are_hashes(proof) and _are_hashes([root1, root2])):
+    if size1 == size2:
+        return not proof and isinstance(root1, bytes) and root1 == root2
+    if not _are_hashes([root1, root2]):
         return False
-    if size1 in {0, size2}:
-        return not proof and root1 == (root2 if size1 == size2 else EMPTY_ROOT)
+    if size1 == 0:
+        return not proof and root1 == EMPTY_ROOT
     starts_complete = size1 & (size1 - 1) == 0
     path = [root1, *proof] if starts_complete else list(proof)
     if not path:

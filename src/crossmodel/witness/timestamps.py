@@ -74,8 +74,37 @@ def timestamp_line(note: str, authority: TimestampAuthority, response: bytes) ->
     Raises:
         VerificationError: if it is not that authority's over this checkpoint.
     """
-    _verified(Note.parse(note).text, authority, response)
+    verify_timestamp(Note.parse(note).text.encode(), authority, response)
     return signature_line(authority.name, _hint(authority), response)
+
+
+def verify_timestamp(message: bytes, authority: TimestampAuthority, response: bytes) -> Timestamp:
+    """What an authority's answer (DER of a TimeStampResp) says of a message.
+
+    Raises:
+        VerificationError: if it is not that authority's over this message, or the extra ``audit``
+            is not installed.
+    """
+    try:
+        from rfc3161_client import VerifierBuilder, decode_timestamp_response  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise VerificationError(TIMESTAMPS_NEED) from None
+    trusted = _certificates(authority)
+    try:
+        answer = decode_timestamp_response(response)
+        builder = VerifierBuilder(roots=trusted, tsa_certificate=_signing(answer, trusted))
+        builder.build().verify_message(answer, message)
+        digests = {each.dotted_string for each in answer.signed_data.digest_algorithms}
+        stated = answer.tst_info.gen_time.astimezone(UTC)
+        latest = stated + max(_accuracy(answer), GRANULARITY)
+    except Exception as error:  # whatever a foreign parser says of hostile bytes
+        reason = str(error).partition("ErrorStack")[0][:200]
+        raise VerificationError(
+            f"the time-stamp is not by {authority.name} over this: {reason}"
+        ) from error
+    if not digests <= _SHA2:
+        raise VerificationError(f"the time-stamp by {authority.name} is signed over a weak digest")
+    return Timestamp(authority.name, stated, latest)
 
 
 def check_timestamps(note: Note, authorities: Sequence[TimestampAuthority]) -> list[Timestamp]:
@@ -86,7 +115,7 @@ def check_timestamps(note: Note, authorities: Sequence[TimestampAuthority]) -> l
             not installed.
     """
     found = [
-        _verified(note.text, authority, response)
+        verify_timestamp(note.text.encode(), authority, response)
         for authority in authorities
         for response in note.lines(authority.name, _hint(authority))
     ]
@@ -125,34 +154,10 @@ def _hint(authority: TimestampAuthority) -> bytes:
     return line_hash(authority.name, TIMESTAMP_TYPE, b"")
 
 
-def _verified(text: str, authority: TimestampAuthority, response: bytes) -> Timestamp:
-    """What an answer says, once it is known to be the authority's, over this text."""
-    try:
-        from rfc3161_client import VerifierBuilder, decode_timestamp_response  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise VerificationError(TIMESTAMPS_NEED) from None
-    trusted = _certificates(authority)
-    try:
-        answer = decode_timestamp_response(response)
-        builder = VerifierBuilder(roots=trusted, tsa_certificate=_signing(answer, trusted))
-        builder.build().verify_message(answer, text.encode())
-        digests = {each.dotted_string for each in answer.signed_data.digest_algorithms}
-        stated = answer.tst_info.gen_time.astimezone(UTC)
-        latest = stated + max(_accuracy(answer), GRANULARITY)
-    except Exception as error:  # whatever a foreign parser says of hostile bytes
-        reason = str(error).partition("ErrorStack")[0][:200]
-        raise VerificationError(
-            f"the time-stamp is not by {authority.name} over this checkpoint: {reason}"
-        ) from error
-    if not digests <= _SHA2:
-        raise VerificationError(f"the time-stamp by {authority.name} is signed over a weak digest")
-    return Timestamp(authority.name, stated, latest)
-
-
 def _certificates(authority: TimestampAuthority) -> list[x509.Certificate]:
     try:
         return [x509.load_der_x509_certificate(der) for der in authority.certificates]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise VerificationError(f"{authority.name}: not a certificate in DER") from None
 
 

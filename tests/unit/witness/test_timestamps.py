@@ -368,6 +368,9 @@ def test_the_trust_file_carries_authorities(authority, other):
     assert vif.verify_log(trust=again).is_valid
     rows = json.loads(trust.to_json())["timestamp_authorities"]
     assert [row["name"] for row in rows] == ["tsa.example", "other.example"]
+    twice = dataclasses.replace(trust, timestamp_authorities=trust.timestamp_authorities * 2)
+    with pytest.raises(VerificationError, match="a name of its own"):
+        Trust.from_json(twice.to_json())
     for junk in (b"", b"junk", authority.trusted.certificates[0][:-1]):
         bad = dataclasses.replace(
             vif.trust, timestamp_authorities=(TimestampAuthority("tsa.example", (junk,)),)
