@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +32,8 @@ from crossmodel.errors import VerificationError
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.cosignature import cosigner_hash, find_cosignature
-from crossmodel.witness.keys import Cosigner, FileSigner, PublicKey, TimestampAuthority
+from crossmodel.witness.evidence import Evidence, parse_statement
+from crossmodel.witness.keys import Cosigner, FileSigner, PublicKey, TimestampAuthority, Trust
 from crossmodel.witness.note import Note, key_hash, sign_note
 from crossmodel.witness.statement import pae
 from crossmodel.witness.strict import MAX_DEPTH, load_base64, load_json
@@ -438,6 +440,48 @@ def test_a_sigstore_bundle_of_a_dsse_envelope(name):
     logged = load_base64(body["spec"]["hashedRekordV002"]["data"]["digest"])
     is_logged = hashlib.sha256(message).digest() == logged
     assert is_logged is not folder.name.endswith("_fail")
+
+
+READERS = {
+    "note": lambda data: Note.parse(data.decode("utf-8", "surrogateescape")),
+    "checkpoint": lambda data: Checkpoint.parse(data.decode("utf-8", "surrogateescape")),
+    "proof": lambda data: TlogProof.parse(data.decode("utf-8", "surrogateescape")).checkpoint(),
+    "json": load_json,
+    "base64": lambda data: load_base64(data.decode("utf-8", "surrogateescape")),
+    "key": PublicKey.load,
+    "trust": Trust.from_json,
+    "evidence": Evidence.parse,
+    "statement": parse_statement,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_damaged_vectors_are_read_or_refused(reader):
+    """Whatever the bytes, there is a value or a ``VerificationError``, never anything else."""
+    source = random.Random(reader)
+    texts = [path.read_bytes() for path in sorted(VECTORS.rglob("*.*")) if path.is_file()]
+    texts += [case["note"].encode() for case in load("note/signed_note.json")["cases"]]
+    texts += [
+        note.encode() for note in load("checkpoint/tessera_log_small.json")["checkpoints"].values()
+    ]
+    texts += [bytes.fromhex(data) for data in load("json/jsontestsuite.json")["files_hex"].values()]
+    for group in load("wycheproof/rsa_pss_2048_sha256.json")["testGroups"]:
+        texts.append(encodings(group)[0])
+    read = refused = 0
+    for text in texts:
+        for _ in range(20):
+            damaged = bytearray(text[:20_000])
+            for _ in range(source.randint(0, 3)):
+                at = source.randint(0, len(damaged))
+                damaged[at : at + source.randint(0, 2)] = source.randbytes(source.randint(0, 2))
+            try:
+                READERS[reader](bytes(damaged))
+            except VerificationError:
+                refused += 1
+            else:
+                read += 1
+    assert refused
+    assert read + refused == 20 * len(texts)
 
 
 READ = {

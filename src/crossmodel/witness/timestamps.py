@@ -49,11 +49,13 @@ class Timestamp:
     latest: datetime
 
 
-def timestamp_request(note: str) -> bytes:
+def timestamp_request(note: str, *, with_certificates: bool = True) -> bytes:
     """The request for a time-stamp over a checkpoint (DER of a TimeStampReq, SHA-256).
 
     Post it to an authority as ``application/timestamp-query``. It has no nonce: an old answer over
-    the same text would be as true.
+    the same text would be as true. Some authorities send their certificates in an order that DER
+    does not allow, and their answers cannot be read; ask those for none, and put the one that
+    signs into the trust file.
 
     Raises:
         VerificationError: if it is no note.
@@ -64,7 +66,9 @@ def timestamp_request(note: str) -> bytes:
         from rfc3161_client import HashAlgorithm, TimestampRequestBuilder  # noqa: PLC0415 - an extra
     except ImportError:
         raise MissingExtraError("asking for time-stamps", "audit") from None
-    builder = TimestampRequestBuilder(text.encode(), HashAlgorithm.SHA256, nonce=False)
+    builder = TimestampRequestBuilder(
+        text.encode(), HashAlgorithm.SHA256, nonce=False, cert_req=with_certificates
+    )
     return builder.build().as_bytes()
 
 

@@ -253,7 +253,10 @@ def _outsiders(
 
 
 def _predicates(tx: LogTransaction, size: int) -> Iterator[Mapping[str, Any]]:
-    return (parse_statement(leaf.statement)["predicate"] for leaf in tx.leaves(0, size))
+    """Those of the records that are statements; what is of another type says no time."""
+    for leaf in tx.leaves(0, size):
+        if leaf.payload_type == PAYLOAD_TYPE:
+            yield parse_statement(leaf.statement)["predicate"]
 
 
 def _utc(seconds: int) -> str:

@@ -228,6 +228,19 @@ def test_a_log_time_that_is_no_time_is_refused_where_it_matters(authority, time)
     assert refused_at(vif.verify_log(trust=trust)) == 19
 
 
+def test_records_that_are_no_statements_say_no_time(authority):
+    vif = CrossModelVIF(keys=PAIR, log=MemoryLog())
+    vif.append([record(), Statement("application/x-other", b"{")])
+    vif.log.add_checkpoint(vif.sign_checkpoint())
+    stamped(vif, authority)
+    assert vif.verify_log(trust=asking(vif, authority)).is_valid
+    vif = CrossModelVIF(keys=PAIR, log=MemoryLog())
+    vif.append([record(), Statement(PAYLOAD_TYPE, b"{")])
+    vif.log.add_checkpoint(vif.sign_checkpoint())
+    stamped(vif, authority)
+    assert refused_at(vif.verify_log(trust=asking(vif, authority))) == 19
+
+
 def test_the_earliest_time_stamp_counts(authority, other):
     stamp = Timestamp("a", NOW, NOW + timedelta(seconds=1))
     check_log_times([{}, {"logged_at": None}, {"logged_at": rfc3339(stamp.latest)}], stamp)
@@ -250,8 +263,7 @@ def test_the_accuracy_that_an_authority_claims_is_granted(authority, tmp_path):
 
 def test_an_authority_may_leave_out_its_certificate_if_the_verifier_has_it(authority):
     vif = new_log()
-    text = Note.parse(head(vif)).text
-    answer = authority.stamp(authority.query(text.encode(), "-sha512"))
+    answer = authority.stamp(timestamp_request(head(vif), with_certificates=False))
     with pytest.raises(VerificationError, match=r"not by tsa\.example"):
         timestamp_line(head(vif), authority.trusted, answer)
     both = TimestampAuthority(
@@ -290,9 +302,9 @@ def test_answers_over_anything_else_are_refused(authority, other):
     refused(vif, authority, authority.stamp(authority.query(text, "-sha1", "-cert")))
     rejection = authority.stamp(authority.query(text, "-md5", "-cert"))
     refused(vif, authority, rejection)
-    assert timestamp_line(
-        head(vif), authority.trusted, authority.stamp(authority.query(text, "-sha384", "-cert"))
-    )
+    for digest in ("-sha384", "-sha512"):
+        answer = authority.stamp(authority.query(text, digest, "-cert"))
+        assert timestamp_line(head(vif), authority.trusted, answer)
 
 
 def test_a_weakly_signed_time_stamp_is_refused(tmp_path):
