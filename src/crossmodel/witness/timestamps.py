@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography import x509
-
 from crossmodel.errors import MissingExtraError, VerificationError
 from crossmodel.witness.keys import TIMESTAMPS_NEED, TimestampAuthority
 from crossmodel.witness.note import Note, line_hash, signature_line
 
 if TYPE_CHECKING:
+    from cryptography import x509
     from rfc3161_client import TimeStampResponse
 
 TIMESTAMP_TYPE: Final = b"\xffcrossmodel.dev/rfc3161-timestamp"
@@ -159,6 +158,8 @@ def _hint(authority: TimestampAuthority) -> bytes:
 
 
 def _certificates(authority: TimestampAuthority) -> list[x509.Certificate]:
+    from cryptography import x509  # noqa: PLC0415 - slow, and most verifiers ask for no time-stamps
+
     try:
         return [x509.load_der_x509_certificate(der) for der in authority.certificates]
     except (ValueError, x509.InvalidVersion):
