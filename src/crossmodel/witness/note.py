@@ -94,7 +94,7 @@ def sign_note(text: str, name: str, signers: Sequence[Signer]) -> str:
         signature_line(name, key_hash(name, signer.public), signer.sign(message))
         for signer in signers
     ]
-    return f"{text}\n{''.join(lines)}"
+    return "\n".join([text, *lines, ""])
 
 
 def add_line(note: str, line: str) -> str:
@@ -106,14 +106,14 @@ def add_line(note: str, line: str) -> str:
     added = _parse_line(line.removesuffix("\n"))
     if added in Note.parse(note).signatures:
         return note
-    longer = note + signature_line(added.name, added.key_hash, added.signature)
+    longer = f"{note}{signature_line(added.name, added.key_hash, added.signature)}\n"
     Note.parse(longer)  # its size and number of lines
     return longer
 
 
 def signature_line(name: str, hint: bytes, signature: bytes) -> str:
-    """A note's signature line, with its newline."""
-    return f"{SIGNATURE_START}{name} {base64.b64encode(hint + signature).decode()}\n"
+    """A note's signature line, without its newline."""
+    return f"{SIGNATURE_START}{name} {base64.b64encode(hint + signature).decode()}"
 
 
 def key_hash(name: str, key: PublicKey) -> bytes:

@@ -8,15 +8,17 @@ with a long identifier of ours. Needs the extra ``audit``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from crossmodel.errors import MissingExtraError, VerificationError
+from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.keys import TIMESTAMPS_NEED, TimestampAuthority
 from crossmodel.witness.note import Note, line_hash, signature_line
+from crossmodel.witness.statement import LOGGED_AT, logged_at
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -26,13 +28,11 @@ TIMESTAMP_TYPE: Final = b"\xffcrossmodel.dev/rfc3161-timestamp"
 GRANULARITY: Final = timedelta(seconds=1)
 """Least that a stated time may lie before the true one: authorities state whole seconds."""
 
-LOG_TIME: Final = "logged_at"
-"""The field of a predicate that says when its record was logged; older records lack it."""
-
 _SHA2: Final = {f"2.16.840.1.101.3.4.2.{arc}" for arc in (1, 2, 3)}
 """SHA-256, SHA-384 and SHA-512 (RFC 5754, 2)."""
 
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+"""Log times of any statement that somebody logged, not only of those that we write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +127,14 @@ def check_timestamps(note: Note, authorities: Sequence[TimestampAuthority]) -> l
     return sorted(found, key=lambda stamp: stamp.latest)
 
 
-def check_log_times(predicates: Iterable[Mapping[str, Any]], stamp: Timestamp) -> None:
-    """Whether records that a stamped checkpoint covers say that they were logged before.
+def check_log_times(statements: Iterable[bytes], stamp: Timestamp) -> None:
+    """Whether statements that a stamped checkpoint covers say that they were logged before.
 
     Raises:
-        VerificationError: for the first that says otherwise, or whose time cannot be read.
+        VerificationError: for the first that says otherwise, or that cannot be read.
     """
-    for predicate in predicates:
-        logged = _log_time(predicate)
+    for body in statements:
+        logged = _log_time(body)
         if logged is not None and logged > stamp.latest:
             raise VerificationError(
                 f"a record says that it was logged at {logged.isoformat()}, but {stamp.authority} "
@@ -142,14 +142,18 @@ def check_log_times(predicates: Iterable[Mapping[str, Any]], stamp: Timestamp) -
             )
 
 
-def _log_time(predicate: Mapping[str, Any]) -> datetime | None:
-    said = predicate.get(LOG_TIME)
-    if said is None:
-        return None
-    if isinstance(said, str) and _RFC3339_UTC.fullmatch(said):
-        with suppress(ValueError):  # no such day or hour
+def _log_time(body: bytes) -> datetime | None:
+    """When a statement says that it was logged; older ones do not say."""
+    with suppress(ValueError):  # no such day or hour
+        known = logged_at(body)
+        if known is not None:
+            return known
+        said = parse_statement(body)["predicate"].get(LOGGED_AT)
+        if said is None:
+            return None
+        if isinstance(said, str) and _RFC3339_UTC.fullmatch(said):
             return datetime.fromisoformat(said)
-    raise VerificationError(f"{LOG_TIME} is a time in UTC (RFC 3339)")
+    raise VerificationError(f"{LOGGED_AT} is a time in UTC (RFC 3339)")
 
 
 def _hint(authority: TimestampAuthority) -> bytes:

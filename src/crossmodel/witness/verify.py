@@ -148,7 +148,7 @@ def _witness_steps(
             _check_not_older(checkpoint, pinned)
             if checkpoint.size > pinned.size:
                 detail.append(f"newer than the pin at {pinned.size}: check the log against it")
-    outside = _outsiders(steps, note, trust, [document["predicate"]])
+    outside = _outsiders(steps, note, trust, [evidence.body])
     return {
         "index": proof.index,
         "size": checkpoint.size,
@@ -227,7 +227,7 @@ def _log_steps(
             if roots[pinned.size] != pinned.root:
                 raise VerificationError("the log's beginning is not what was pinned: a fork")
             detail.append(f"pinned at {pinned.size}")
-    outside = _outsiders(steps, note, trust, _predicates(tx, signed.size))
+    outside = _outsiders(steps, note, trust, _statements(tx, signed.size))
     return {
         "size": size,
         "signed_size": signed.size,
@@ -237,9 +237,9 @@ def _log_steps(
 
 
 def _outsiders(
-    steps: _Steps, note: Note, trust: Trust, predicates: Iterable[Mapping[str, Any]]
+    steps: _Steps, note: Note, trust: Trust, statements: Iterable[bytes]
 ) -> dict[str, Any]:
-    """What cosigners and time-stamp authorities say of a checkpoint over these predicates."""
+    """What cosigners and time-stamp authorities say of a checkpoint over these statements."""
     if trust.cosigners:
         with steps.step(18, "the trusted cosigners have signed the checkpoint") as detail:
             cosignatures = check_cosignatures(note, trust.cosigners, trust.cosignatures_needed)
@@ -247,16 +247,16 @@ def _outsiders(
     if trust.timestamp_authorities:
         with steps.step(19, "the checkpoint is time-stamped, and no record is later") as detail:
             stamps = check_timestamps(note, trust.timestamp_authorities)
-            check_log_times(predicates, stamps[0])
+            check_log_times(statements, stamps[0])
             detail.extend(f"{each.authority} at {each.stated.isoformat()}" for each in stamps)
     return {"cosigned": trust.cosignatures_needed > 0}
 
 
-def _predicates(tx: LogTransaction, size: int) -> Iterator[Mapping[str, Any]]:
+def _statements(tx: LogTransaction, size: int) -> Iterator[bytes]:
     """Those of the records that are statements; what is of another type says no time."""
     for leaf in tx.leaves(0, size):
         if leaf.payload_type == PAYLOAD_TYPE:
-            yield parse_statement(leaf.statement)["predicate"]
+            yield leaf.statement
 
 
 def _utc(seconds: int) -> str:

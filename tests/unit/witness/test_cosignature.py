@@ -10,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from crossmodel.domain.selection import Outcome
-from crossmodel.domain.witness import SignedCheckpoint
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
@@ -51,14 +50,11 @@ def new_log(records=5, keys=PAIR):
 def cosigned(vif, *who, moment=NOON):
     """Attach cosignatures to the log's latest checkpoint, as a store does."""
     latest = vif.log.latest_checkpoint()
-    note = latest.note
     for number in who:
-        line = countersign(
-            note, vif.trust, NAMES[number], SIGNERS[number], previous=None, moment=moment
-        )
-        note = add_line(note, line)
-    vif.log._checkpoints[latest.size] = dataclasses.replace(latest, note=note)
-    return note
+        name, signer = NAMES[number], SIGNERS[number]
+        line = countersign(latest.note, vif.trust, name, signer, previous=None, moment=moment)
+        vif.log.attach_signature(latest.size, line)
+    return vif.log.latest_checkpoint().note
 
 
 def asking(vif, needed, cosigners=COSIGNERS):
@@ -77,7 +73,7 @@ def test_a_cosignature_is_what_the_specification_says():
     vif, note = new_log()
     line = countersign(note, vif.trust, "alpha.example/w", SIGNERS[0], previous=None, moment=NOON)
     assert line.startswith("\N{EM DASH} alpha.example/w ")
-    assert line.endswith("\n")
+    assert "\n" not in line
     raw = base64.b64decode(line.split(" ")[2])
     seconds = int(NOON.timestamp())
     assert raw[4:12] == seconds.to_bytes(8, "big")
@@ -223,8 +219,7 @@ def test_a_line_that_pretends_to_be_a_cosigners_is_a_refusal(kind, needed):
     proof = dataclasses.replace(TlogProof.parse(evidence["proof"]), note=forged)
     changed = json.dumps(evidence | {"proof": proof.to_text()}).encode()
     assert refused_at(vif.verify_witness(changed, asking(vif, needed))) == 18
-    latest = vif.log.latest_checkpoint()
-    vif.log._checkpoints[latest.size] = dataclasses.replace(latest, note=forged)
+    vif.log.attach_signature(5, forged_lines(vif)[kind])
     assert refused_at(vif.verify_log(trust=asking(vif, needed))) == 18
     # to whom trusts no cosigner, the line means nothing
     assert vif.verify_witness(changed).is_valid
@@ -238,24 +233,19 @@ def test_a_cosigners_signature_as_an_author_is_no_cosignature():
         key_hash(NAMES[0], SIGNERS[0].public),
         SIGNERS[0].sign(Note.parse(note).text.encode()),
     )
-    vif.log._checkpoints[5] = dataclasses.replace(
-        vif.log.latest_checkpoint(), note=add_line(note, author)
-    )
+    vif.log.attach_signature(5, author)
     assert refused_at(vif.verify_log(trust=asking(vif, 1))) == 18
 
 
 def test_a_cosignature_is_for_one_head_of_one_log():
     vif, _ = new_log()
     cosigned(vif, 0)
-    line = vif.log.latest_checkpoint().note.splitlines(keepends=True)[-1]
+    line = vif.log.latest_checkpoint().note.splitlines()[-1]
     other = CrossModelVIF(keys=PAIR, origin="elsewhere.example/log", log=MemoryLog())
     for target in (other, new_log(6)[0]):
         if target is other:
             grown(other, 5)
-        latest = target.log.latest_checkpoint()
-        target.log._checkpoints[latest.size] = SignedCheckpoint(
-            latest.size, latest.root, add_line(latest.note, line)
-        )
+        target.log.attach_signature(target.log.log_size(), line)
         assert refused_at(target.verify_log(trust=asking(target, 1))) == 18
 
 
@@ -272,9 +262,7 @@ def test_cosignatures_do_not_replace_the_logs_own_checks():
     foreign, _ = new_log(5, KeyPair.generate())
     text = foreign.log.latest_checkpoint().note
     line = cosignature_line(Note.parse(text).text, NAMES[0], SIGNERS[0], 1)
-    foreign.log._checkpoints[5] = dataclasses.replace(
-        foreign.log.latest_checkpoint(), note=add_line(text, line)
-    )
+    foreign.log.attach_signature(5, line)
     assert refused_at(foreign.verify_log(trust=trust)) == 15
     assert fork.origin == vif.origin
 
@@ -282,13 +270,13 @@ def test_cosignatures_do_not_replace_the_logs_own_checks():
 def test_no_flip_of_a_bit_of_a_cosignature_counts():
     vif, note = new_log()
     line = countersign(note, vif.trust, NAMES[0], SIGNERS[0], previous=None, moment=NOON)
-    start, encoded = line[:-1].rsplit(" ", 1)
+    start, encoded = line.rsplit(" ", 1)
     raw = base64.b64decode(encoded)
     for position in range(len(raw)):
         for bit in range(8):
             flipped = bytearray(raw)
             flipped[position] ^= 1 << bit
-            changed = f"{start} {base64.b64encode(flipped).decode()}\n"
+            changed = f"{start} {base64.b64encode(flipped).decode()}"
             try:
                 found = find_cosignature(Note.parse(add_line(note, changed)), COSIGNERS[0])
             except VerificationError:
@@ -373,15 +361,16 @@ def test_a_line_is_added_once_and_only_a_line():
     vif, note = new_log()
     line = countersign(note, vif.trust, NAMES[0], SIGNERS[0], previous=None, moment=NOON)
     once = add_line(note, line)
-    assert once == note + line
+    assert once == f"{note}{line}\n"
     assert add_line(once, line) == once
-    assert add_line(note, line.rstrip("\n")) == once
+    assert add_line(note, line + "\n") == once
     for bad in ("", "\n", "x", line + line, line.replace(" ", "  "), "\ud800", line + "\nx"):
         with pytest.raises(VerificationError):
             add_line(note, bad)
     with pytest.raises(VerificationError):
         add_line("no note", line)
-    full = note + "".join(signature_line("n", bytes(4), bytes([n])) for n in range(98))
+    lines = [signature_line("n", bytes(4), bytes([number])) for number in range(98)]
+    full = "\n".join([note[:-1], *lines, ""])
     with pytest.raises(VerificationError, match="at most"):
         add_line(full, line)
 
@@ -394,3 +383,38 @@ def test_random_bytes_in_a_cosigners_line_never_crash():
         line = signature_line(NAMES[0], hint, source.randbytes(source.randint(1, 90)))
         with pytest.raises(VerificationError):
             find_cosignature(Note.parse(add_line(note, line)), COSIGNERS[0])
+
+
+async def test_a_store_keeps_cosignatures_with_its_checkpoints(tmp_path):
+    from crossmodel.store import open_store
+
+    vif = CrossModelVIF(keys=PAIR)
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    store = await open_store(url)
+    said = [outcome_statement(Outcome(f"r{number}", "m", success=True)) for number in range(5)]
+    await store.transact(lambda tx: vif.append(said, tx))
+    signed = await store.read(vif.sign_checkpoint)
+    await store.transact(lambda tx: tx.add_checkpoint(signed))
+    line = countersign(signed.note, vif.trust, NAMES[0], SIGNERS[0], previous=None)
+    await store.transact(lambda tx: tx.attach_signature(5, line))
+    await store.transact(lambda tx: tx.attach_signature(5, line))
+    await store.close()
+    store = await open_store(url)
+    trust = asking(vif, 1)
+    report = await store.read(lambda tx: vif.verify_log(tx, trust))
+    assert report.verdict == "valid"
+    evidence = await store.read(lambda tx: vif.generate_witness(2, tx))
+    assert vif.verify_witness(evidence, trust).verdict == "valid"
+    # a log that is signed from elsewhere goes on from its cosigned checkpoint
+    await store.transact(lambda tx: vif.append(said[:1], tx))
+    newer = await store.read(vif.sign_checkpoint)
+    await store.transact(lambda tx: tx.add_checkpoint(newer))
+    report = await store.read(lambda tx: vif.verify_log(tx, trust))
+    assert refused_at(report) == 18  # until it is cosigned too
+    proof = await store.read(lambda tx: consistency_proof(tx, 5, 6))
+    line = countersign(
+        newer.note, vif.trust, NAMES[0], SIGNERS[0], previous=signed.note, proof=proof
+    )
+    await store.transact(lambda tx: tx.attach_signature(6, line))
+    assert (await store.read(lambda tx: vif.verify_log(tx, trust))).verdict == "valid"
+    await store.close()

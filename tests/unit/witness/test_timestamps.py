@@ -117,14 +117,12 @@ def rfc3339(moment):
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def record(logged_at=None, kind=None):
+def record(logged_at=None):
     """A statement that says when it was logged, as the log's owner could write it."""
-    document = json.loads(outcome_statement(Outcome("r", "m", success=True)).body)
-    document["predicate"].pop("logged_at", None)
+    document = json.loads(outcome_statement(Outcome("r", "m", success=True)).seal(NOW).body)
+    del document["predicate"]["logged_at"]
     if logged_at is not None:
-        document["predicate"]["logged_at"] = logged_at
-    if kind is not None:
-        document["predicateType"] = kind
+        document["predicate"]["logged_at"] = logged_at  # last, where we write it first
     return Statement(PAYLOAD_TYPE, json.dumps(document).encode())
 
 
@@ -139,16 +137,15 @@ def head(vif):
     return vif.log.latest_checkpoint().note
 
 
-def keep(vif, note):
-    latest = vif.log.latest_checkpoint()
-    vif.log._checkpoints[latest.size] = dataclasses.replace(latest, note=note)
+def keep(vif, line):
+    vif.log.attach_signature(vif.log.latest_checkpoint().size, line)
 
 
 def stamped(vif, *authorities):
     """Attach time-stamps to the log's checkpoint, as a store does."""
     for each in authorities:
         answer = each.stamp(timestamp_request(head(vif)))
-        keep(vif, add_line(head(vif), timestamp_line(head(vif), each.trusted, answer)))
+        keep(vif, timestamp_line(head(vif), each.trusted, answer))
     return vif
 
 
@@ -243,9 +240,18 @@ def test_records_that_are_no_statements_say_no_time(authority):
 
 def test_the_earliest_time_stamp_counts(authority, other):
     stamp = Timestamp("a", NOW, NOW + timedelta(seconds=1))
-    check_log_times([{}, {"logged_at": None}, {"logged_at": rfc3339(stamp.latest)}], stamp)
-    with pytest.raises(VerificationError, match="stamped a head over it"):
-        check_log_times([{"logged_at": rfc3339(stamp.latest + timedelta(microseconds=1))}], stamp)
+    later = stamp.latest + timedelta(microseconds=1)
+    ours = outcome_statement(Outcome("r", "m", success=True))
+    check_log_times([record().body, record(rfc3339(stamp.latest)).body], stamp)
+    check_log_times([ours.seal(stamp.latest).body], stamp)
+    for late in (record(rfc3339(later)), ours.seal(later)):
+        with pytest.raises(VerificationError, match="stamped a head over it"):
+            check_log_times([late.body], stamp)
+    no_month = ours.seal(datetime(2026, 1, 1, tzinfo=UTC)).body.replace(
+        b"2026-01-01", b"2026-13-01"
+    )
+    with pytest.raises(VerificationError, match="a time in UTC"):
+        check_log_times([no_month], stamp)
     vif = stamped(new_log(), authority, other)
     found = check_timestamps(Note.parse(head(vif)), [other.trusted, authority.trusted])
     assert [each.latest for each in found] == sorted(each.latest for each in found)
@@ -270,7 +276,7 @@ def test_an_authority_may_leave_out_its_certificate_if_the_verifier_has_it(autho
         "tsa.example",
         (*authority.trusted.certificates, authority.certificate.public_bytes(Encoding.DER)),
     )
-    keep(vif, add_line(head(vif), timestamp_line(head(vif), both, answer)))
+    keep(vif, timestamp_line(head(vif), both, answer))
     trust = dataclasses.replace(vif.trust, timestamp_authorities=(both,))
     assert vif.verify_log(trust=trust).is_valid
     alone = dataclasses.replace(both, certificates=both.certificates[1:])  # leads to no root
@@ -337,7 +343,7 @@ def test_a_stamp_of_one_authority_under_the_name_of_another_is_refused(authority
     vif = new_log()
     answer = other.stamp(timestamp_request(head(vif)))
     renamed = dataclasses.replace(other.trusted, name="tsa.example")
-    keep(vif, add_line(head(vif), timestamp_line(head(vif), renamed, answer)))
+    keep(vif, timestamp_line(head(vif), renamed, answer))
     assert refused_at(vif.verify_log(trust=asking(vif, authority))) == 19
     # one good stamp does not make up for a line that lies
     stamped(vif, authority)
@@ -365,7 +371,7 @@ def test_hostile_answers_are_refused_and_never_crash(authority):
             changed[at] ^= 1 << source.randrange(8)
         line = signature_line("tsa.example", hint("tsa.example"), bytes(changed))
         try:
-            found = check_timestamps(Note.parse(f"{text}\n{line}"), [authority.trusted])
+            found = check_timestamps(Note.parse(f"{text}\n{line}\n"), [authority.trusted])
         except VerificationError:
             continue
         # some bytes of the container are not signed and mean nothing: what it says is the same
