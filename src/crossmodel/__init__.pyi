@@ -110,5 +110,6 @@ from .settings import load_settings as load_settings
 from .text.grounding import ground as ground
 from .transfer import InsightTransfer as InsightTransfer
 from .witness import CrossModelVIF as CrossModelVIF
+from .witness.provenance import ProvenanceTracker as ProvenanceTracker
 
 __version__: str

@@ -44,15 +44,31 @@ from crossmodel.witness import (
     open_keys,
     verify_witness,
 )
+from crossmodel.witness.provenance import (
+    Chain,
+    InsightNode,
+    ProvenanceTracker,
+    Record,
+    RequestNode,
+)
+from crossmodel.witness.provenance.in_toto import bundle
+from crossmodel.witness.provenance.openlineage import openlineage
+from crossmodel.witness.provenance.prov_json import prov_json
+from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
 
 __all__ = [
+    "Chain",
     "CrossModel",
     "Exported",
     "Extracted",
+    "InsightNode",
     "LoggedAnswer",
+    "Record",
+    "RequestNode",
     "UnreadableRow",
     "build_extractor",
     "extract_all",
+    "prov_json",
     "read_path",
     "read_text",
     "verify_evidence",
@@ -149,8 +165,9 @@ class CrossModel(InsightDesk):
         ``task`` may be a requirement or the names of the capabilities that are needed; ``model``
         names a model instead. ``needs`` are features that the model must have, such as ``tools``;
         ``conversation`` names the conversation, which stays with its model unless leaving pays;
-        ``key`` names the client key whose budget is charged; ``trace_id``, 32 hex digits, is kept
-        in the log.
+        ``key`` names the client key whose budget is charged; ``trace_id``, 32 hex digits or a W3C
+        ``traceparent``, is kept in the log: that of OpenTelemetry's current span, if there is one
+        and none is given.
 
         Raises:
             InvalidInputError: if there is nothing to answer, or a value is out of range.
@@ -171,9 +188,11 @@ class CrossModel(InsightDesk):
             needs=frozenset(needs),
             conversation=conversation,
             key=key,
-            trace_id=trace_id,
+            trace_id=current_trace_id() if trace_id is None else trace_id_of(trace_id) or trace_id,
         )
-        return await self.engine.complete(ask)
+        answer = await self.engine.complete(ask)
+        note_answer(answer.id)
+        return answer
 
     def select(
         self,
@@ -285,6 +304,39 @@ class CrossModel(InsightDesk):
         return await self.engine.store.read(
             lambda tx: vif.generate_witness(leaf, tx, disclose=disclose)
         )
+
+    async def trace(self, id: str, *, tenant: str | None = None) -> Chain:  # noqa: A002 - the public interface's name
+        """Who said what to whom: the chain of an answer, an insight, or a record by its index.
+
+        Raises:
+            NotFoundError: if the tenant has no such answer, insight or record.
+            WitnessError: if provenance tracking is switched off.
+        """
+        of = tenant or self.settings.loop.tenant
+        config = self.settings.cross_model_vif.provenance_tracking
+        return await self.engine.store.read(
+            lambda tx: ProvenanceTracker(tx, insights_of=tx.get_insights, config=config).chain(
+                of, id
+            )
+        )
+
+    async def attestations(self, chain: Chain) -> bytes:
+        """The statements of a chain as an in-toto bundle: a DSSE envelope of each, one a line.
+
+        Those that were not signed when they were made are signed now, by the log's keys.
+
+        Raises:
+            WitnessError: if one of them is not what the log proves; then nothing is signed.
+        """
+        await self.engine.ledger.checkpoint(now=True)
+        vif = self.engine.ledger.vif
+        return await self.engine.store.read(
+            lambda tx: bundle(chain, tx, lambda leaf: vif.sign_record(leaf, tx))
+        )
+
+    def lineage(self, chain: Chain) -> bytes:
+        """A chain as OpenLineage run events, one JSON object a line; the log names their runs."""
+        return openlineage(chain, namespace=self.engine.ledger.vif.origin)
 
     def trust_file(self) -> bytes:
         """The public keys that verify this log: hand it to verifiers by a way that they trust."""

@@ -17,6 +17,7 @@ from crossmodel.cli import (
     insights,
     models,
     select,
+    trace,
     train_router,
     transfer,
     verify,
@@ -38,6 +39,7 @@ app.command("ask")(ask.ask)
 app.command("select")(select.select)
 app.command("extract")(extract.extract)
 app.command("feedback")(feedback.feedback)
+app.command("trace")(trace.trace)
 app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
 app.add_typer(evaluate.app, name="eval")

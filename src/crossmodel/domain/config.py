@@ -294,7 +294,12 @@ class InsightExtractorConfig:
 
 @dataclass(slots=True)
 class ProvenanceTrackingConfig:
-    """How long the payloads behind the proofs are kept, in days."""
+    """Whether chains may be looked up, and how long payloads behind the proofs are kept, in days.
+
+    Without ``enable_provenance_tracking`` nobody is told who said what to whom: ``trace`` and its
+    exports refuse. Statements are made, kept and proved all the same: that is
+    ``enable_witness_generation``'s business.
+    """
 
     enable_provenance_tracking: bool = True
     retention_period_days: int = 365

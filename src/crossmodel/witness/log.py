@@ -57,7 +57,8 @@ def append(
     """Add statements with what they commit to; returns their leaves' indexes.
 
     The time that drafts get is the clock's, or that of the record before where the clock has been
-    set back. A value that several statements commit to is kept with the first of them.
+    set back. A value that several statements about one thing commit to is kept with the first of
+    them.
     """
     size = tx.log_size()
     builder = TreeBuilder(size, _peaks(tx, size))
@@ -65,14 +66,14 @@ def append(
     moment = clock() if before is None else max(clock(), before)
     leaves: list[LogLeaf] = []
     nodes: dict[NodeAt, bytes] = {}
-    hidden: dict[str, tuple[int, Commitment]] = {}
+    hidden: dict[tuple[str, str], tuple[int, Commitment]] = {}
     for index, each in enumerate(statements, size):
         said = each.seal(moment) if isinstance(each, Draft) else each
         digest = leaf_hash(said.payload_type, said.body)
         leaves.append(LogLeaf(index, said.payload_type, said.body, digest, said.tenant, said.about))
         nodes.update(builder.add(digest))
         for commitment in said.commitments:
-            hidden.setdefault(commitment.digest, (index, commitment))
+            hidden.setdefault((said.about, commitment.digest), (index, commitment))
     tx.append_leaves(leaves)
     tx.write_nodes(nodes)
     for leaf in leaves:

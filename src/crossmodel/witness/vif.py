@@ -14,7 +14,7 @@ from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import Clock, LogTransaction
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
-from crossmodel.witness.evidence import parse_statement
+from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.keys import KeyPair, Trust
 from crossmodel.witness.log import (
     MemoryLog,
@@ -24,7 +24,7 @@ from crossmodel.witness.log import (
     root_at,
 )
 from crossmodel.witness.note import Note, sign_note
-from crossmodel.witness.statement import Draft, subject_digests
+from crossmodel.witness.statement import Draft, pae, subject_digests
 from crossmodel.witness.strict import MAX_BYTES, is_key_name
 from crossmodel.witness.verify import verify_log, verify_witness
 
@@ -174,6 +174,26 @@ class CrossModelVIF:
                 f"the evidence has {len(data):,} bytes, verifiers read {MAX_BYTES:,}: disclose less"
             )
         return data
+
+    def sign_record(self, index: int, tx: LogTransaction | None = None) -> dict[str, bytes]:
+        """Signatures over one record's DSSE encoding, by the id of their key.
+
+        Only what the log proves is signed: a statement that somebody has edited is not.
+
+        Raises:
+            WitnessError: if no checkpoint covers the record yet, or its proof is refused.
+        """
+        data = self.generate_witness(index, tx)
+        report = self.verify_witness(data)
+        if not report.is_valid:
+            refused = next(step for step in report.steps if not step.passed)
+            raise WitnessError(
+                f"record {index} is not what the log's head was signed over, so it is not signed: "
+                f"step {refused.number} of its verification, {refused.name}: {refused.detail}"
+            )
+        evidence = Evidence.parse(data)
+        message = pae(evidence.payload_type, evidence.body)
+        return {signer.public.key_id: signer.sign(message) for signer in self._signers}
 
     def verify_witness(
         self, data: bytes, trust: Trust | None = None, *, against: str | None = None

@@ -1,0 +1,199 @@
+"""A chain as a tree for people: names, figures and digests, nothing of what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.text import Text
+from rich.tree import Tree
+
+from crossmodel.cli.output import plain
+
+if TYPE_CHECKING:
+    from crossmodel.assembly import Chain, InsightNode, Record, RequestNode
+
+DIGEST_SHOWN: Final = 12
+NAME_SHOWN: Final = 80
+"""Characters of a digest, and of an id or a reason, that are shown at most."""
+
+
+def tree(chain: Chain) -> Tree:
+    """The chain from what was asked for back to where it comes from."""
+    drawing = _Drawing(chain)
+    root = Tree(_line(("tenant ", "dim"), (chain.tenant, "")), guide_style="dim")
+    if chain.about in chain.requests:
+        drawing.add_request(root, chain.about)
+    if chain.about in chain.insights:
+        drawing.add_insight(root, chain.about)
+    for record in chain.records.values():
+        drawing.add_erasure(root, record)
+    if not chain.about:
+        for name in chain.insights:
+            drawing.add_insight(root, name)
+    return root
+
+
+class _Drawing:
+    """Draws each node once; where it comes again its name refers to it."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._drawn: set[tuple[str, str]] = set()
+
+    def add_request(self, to: Tree, name: str) -> None:
+        node = self._chain.requests.get(name)
+        title = _line(("answer ", "bold"), (name, "cyan"))
+        if node is None or ("request", name) in self._drawn:
+            to.add(title + _again(cut=node is None))
+            return
+        self._drawn.add(("request", name))
+        if node.trace_id:
+            title += _line((f"  trace {node.trace_id}", "dim"))
+        branch = to.add(title)
+        self._selection(branch, node)
+        self._transfer(branch, node)
+        self._outcome(branch, node)
+        for each in node.feedback:
+            said = each.predicate
+            score = "no score" if said["score"] is None else f"{said['score']:g}"
+            _add(branch, each, (f"{said['source']} ", "bold"), (score, ""))
+        _add_others(branch, node.others)
+        if node.learned:
+            learned = branch.add(_line(("learned from it", "bold")))
+            for insight in node.learned:
+                self.add_insight(learned, insight, with_source=False)
+
+    def add_insight(self, to: Tree, name: str, *, with_source: bool = True) -> None:
+        node = self._chain.insights.get(name)
+        title = _line(("insight ", "bold"), (name, "cyan"))
+        if node is None or ("insight", name) in self._drawn:
+            to.add(title + _again(cut=node is None))
+            return
+        self._drawn.add(("insight", name))
+        if node.record is None:
+            branch = to.add(title + _line(("  not in the log", "yellow")) + _standing(node))
+        else:
+            said = node.record.predicate
+            title += _line(
+                (f"  {said['kind']} by ", ""),
+                (said["source_model"], "green"),
+                (f", confidence {said['confidence']:.2f}", ""),
+            )
+            branch = to.add(title + _standing(node) + _where(node.record))
+            _add_values(branch, node.record)
+        _add_others(branch, node.others)
+        if with_source and node.source_request:
+            self.add_request(branch, node.source_request)
+
+    def add_erasure(self, to: Tree, record: Record) -> None:
+        if record.kind != "erasure":
+            _add_others(to, [record])
+            return
+        said = record.predicate
+        counts = ", ".join(f"{count} {what}" for what, count in said["counts"].items())
+        _add(to, record, ("erasure ", "bold red"), (f"of {counts}" if counts else "", ""))
+
+    @staticmethod
+    def _selection(to: Tree, node: RequestNode) -> None:
+        record = node.selection
+        if record is None:
+            return
+        said = record.predicate
+        branch = _add(
+            to,
+            record,
+            ("selected ", "bold"),
+            (said["model"], "green"),
+            (f", score {said['score']:.3f}", ""),
+        )
+        if said["alternatives"]:
+            branch.add(_line(("over ", "dim"), (", ".join(map(_cut, said["alternatives"])), "")))
+        for model, reason in said["rejected"].items():
+            branch.add(_line(("rejected ", "dim"), (model, ""), (": ", "dim"), (reason, "")))
+
+    def _transfer(self, to: Tree, node: RequestNode) -> None:
+        record = node.transfer
+        if record is None:
+            return
+        said = record.predicate
+        branch = _add(
+            to,
+            record,
+            ("handed over ", "bold"),
+            (f"{said['protocol'] or 'nothing'}, arm {said['arm']}, {said['tokens']} tokens", ""),
+        )
+        for insight in node.given:
+            self.add_insight(branch, insight)
+
+    @staticmethod
+    def _outcome(to: Tree, node: RequestNode) -> None:
+        record = node.outcome
+        if record is None:
+            return
+        said = record.predicate
+        served = said["served_model"]
+        as_other = f" (as {_cut(served)})" if served and served != said["model"] else ""
+        verdict = ("answered by ", "bold") if said["success"] else ("no answer by ", "bold red")
+        _add(to, record, verdict, (said["model"], "green"), (as_other + _figures(said), ""))
+
+
+def _figures(said: Mapping[str, Any]) -> str:
+    latency, cost = said["latency_ms"], said["cost_usd"]
+    shown = "" if latency is None else f", {latency:,.0f} ms"
+    return shown + ("" if cost is None else f", ${cost:.6f}")
+
+
+def _add(to: Tree, record: Record, *parts: tuple[str, str]) -> Tree:
+    branch = to.add(_line(*parts) + _where(record))
+    _add_values(branch, record)
+    return branch
+
+
+def _add_values(to: Tree, record: Record) -> None:
+    for value in record.hidden:
+        shown = _line((f"{value.name} ", "dim"), (value.digest[:DIGEST_SHOWN] + "…", "dim"))
+        if value.state == "erased":
+            shown += _line((f"  erased, says record {value.erased_by}", "red"))
+        elif value.state != "kept":
+            shown += _line(("  missing: no record says that it was erased", "bold red"))
+        to.add(shown)
+
+
+def _add_others(to: Tree, records: Iterable[Record]) -> None:
+    for record in records:
+        branch = _add(to, record, (f"{record.kind} ", "yellow"))
+        for problem in record.problems:
+            branch.add(_line((problem, "bold red")))
+
+
+def _where(record: Record) -> Text:
+    taken = "" if record.logged_at is None else f" {record.logged_at:%Y-%m-%d %H:%M:%S}"
+    return _line((f"  record {record.leaf}{taken}", "dim"))
+
+
+def _standing(node: InsightNode) -> Text:
+    if node.erased_by is not None:
+        return _line((f"  erased, says record {node.erased_by}", "red"))
+    if node.standing is None:
+        return _line(("  not kept", "yellow"))
+    reason = f" ({_cut(node.standing_reason)})" if node.standing_reason else ""
+    return _line((f", {node.standing}{reason}", ""))
+
+
+def _again(*, cut: bool) -> Text:
+    return _line(("  not followed: the chain is too long" if cut else "  see above", "dim"))
+
+
+def _line(*parts: tuple[str, str]) -> Text:
+    """One line of text, each part in its style: whatever is in it is shown, and is no markup."""
+    line = Text()
+    for said, style in parts:
+        shown = plain(" ".join(_cut(said).split("\n")).replace("\t", " "))
+        shown.stylize(style)
+        line.append_text(shown)
+    return line
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= NAME_SHOWN else text[: NAME_SHOWN - 1] + "…"

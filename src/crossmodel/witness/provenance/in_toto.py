@@ -1,0 +1,41 @@
+"""A chain as an in-toto attestation bundle: a DSSE envelope of each statement, one a line.
+
+A bundle is not authenticated as a whole: it does not show that records are missing. That is what
+evidence files and the log are for.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+
+from crossmodel.ports import LogTransaction
+from crossmodel.witness.provenance.chain import Chain, Record
+
+
+def bundle(chain: Chain, tx: LogTransaction, sign: Callable[[int], Mapping[str, bytes]]) -> bytes:
+    """The envelopes of the chain's statements, exact bytes, in the log's order.
+
+    A statement that was signed when it was made keeps those signatures; ``sign`` gives those of the
+    others, by the index of their record: :meth:`CrossModelVIF.sign_record` signs nothing that the
+    log does not prove.
+    """
+    lines = []
+    for record in chain.all_records():
+        signatures = tx.get_signatures(record.leaf) or sign(record.leaf)
+        lines.append(envelope(record, signatures) + b"\n")
+    return b"".join(lines)
+
+
+def envelope(record: Record, signatures: Mapping[str, bytes]) -> bytes:
+    """A DSSE envelope (protocol 1.0) on one line; ``signatures`` by the id of their key."""
+    value = {
+        "payload": base64.b64encode(record.statement).decode(),
+        "payloadType": record.payload_type,
+        "signatures": [
+            {"keyid": key_id, "sig": base64.b64encode(signature).decode()}
+            for key_id, signature in signatures.items()
+        ],
+    }
+    return json.dumps(value, separators=(",", ":")).encode()
