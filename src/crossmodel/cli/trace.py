@@ -71,7 +71,7 @@ def trace(
     else:
         from crossmodel.cli.trace_tree import tree
 
-        out.print(tree(chain), soft_wrap=True)
+        out.print(tree(chain))
     for problem in chain.problems:
         err.print(plain(f"warning: {problem}"), style="yellow", soft_wrap=True)
 

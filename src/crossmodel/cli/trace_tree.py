@@ -40,6 +40,7 @@ class _Drawing:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._drawn: set[tuple[str, str]] = set()
+        self._values: set[str] = set()
 
     def add_request(self, to: Tree, name: str) -> None:
         node = self._chain.requests.get(name)
@@ -57,8 +58,8 @@ class _Drawing:
         for each in node.feedback:
             said = each.predicate
             score = "no score" if said["score"] is None else f"{said['score']:g}"
-            _add(branch, each, (f"{said['source']} ", "bold"), (score, ""))
-        _add_others(branch, node.others)
+            self._add(branch, each, (f"{said['source']} ", "bold"), (score, ""))
+        self._add_others(branch, node.others)
         if node.learned:
             learned = branch.add(_line(("learned from it", "bold")))
             for insight in node.learned:
@@ -81,26 +82,26 @@ class _Drawing:
                 (f", confidence {said['confidence']:.2f}", ""),
             )
             branch = to.add(title + _standing(node) + _where(node.record))
-            _add_values(branch, node.record)
-        _add_others(branch, node.others)
+            self._add_values(branch, node.record)
+        self._add_others(branch, node.others)
         if with_source and node.source_request:
             self.add_request(branch, node.source_request)
 
     def add_erasure(self, to: Tree, record: Record) -> None:
         if record.kind != "erasure":
-            _add_others(to, [record])
+            self._add_others(to, [record])
             return
         said = record.predicate
-        counts = ", ".join(f"{count} {what}" for what, count in said["counts"].items())
-        _add(to, record, ("erasure ", "bold red"), (f"of {counts}" if counts else "", ""))
+        hidden = said["counts"].get("commitments", 0)
+        counts = f"of {len(said['insights'])} insights, {hidden} hidden values"
+        self._add(to, record, ("erasure ", "bold red"), (counts, ""))
 
-    @staticmethod
-    def _selection(to: Tree, node: RequestNode) -> None:
+    def _selection(self, to: Tree, node: RequestNode) -> None:
         record = node.selection
         if record is None:
             return
         said = record.predicate
-        branch = _add(
+        branch = self._add(
             to,
             record,
             ("selected ", "bold"),
@@ -117,7 +118,7 @@ class _Drawing:
         if record is None:
             return
         said = record.predicate
-        branch = _add(
+        branch = self._add(
             to,
             record,
             ("handed over ", "bold"),
@@ -126,8 +127,7 @@ class _Drawing:
         for insight in node.given:
             self.add_insight(branch, insight)
 
-    @staticmethod
-    def _outcome(to: Tree, node: RequestNode) -> None:
+    def _outcome(self, to: Tree, node: RequestNode) -> None:
         record = node.outcome
         if record is None:
             return
@@ -135,36 +135,37 @@ class _Drawing:
         served = said["served_model"]
         as_other = f" (as {_cut(served)})" if served and served != said["model"] else ""
         verdict = ("answered by ", "bold") if said["success"] else ("no answer by ", "bold red")
-        _add(to, record, verdict, (said["model"], "green"), (as_other + _figures(said), ""))
+        self._add(to, record, verdict, (said["model"], "green"), (as_other + _figures(said), ""))
+
+    def _add(self, to: Tree, record: Record, *parts: tuple[str, str]) -> Tree:
+        branch = to.add(_line(*parts) + _where(record))
+        self._add_values(branch, record)
+        return branch
+
+    def _add_values(self, to: Tree, record: Record) -> None:
+        """What the record commits to, each value where it comes first."""
+        for value in record.hidden:
+            if value.digest in self._values:
+                continue
+            self._values.add(value.digest)
+            shown = _line((f"{value.name} ", "dim"), (value.digest[:DIGEST_SHOWN] + "…", "dim"))
+            if value.state == "erased":
+                shown += _line((f"  erased, says record {value.erased_by}", "red"))
+            elif value.state != "kept":
+                shown += _line(("  missing: no record says that it was erased", "bold red"))
+            to.add(shown)
+
+    def _add_others(self, to: Tree, records: Iterable[Record]) -> None:
+        for record in records:
+            branch = self._add(to, record, (f"{record.kind} ", "yellow"))
+            for problem in record.problems:
+                branch.add(_line((problem, "bold red")))
 
 
 def _figures(said: Mapping[str, Any]) -> str:
     latency, cost = said["latency_ms"], said["cost_usd"]
     shown = "" if latency is None else f", {latency:,.0f} ms"
     return shown + ("" if cost is None else f", ${cost:.6f}")
-
-
-def _add(to: Tree, record: Record, *parts: tuple[str, str]) -> Tree:
-    branch = to.add(_line(*parts) + _where(record))
-    _add_values(branch, record)
-    return branch
-
-
-def _add_values(to: Tree, record: Record) -> None:
-    for value in record.hidden:
-        shown = _line((f"{value.name} ", "dim"), (value.digest[:DIGEST_SHOWN] + "…", "dim"))
-        if value.state == "erased":
-            shown += _line((f"  erased, says record {value.erased_by}", "red"))
-        elif value.state != "kept":
-            shown += _line(("  missing: no record says that it was erased", "bold red"))
-        to.add(shown)
-
-
-def _add_others(to: Tree, records: Iterable[Record]) -> None:
-    for record in records:
-        branch = _add(to, record, (f"{record.kind} ", "yellow"))
-        for problem in record.problems:
-            branch.add(_line((problem, "bold red")))
 
 
 def _where(record: Record) -> Text:
@@ -187,7 +188,7 @@ def _again(*, cut: bool) -> Text:
 
 def _line(*parts: tuple[str, str]) -> Text:
     """One line of text, each part in its style: whatever is in it is shown, and is no markup."""
-    line = Text()
+    line = Text(overflow="fold")
     for said, style in parts:
         shown = plain(" ".join(_cut(said).split("\n")).replace("\t", " "))
         shown.stylize(style)

@@ -53,9 +53,9 @@ def _document(chain: Chain) -> ProvDocument:
 
 
 def _add_agents(document: ProvDocument, graph: Graph) -> None:
-    document.agent(_name(OURSELVES), {"prov:type": "prov:SoftwareAgent"})
+    document.agent(_name(OURSELVES), [_type(document, "prov:SoftwareAgent")])
     for model in graph.models:
-        named = {"prov:type": _name("Model"), f"{PREFIX}:name": model}
+        named = [_type(document, _name("Model")), (f"{PREFIX}:name", model)]
         document.agent(_name(safe_name("model", model)), named)
 
 
@@ -63,8 +63,8 @@ def _add_entity(document: ProvDocument, entity: Entity) -> None:
     types = [_name(entity.kind.capitalize())]
     if entity.members:
         types.append("prov:Collection")
-    attributes = [("prov:type", document.valid_qualified_name(each)) for each in types]
-    document.entity(_name(entity.id), [*attributes, *_attributes(entity.attributes)])
+    typed = [_type(document, each) for each in types]
+    document.entity(_name(entity.id), [*typed, *_attributes(entity.attributes)])
     for source in entity.derived_from:
         document.wasDerivedFrom(_name(entity.id), _name(source))
     for member in entity.members:
@@ -75,7 +75,7 @@ def _add_entity(document: ProvDocument, entity: Entity) -> None:
 
 def _add_activity(document: ProvDocument, activity: Activity) -> None:
     known: list[tuple[str, object]] = [
-        ("prov:type", document.valid_qualified_name(_name(activity.kind.capitalize()))),
+        _type(document, _name(activity.kind.capitalize())),
         (f"{PREFIX}:leaf", activity.leaf),
         (f"{PREFIX}:succeeded", activity.succeeded),
     ]
@@ -105,6 +105,11 @@ def _attributes(values: Mapping[str, Value | tuple[str, ...]]) -> list[tuple[str
         for name, value in values.items()
         for each in (value if isinstance(value, tuple) else (value,))
     ]
+
+
+def _type(document: ProvDocument, name: str) -> tuple[str, object]:
+    """A type as an attribute: a qualified name, and no text that only looks like one."""
+    return "prov:type", document.valid_qualified_name(name)
 
 
 def _name(local: str) -> str:
