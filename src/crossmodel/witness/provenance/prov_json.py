@@ -32,11 +32,16 @@ def prov_json(chain: Chain) -> bytes:
         MissingExtraError: if the library ``prov`` is not installed.
     """
     written = StringIO()
-    _document(chain).serialize(written, format="json", indent=1)
+    document_of(chain).serialize(written, format="json", indent=1)
     return written.getvalue().encode() + b"\n"
 
 
-def _document(chain: Chain) -> ProvDocument:
+def document_of(chain: Chain) -> ProvDocument:
+    """The chain as a document of the library ``prov``, which writes it in other formats as well.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
     try:
         from prov.model import ProvDocument  # noqa: PLC0415 - an optional library
     except ImportError as error:
