@@ -17,6 +17,9 @@ DIGEST_SHOWN: Final = 12
 NAME_SHOWN: Final = 80
 """Characters of a digest, and of an id or a reason, that are shown at most."""
 
+NESTED: Final = 3
+"""Answers that are drawn one within the other; those further back begin at the edge again."""
+
 
 def tree(chain: Chain) -> Tree:
     """The chain from what was asked for back to where it comes from."""
@@ -26,11 +29,12 @@ def tree(chain: Chain) -> Tree:
         drawing.add_request(root, chain.about)
     if chain.about in chain.insights:
         drawing.add_insight(root, chain.about)
-    for record in chain.records.values():
-        drawing.add_erasure(root, record)
     if not chain.about:
         for name in chain.insights:
             drawing.add_insight(root, name)
+    drawing.add_put_off(root)
+    for record in chain.records.values():
+        drawing.add_erasure(root, record)
     return root
 
 
@@ -41,14 +45,33 @@ class _Drawing:
         self._chain = chain
         self._drawn: set[tuple[str, str]] = set()
         self._values: set[str] = set()
+        self._put_off: dict[str, None] = {}
+        self._depth = 0
+
+    def add_put_off(self, to: Tree) -> None:
+        """The answers that stood too deep, each at the edge."""
+        while self._put_off:
+            name = next(iter(self._put_off))
+            del self._put_off[name]
+            self.add_request(to, name)
 
     def add_request(self, to: Tree, name: str) -> None:
         node = self._chain.requests.get(name)
         title = _line(("answer ", "bold"), (name, "cyan"))
-        if node is None or ("request", name) in self._drawn:
-            to.add(title + _again(cut=node is None))
-            return
-        self._drawn.add(("request", name))
+        if node is None:
+            to.add(title + _line(("  not followed: the chain is too long", "dim")))
+        elif ("request", name) in self._drawn:
+            to.add(title + _line(("  see above", "dim")))
+        elif self._depth == NESTED:
+            self._put_off[name] = None
+            to.add(title + _line(("  see below", "dim")))
+        else:
+            self._depth += 1
+            self._request(to, node, title)
+            self._depth -= 1
+
+    def _request(self, to: Tree, node: RequestNode, title: Text) -> None:
+        self._drawn.add(("request", node.id))
         if node.trace_id:
             title += _line((f"  trace {node.trace_id}", "dim"))
         branch = to.add(title)
@@ -68,8 +91,11 @@ class _Drawing:
     def add_insight(self, to: Tree, name: str, *, with_source: bool = True) -> None:
         node = self._chain.insights.get(name)
         title = _line(("insight ", "bold"), (name, "cyan"))
-        if node is None or ("insight", name) in self._drawn:
-            to.add(title + _again(cut=node is None))
+        if node is None:
+            to.add(title + _line(("  not followed: the chain is too long", "dim")))
+            return
+        if ("insight", name) in self._drawn:
+            to.add(title + _line(("  see above", "dim")))
             return
         self._drawn.add(("insight", name))
         if node.record is None:
@@ -180,10 +206,6 @@ def _standing(node: InsightNode) -> Text:
         return _line(("  not kept", "yellow"))
     reason = f" ({_cut(node.standing_reason)})" if node.standing_reason else ""
     return _line((f", {node.standing}{reason}", ""))
-
-
-def _again(*, cut: bool) -> Text:
-    return _line(("  not followed: the chain is too long" if cut else "  see above", "dim"))
 
 
 def _line(*parts: tuple[str, str]) -> Text:
