@@ -91,7 +91,7 @@ async def test_the_receipt_says_what_went_and_nothing_of_what_it_said(ledger):
     predicate = parse_statement(leaf.statement)["predicate"]
     assert predicate["insights"] == [RULE.id]
     assert predicate["counts"] == dict(receipt.erased.counts)
-    assert predicate["counts"]["commitments"] == 2  # the content, and the hash of the source
+    assert predicate["counts"]["commitments"] == 3  # the content; of both, the source's hash
     assert REASON.encode() not in leaf.statement
     assert b"qzxwvoplian" not in leaf.statement
     disclosed = await evidence(ledger, receipt.leaf, receipt.disclosed)
