@@ -178,7 +178,7 @@ class _Drawing:
             if value.state == "erased":
                 shown += _line((f"  erased, says record {value.erased_by}", "red"))
             elif value.state != "kept":
-                shown += _line(("  missing: no record says that it was erased", "bold red"))
+                shown += _line((f"  {value.state}", "bold red"))
             to.add(shown)
 
     def _add_others(self, to: Tree, records: Iterable[Record]) -> None:

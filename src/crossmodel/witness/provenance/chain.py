@@ -10,6 +10,13 @@ from typing import Any, Final
 KEPT: Final = "kept"
 ERASED: Final = "erased"
 MISSING: Final = "missing"
+ALTERED: Final = "altered"
+
+_WRONG: Final = {
+    MISSING: "is gone, and no record says that it was erased",
+    ALTERED: "is not the value that its statement commits to",
+}
+"""What is wrong with a hidden value, in words, by its state."""
 
 UNREADABLE: Final = "unreadable"
 """Kind of a record whose bytes are no in-toto statement."""
@@ -25,7 +32,8 @@ class HiddenValue:
     Attributes:
         name: what it is: ``request``, ``answer``, ``context``, ``insight``, ``source``, ``reason``.
         digest: the salted SHA-256 that stands in the statement, in hex.
-        state: ``kept``; ``erased``, where an erasure record says so; ``missing``, where none does.
+        state: ``kept``; ``erased``, where an erasure record says so; ``missing``, where none does;
+            ``altered``, where what is kept is not what the statement commits to.
         erased_by: leaf of the erasure record.
     """
 
@@ -100,9 +108,9 @@ class Record:
         elif not self.is_as_looked_up:
             found.append(f"it is looked up by {self.looked_up_by!r} and is about {self.about!r}")
         found += [
-            f"its {value.name} is gone, and no record says that it was erased"
+            f"its {value.name} {_WRONG[value.state]}"
             for value in self.hidden
-            if value.state == MISSING
+            if value.state in _WRONG
         ]
         return tuple(found)
 

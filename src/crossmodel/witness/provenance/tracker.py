@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from crossmodel.domain.config import ProvenanceTrackingConfig
 from crossmodel.domain.insight import Insight
-from crossmodel.domain.witness import LogLeaf
+from crossmodel.domain.witness import Commitment, LogLeaf
 from crossmodel.errors import NotFoundError, VerificationError, WitnessError
 from crossmodel.ports import LogTransaction
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.provenance.chain import (
+    ALTERED,
     ERASED,
     KEPT,
     MISSING,
@@ -220,7 +222,7 @@ class _Walk:
             for leaf in self.tx.leaves(max(first - _TURN + 1, 0), first + _TURN)
             if leaf.tenant == self.tenant and leaf.about != name and leaf.index not in known
         ]
-        strays = [each for each in self._read(around) if each.about == name]
+        strays = self._read([leaf for leaf in around if _Said.of(leaf.statement).about == name])
         return RequestNode(name, tuple(sorted([*records, *strays], key=lambda each: each.leaf)))
 
     def _learned(self, node: RequestNode) -> list[str]:
@@ -248,37 +250,45 @@ class _Walk:
 
     def _read(self, leaves: Sequence[LogLeaf]) -> list[Record]:
         """The leaves' statements, with what became of the values that they hide."""
-        kept_with: dict[tuple[str, str], int] = {}
-        records = []
-        for leaf in leaves:
-            said = _Said.of(leaf.statement)
-            for _, digest in said.subjects:
-                kept_with.setdefault((leaf.about, digest), leaf.index)
-            kept = self.tx.get_commitments(leaf.index, [digest for _, digest in said.subjects])
-            hidden = tuple(
-                HiddenValue(name, digest, KEPT)
-                if digest in kept
-                else self._gone(name, digest, kept_with[leaf.about, digest])
-                for name, digest in said.subjects
+        groups: dict[tuple[str, int], list[LogLeaf]] = {}
+        for leaf in leaves:  # the values of all records about one id are looked up at once
+            groups.setdefault((leaf.about, -1 if leaf.about else leaf.index), []).append(leaf)
+        records = [record for group in groups.values() for record in self._read_group(group)]
+        return sorted(records, key=lambda each: each.leaf)
+
+    def _read_group(self, leaves: Sequence[LogLeaf]) -> Iterator[Record]:
+        said = [_Said.of(leaf.statement) for leaf in leaves]
+        kept_with: dict[str, int] = {}
+        for leaf, each in zip(leaves, said, strict=True):
+            for _, digest in each.subjects:
+                kept_with.setdefault(digest, leaf.index)
+        kept = self.tx.get_commitments(leaves[0].index, list(kept_with))
+        for leaf, each in zip(leaves, said, strict=True):
+            yield Record(
+                leaf=leaf.index,
+                kind=each.kind,
+                predicate=each.predicate,
+                logged_at=_logged_at(leaf.statement),
+                looked_up_by=leaf.about,
+                about=each.about,
+                is_intact=_is_intact(leaf),
+                hidden=tuple(
+                    self._value(name, digest, kept.get(digest), kept_with[digest])
+                    for name, digest in each.subjects
+                ),
+                payload_type=leaf.payload_type,
+                statement=leaf.statement,
             )
-            records.append(
-                Record(
-                    leaf=leaf.index,
-                    kind=said.kind,
-                    predicate=said.predicate,
-                    logged_at=_logged_at(leaf.statement),
-                    looked_up_by=leaf.about,
-                    about=said.about,
-                    is_intact=_is_intact(leaf),
-                    hidden=hidden,
-                    payload_type=leaf.payload_type,
-                    statement=leaf.statement,
-                )
-            )
-        return records
+
+    def _value(self, name: str, digest: str, kept: Commitment | None, holder: int) -> HiddenValue:
+        """What became of a value; ``holder`` is the record that it was kept with."""
+        if kept is None:
+            return self._gone(name, digest, holder)
+        is_it = hashlib.sha256(kept.salt + kept.value).hexdigest() == digest
+        return HiddenValue(name, digest, KEPT if is_it else ALTERED)
 
     def _gone(self, name: str, digest: str, holder: int) -> HiddenValue:
-        """A value that is not kept any more; ``holder`` is the record that it was kept with."""
+        """A value that is not kept any more."""
         for leaf, predicate in self._all_erasures():
             if leaf.index > holder and any(a <= holder <= z for a, z in predicate["records"]):
                 self.erasures_met[leaf.index] = leaf

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from provenance_chains import (
@@ -223,6 +224,18 @@ def test_how_an_insight_stands_is_the_stores_to_say(log):
 
 
 # a store in somebody's hands
+
+
+def test_a_value_that_is_not_what_was_committed_to_is_noticed(log):
+    turn(log, "req_1")
+    for digest, kept in log._commitments.items():
+        if kept.value == b"yes":
+            log._commitments[digest] = replace(kept, value=b"no")
+    found = chain(log, "req_1")
+    assert found.requests["req_1"].outcome.value("answer").state == "altered"
+    assert found.problems == (
+        "record 1: its answer is not the value that its statement commits to",
+    )
 
 
 def test_a_record_whose_look_up_was_edited_is_noticed_from_both_ends(log):
