@@ -63,8 +63,10 @@ class Engine:
         turn = Turn(time_ordered_id("req_"), ask, selection, self.models[selection.model_id])
         self.selector.expect_feedback(turn.id, selection, context)
         turn.transfer, losers = await self.hand_over(ask, turn.model, turn.id)
+        turn.handed_over_at = utc_now()
         try:
             turn.completion = await self._call(turn)
+            turn.answered_at = utc_now()
         except ProviderError:
             self.selector.record_outcome((await self.ledger.record_turn(turn)).outcome)
             raise

@@ -106,6 +106,23 @@ async def test_the_chain_goes_from_the_answer_back_to_the_teacher(loop):
     assert chain.problems == ()
 
 
+async def test_what_happened_has_the_time_at_which_it_did(loop):
+    cm, answer, taught = loop.cm, loop.answer, loop.taught
+    chain = await cm.trace(answer.id)
+    events = [json.loads(line) for line in cm.lineage(chain).splitlines()]
+    assert events.pop()["job"]["name"] == events.pop()["job"]["name"] == "erasure"
+    made_at, used_at = {}, {}
+    for event in events:
+        if event["eventType"] == "COMPLETE":
+            made_at |= {each["name"]: event["eventTime"] for each in event["outputs"]}
+        if event["eventType"] == "START":
+            for each in event["inputs"]:
+                used_at.setdefault(each["name"], event["eventTime"])
+    both = set(made_at) & set(used_at)
+    assert {f"context.{answer.id}", f"answer.{taught.id}", f"insight.{loop.gone}"} <= both
+    assert all(made_at[name] <= used_at[name] for name in both)
+
+
 async def test_what_was_erased_is_marked_with_the_record_that_says_so(loop):
     cm, answer, gone = loop.cm, loop.answer, loop.gone
     chain = await cm.trace(answer.id)

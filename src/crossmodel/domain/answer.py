@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from crossmodel.domain import checks
@@ -68,7 +69,10 @@ class Ask:
 
 @dataclass(slots=True)
 class Turn:
-    """What has happened so far to one request; each stage fills in its part."""
+    """What has happened so far to one request; each stage fills in its part, and when it was done.
+
+    Times that nobody fills in are those at which the turn is recorded.
+    """
 
     id: str
     ask: Ask
@@ -77,6 +81,8 @@ class Turn:
     transfer: TransferResult | None = None
     completion: Completion | None = None
     extraction: ExtractionResult | None = None
+    handed_over_at: datetime | None = None
+    answered_at: datetime | None = None
 
     @property
     def cost_usd(self) -> float:

@@ -228,7 +228,7 @@ class Ledger:
             success=turn.completion is not None,
             latency_ms=turn.completion.latency_ms if turn.completion else None,
             cost_usd=turn.cost_usd,
-            recorded_at=self.clock(),
+            recorded_at=turn.answered_at or self.clock(),
             served_model=turn.completion.model if turn.completion else None,
             price_version=turn.model.price_version,
         )
@@ -248,7 +248,7 @@ class Ledger:
             quality_score=turn.transfer.transfer_quality_score,
             tokens=turn.transfer.tokens,
             context_digest="",  # the salt is made where the text is hidden
-            transferred_at=self.clock(),
+            transferred_at=turn.handed_over_at or self.clock(),
             error=turn.transfer.error,
             arm=turn.transfer.arm,
             task_type=turn.transfer.task_type,
