@@ -304,14 +304,19 @@ class _Walk:
         return None
 
     def _all_erasures(self) -> list[tuple[LogLeaf, Mapping[str, Any]]]:
-        """The tenant's erasures, and those that the whole house made, in order."""
+        """The tenant's erasures, and those of everybody's old values, in order.
+
+        Retention names no tenant and no insights: what names insights is somebody else's.
+        """
         if self.erasures is None:
             tenants = dict.fromkeys((self.tenant, ""))
             leaves = [leaf for tenant in tenants for leaf in self.tx.leaves_about(tenant, "")]
             self.erasures = [
                 (leaf, said.predicate)
                 for leaf in sorted(leaves, key=lambda each: each.index)
-                if (said := _Said.of(leaf.statement)).kind == "erasure" and _is_intact(leaf)
+                if (said := _Said.of(leaf.statement)).kind == "erasure"
+                and _is_intact(leaf)
+                and (leaf.tenant == self.tenant or not said.predicate["insights"])
             ]
         return self.erasures
 

@@ -207,9 +207,12 @@ def test_the_reason_of_an_erasure_may_have_been_erased_itself(log):
     assert found.records[first].value("reason").erased_by == second
 
 
-def test_what_the_whole_house_erased_counts_for_every_tenant(log):
-    turn(log, "req_1")
+def test_what_retention_erased_counts_for_every_tenant(log):
+    turn(log, "req_1", learned=["ins_1"])
     forget(log, "yes")
+    erase(log, ["ins_1"], [(0, 1)], tenant="")  # an insight of a tenant without a name
+    assert chain(log, "req_1").requests["req_1"].outcome.value("answer").state == "missing"
+    assert chain(log, "ins_1").insights["ins_1"].erased_by is None
     [gone] = erase(log, records=[(0, 1)], tenant="")
     assert chain(log, "req_1").requests["req_1"].outcome.value("answer").erased_by == gone
 
