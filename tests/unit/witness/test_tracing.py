@@ -58,13 +58,12 @@ def test_the_trace_of_the_open_span():
         assert current_trace_id() is None
 
 
-def test_without_opentelemetry_it_costs_next_to_nothing():
+def test_opentelemetry_is_never_loaded_for_it():
     code = (
-        "import sys, timeit\n"
+        "import sys\n"
         "from crossmodel.witness.tracing import current_trace_id\n"
         "assert current_trace_id() is None\n"
-        "assert 'opentelemetry' not in sys.modules\n"
-        "print(min(timeit.repeat(current_trace_id, number=10_000, repeat=20)) / 10_000)"
+        "print('opentelemetry' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 2e-6
+    assert done.stdout.strip() == "False"
