@@ -211,6 +211,44 @@ class Transaction(LogTransaction, Protocol):
         """
         ...
 
+    def erase_request(self, tenant: str, request_id: str, *, with_insights: bool) -> Erased:
+        """Erase what was asked, handed over and answered, and what stands of it in sources.
+
+        Insights that stand on the answer go too or are named in ``still_held_by``; their evidence
+        stays with them. Follow it with the store's ``scrub``, once the transaction is durable.
+        """
+        ...
+
+    def erase_values(self, leaves: Sequence[LogLeaf]) -> Erased:
+        """Erase the hidden values of records, of whichever tenants; they must be whole turns.
+
+        Follow it with the store's ``scrub``, once the transaction is durable.
+        """
+        ...
+
+    def count_values(self, leaves: Sequence[LogLeaf]) -> int:
+        """How many hidden values are kept with these records."""
+        ...
+
+    def erase_unused_sources(self, start: datetime, stop: datetime, limit: int) -> int:
+        """Erase source texts that no insight stands on, of whichever tenants; how many went.
+
+        They are of ``start <= created_at < stop``, at most ``limit``. Follow it with ``scrub``.
+        """
+        ...
+
+    def count_unused_sources(self, start: datetime, stop: datetime) -> int:
+        """How many source texts of ``start <= created_at < stop`` no insight stands on."""
+        ...
+
+    def get_mark(self, name: str) -> int | None:
+        """How far a piece of upkeep has come; ``None`` if it has not begun."""
+        ...
+
+    def set_mark(self, name: str, value: int | None) -> None:
+        """Remember how far a piece of upkeep has come; with ``None`` forget it."""
+        ...
+
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""
         ...
@@ -279,7 +317,8 @@ class Store(Protocol):
     async def scrub(self) -> bool:
         """Take erased bytes out of the files where transactions leave them behind.
 
-        False if somebody who still reads an older snapshot held it off.
+        False if somebody who still reads an older snapshot held it off. That it is owed is kept
+        with the erasure itself: opening the store makes it good after a crash.
         """
         ...
 

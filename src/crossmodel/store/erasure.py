@@ -7,20 +7,22 @@ itself holds are hashes under salts that go too, so its proofs stay valid and te
 The text is blotted out of every source of the tenant, wherever it stands; offsets of other
 insights stay right. A source that was blotted is another text, so it gets the hash of that text,
 and so does the evidence that points into it: the old hash would let the missing words be guessed.
+A source goes altogether with the last insight that stands on it.
 Insights that are still there and hold some of the text are reported, not changed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
 from crossmodel.domain.erasure import Erased
 from crossmodel.store import schema
-from crossmodel.store.passages import Needles, as_json, forms, raw, telling
+from crossmodel.store.hidden import HiddenValues, as_ranges
+from crossmodel.store.passages import Needles, as_json, raw, telling
 from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.sources import SourceTexts, Span, scan
@@ -39,6 +41,7 @@ class Eraser:
         self.rows: list[int] = []
         """Row numbers of what was erased, for indexes outside of the database."""
         self._sources = SourceTexts(connection)
+        self._hidden = HiddenValues(connection)
 
     def erase(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
         """Erase the tenant's insights; ids that it does not have are passed over."""
@@ -60,12 +63,14 @@ class Eraser:
         contexts = self._contexts(tenant, ids)
         self.rows += contents
         counts = self._delete_rows(tenant, contents, ids)
-        held = self._standing_on(tenant, spans) | self._quoting(tenant, wanted)
-        counts["passages"] = self._sources.redact(tenant, sources, spans, wanted)
+        held = self._overlapping(tenant, spans) | self.quoting(tenant, wanted)
+        counts["passages"], renamed = self._sources.redact(tenant, sources, spans, wanted)
         exact = {*passages, *sources.values(), *sources}
         within = wanted | telling(sources.values())
-        records = self._forget(tenant, contexts, exact, within)
-        counts["commitments"] = len(records)
+        counts["sources"] = self._sources.drop_unused(
+            tenant, [renamed.get(sha256, sha256) for sha256 in spans]
+        )
+        counts["commitments"], records = self._hidden.forget(tenant, contexts, exact, within)
         return Erased(tuple(ids), counts, tuple(sorted(held)), as_ranges(records))
 
     # what there is
@@ -104,7 +109,11 @@ class Eraser:
 
     # who else has it
 
-    def _standing_on(self, tenant: str, spans: Mapping[str, Sequence[Span]]) -> set[str]:
+    def standing_on(self, tenant: str, sources: Mapping[str, str]) -> set[str]:
+        """Ids of the tenant's insights that stand on any part of these texts."""
+        return self._overlapping(tenant, {each: [(0, len(sources[each]))] for each in sources})
+
+    def _overlapping(self, tenant: str, spans: Mapping[str, Sequence[Span]]) -> set[str]:
         """Ids of the tenant's insights whose evidence overlaps with these spans."""
         insights, evidence = schema.insights, schema.insight_evidence
         joined = sa.join(evidence, insights, evidence.c.insight_seq == insights.c.seq)
@@ -121,7 +130,7 @@ class Eraser:
                     found.add(insight_id)
         return found
 
-    def _quoting(self, tenant: str, passages: Collection[str]) -> set[str]:
+    def quoting(self, tenant: str, passages: Collection[str]) -> set[str]:
         """Ids of the tenant's insights that hold one of these passages."""
         table = schema.insights
         columns = [
@@ -175,46 +184,7 @@ class Eraser:
         self._search.remove(self._connection, list(seqs))
         return counts
 
-    def _forget(
-        self, tenant: str, digests: Iterable[str], exact: Iterable[str], within: Iterable[str]
-    ) -> list[int]:
-        """Delete the tenant's hidden values: by digest, by what they are, by what they hold.
-
-        Returns the record of each. Of values from before their tenant was kept nobody knows whose
-        they are; they go as well.
-        """
-        table = schema.commitments
-        values = {raw(each) for each in exact}
-        needles = Needles(form for passage in within for form in forms(passage))
-        rows = scan(
-            self._connection,
-            sa.select(table.c.leaf, table.c.position, table.c.digest, table.c.value).where(
-                table.c.tenant.in_([tenant, ""])
-            ),
-        )
-        named = set(digests)
-        doomed = [
-            (leaf, position)
-            for leaf, position, digest, value in rows
-            if digest in named or value in values or needles.are_in(value)
-        ]
-        at = sa.tuple_(table.c.leaf, table.c.position)
-        for chunk in chunks(doomed):
-            self._connection.execute(sa.delete(table).where(at.in_(chunk)))
-        return [leaf for leaf, _ in doomed]
-
 
 def _bytes(stored: str | bytes) -> bytes:
     """What stands in a column, whether the database keeps it as text or as bytes."""
     return stored.encode() if isinstance(stored, str) else stored
-
-
-def as_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Numbers as ranges ``(first, last)``, both included, in order and each number once."""
-    ranges: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1] = (ranges[-1][0], number)
-        else:
-            ranges.append((number, number))
-    return tuple(ranges)

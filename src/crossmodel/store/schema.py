@@ -137,6 +137,7 @@ sources = sa.Table(
     sa.Column("source_model", sa.Text, nullable=False),
     sa.Column("origin", ExactText, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+    sa.Index(None, "created_at"),
 )
 
 insights = sa.Table(
@@ -179,6 +180,7 @@ insight_evidence = sa.Table(
     sa.Column("start", sa.BigInteger, nullable=False),
     sa.Column("end", sa.BigInteger, nullable=False),
     sa.Column("source_sha256", sa.Text, nullable=False),
+    sa.Index(None, "source_sha256"),
 )
 
 # An insight may name one that is not kept (a duplicate, say), so the target is no foreign key.
@@ -292,4 +294,12 @@ commitments = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("value", sa.LargeBinary, nullable=False),
     sa.Column("tenant", sa.Text, nullable=False),
+)
+
+# How far upkeep has come, and what it owes: see crossmodel.store.marks.
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
 )

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
 from crossmodel.ports import Transaction
-from crossmodel.store import backfill
+from crossmodel.store import backfill, marks
 from crossmodel.store.fulltext import Fts5Index
 from crossmodel.store.migration import migrate
 from crossmodel.store.search import SearchIndex
@@ -103,9 +103,10 @@ class SqliteStore:
     async def scrub(self) -> bool:
         """Move the write-ahead log into the database and empty its file.
 
-        Readers of older snapshots hold it off: it is tried for two seconds, False if in vain.
+        Readers of older snapshots hold it off: it is tried for two seconds, False if in vain. What
+        is owed then, or after a crash, is made good when the store is next opened.
         """
-        return await self._run(self._writing, self._truncate_log)
+        return await self._run(self._writing, self._scrub)
 
     async def close(self) -> None:
         """Let go of the file; safe to call twice."""
@@ -124,6 +125,18 @@ class SqliteStore:
     def _prepare(self) -> None:
         with _explained(self._writer), self._writer.begin() as connection:
             migrate(connection)
+            owed = marks.get_mark(connection, marks.SCRUB)
+        if owed is not None:
+            self._scrub()
+
+    def _scrub(self) -> bool:
+        with _explained(self._writer), self._writer.begin() as connection:
+            owed = marks.get_mark(connection, marks.SCRUB)
+        is_done = self._truncate_log()
+        if is_done and owed is not None:
+            with _explained(self._writer), self._writer.begin() as connection:
+                marks.settle_scrub(connection, owed)
+        return is_done
 
     def _truncate_log(self) -> bool:
         with _explained(self._writer), closing(self._writer.raw_connection()) as connection:

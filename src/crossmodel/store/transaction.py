@@ -17,12 +17,15 @@ from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.uplift import Tally, UpliftKey
-from crossmodel.store import playbooks, schema
+from crossmodel.domain.witness import LogLeaf
+from crossmodel.store import marks, playbooks, requests, schema
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
+from crossmodel.store.hidden import HiddenValues
 from crossmodel.store.log import LogTables
 from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
+from crossmodel.store.sources import SourceTexts
 from crossmodel.store.standings import Standings
 from crossmodel.store.uplift import UpliftTable
 from crossmodel.store.wanted import LISTED, Wanted
@@ -270,10 +273,52 @@ class SqlTransaction(LogTables):
 
     def erase_insights(self, tenant: str, insight_ids: Sequence[str]) -> Erased:
         """Erase insights with everything that holds their text; see the module of that name."""
+        marks.owe_scrub(self._connection)
         eraser = Eraser(self._connection, self._search)
         erased = eraser.erase(tenant, insight_ids)
         self.erased.append((tenant, eraser.rows))
         return erased
+
+    def erase_request(self, tenant: str, request_id: str, *, with_insights: bool) -> Erased:
+        """Erase what was asked, handed over and answered; see :mod:`crossmodel.store.requests`."""
+        marks.owe_scrub(self._connection)
+        eraser = Eraser(self._connection, self._search)
+        about = self.leaves_about(tenant, request_id)
+        erased = requests.erase_request(
+            self._connection, eraser, tenant, request_id, about, with_insights=with_insights
+        )
+        self.erased.append((tenant, eraser.rows))
+        return erased
+
+    def erase_values(self, leaves: Sequence[LogLeaf]) -> Erased:
+        """Erase the hidden values of whole turns, of whichever tenants."""
+        marks.owe_scrub(self._connection)
+        return requests.erase_values(self._connection, leaves)
+
+    def count_values(self, leaves: Sequence[LogLeaf]) -> int:
+        """How many hidden values are kept with these records."""
+        return HiddenValues(self._connection).count([leaf.index for leaf in leaves])
+
+    def erase_unused_sources(self, start: datetime, stop: datetime, limit: int) -> int:
+        """Erase sources of ``start <= created_at < stop`` that no insight stands on."""
+        gone = SourceTexts(self._connection).drop_expired(start, stop, limit)
+        if gone:
+            marks.owe_scrub(self._connection)
+        return gone
+
+    def count_unused_sources(self, start: datetime, stop: datetime) -> int:
+        """How many sources of ``start <= created_at < stop`` no insight stands on."""
+        return SourceTexts(self._connection).count_unused(start, stop)
+
+    # upkeep
+
+    def get_mark(self, name: str) -> int | None:
+        """How far a piece of upkeep has come."""
+        return marks.get_mark(self._connection, name)
+
+    def set_mark(self, name: str, value: int | None) -> None:
+        """Remember how far a piece of upkeep has come; with ``None`` forget it."""
+        marks.set_mark(self._connection, name, value)
 
     def _known_ids(self, tenant: str, ids: Sequence[str]) -> set[str]:
         table = schema.insights

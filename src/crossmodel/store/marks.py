@@ -1,0 +1,38 @@
+"""Named numbers that outlive a crash: how far upkeep has come, and what it still owes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from crossmodel.store import schema
+
+SCRUB: Final = "scrub"
+"""How many erasures there were since erased bytes were last known to be gone from every file."""
+
+
+def get_mark(connection: sa.Connection, name: str) -> int | None:
+    """The number of that name."""
+    table = schema.marks
+    return connection.scalar(sa.select(table.c.value).where(table.c.name == name))
+
+
+def set_mark(connection: sa.Connection, name: str, value: int | None) -> None:
+    """Keep a number, or with ``None`` none."""
+    table = schema.marks
+    connection.execute(sa.delete(table).where(table.c.name == name))
+    if value is not None:
+        connection.execute(sa.insert(table), {"name": name, "value": value})
+
+
+def owe_scrub(connection: sa.Connection) -> None:
+    """Note, in the transaction that erases, that bytes of it are still in some file."""
+    set_mark(connection, SCRUB, (get_mark(connection, SCRUB) or 0) + 1)
+
+
+def settle_scrub(connection: sa.Connection, owed: int) -> None:
+    """Note that the files hold nothing of the first ``owed`` erasures; of later ones they may."""
+    table = schema.marks
+    settled = sa.delete(table).where(table.c.name == SCRUB, table.c.value == owed)
+    connection.execute(settled)
