@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -15,6 +17,7 @@ import msgspec
 from crossmodel.desk import InsightDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
+from crossmodel.domain.erasure import ErasureReceipt, RetentionReport
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
@@ -40,6 +43,7 @@ from crossmodel.witness import (
     KeyPair,
     KeyPlace,
     Ledger,
+    Retention,
     Trust,
     open_keys,
     verify_witness,
@@ -91,7 +95,9 @@ class CrossModel(InsightDesk):
     or nothing; everything is let go of on exit, after the last checkpoint is signed.
 
     ``with_models=False`` opens the state alone: for reading and verifying, where no model is asked
-    and no provider's key is needed. ``with_assistant`` opens the model that assists extraction,
+    and no provider's key is needed. Otherwise what is older than
+    ``cross_model_vif.provenance_tracking.retention_period_days`` is erased on opening, and then
+    once a day. ``with_assistant`` opens the model that assists extraction,
     if the settings name one, even so.
     """
 
@@ -126,6 +132,9 @@ class CrossModel(InsightDesk):
                 with_models=self._with_models,
                 with_assistant=self._with_assistant,
             )
+            if self._with_models:  # who only looks changes nothing
+                retaining = asyncio.create_task(self._retention.keep_applying())
+                opening.push_async_callback(_stop, retaining)
             self._exit = opening.pop_all()
         return self
 
@@ -338,6 +347,41 @@ class CrossModel(InsightDesk):
         """A chain as OpenLineage run events, one JSON object a line; the log names their runs."""
         return openlineage(chain, namespace=self.engine.ledger.vif.origin)
 
+    async def apply_retention(self, *, dry_run: bool = False) -> RetentionReport:
+        """Erase what was asked and answered longer ago than is to be kept; the proofs stay.
+
+        A CrossModel with models does so by itself once a day. This one goes by the clock, even
+        where the clock has leapt. With ``dry_run`` it is only said what would go.
+        """
+        return await (self._retention.plan() if dry_run else self._retention.apply())
+
+    async def erase_request(
+        self,
+        request_id: str,
+        reason: str,
+        *,
+        with_insights: bool = False,
+        tenant: str | None = None,
+    ) -> ErasureReceipt:
+        """Erase what was asked in a request, handed over for it and answered, for good.
+
+        Insights that stand on the answer are named by the receipt, with their evidence they stay;
+        ``with_insights`` erases them in the same transaction. The log keeps a record of it, which
+        :meth:`witness` gives evidence of.
+
+        Raises:
+            InvalidInputError: if there is no reason, or it quotes what is to be erased.
+            NotFoundError: if there is no such request.
+        """
+        return await self.engine.ledger.erase_request(
+            tenant or self.settings.loop.tenant, request_id, reason, with_insights=with_insights
+        )
+
+    @property
+    def _retention(self) -> Retention:
+        days = self.settings.cross_model_vif.provenance_tracking.retention_period_days
+        return Retention(self.engine.ledger, timedelta(days=days))
+
     def trust_file(self) -> bytes:
         """The public keys that verify this log: hand it to verifiers by a way that they trust."""
         return self.engine.ledger.vif.trust_file()
@@ -426,6 +470,13 @@ def _keys(witness: WitnessSettings) -> KeyPair:
 
 def _key_place(uri: str, public_key: str) -> KeyPlace:
     return KeyPlace(uri, Path(public_key) if public_key else None)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _assistant(settings: Settings) -> ModelSpec | None:

@@ -11,11 +11,13 @@ from crossmodel import __version__
 from crossmodel.cli import (
     ask,
     demo,
+    erase,
     evaluate,
     extract,
     feedback,
     insights,
     models,
+    retention,
     select,
     trace,
     train_router,
@@ -42,6 +44,8 @@ app.command("feedback")(feedback.feedback)
 app.command("trace")(trace.trace)
 app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
+app.command("erase")(erase.erase)
+app.command("retention")(retention.retention)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(insights.app, name="insights")
 app.add_typer(models.app, name="models")

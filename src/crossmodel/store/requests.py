@@ -6,11 +6,9 @@ transfer failed goes from there: it is an exception's text, which may quote anyt
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +20,7 @@ from crossmodel.store.hidden import HiddenValues, as_ranges
 from crossmodel.store.passages import telling
 from crossmodel.store.rows import chunks
 from crossmodel.store.sources import SourceTexts
+from crossmodel.text.payloads import texts_in
 
 
 def erase_values(connection: sa.Connection, leaves: Sequence[LogLeaf]) -> Erased:
@@ -54,7 +53,7 @@ def erase_request(
     answers = sources.of_request(tenant, request_id, hashes)
     hashes |= set(answers)
     standing = eraser.standing_on(tenant, answers)
-    quoting = eraser.quoting(tenant, telling({*_said(values), *answers.values()}))
+    quoting = eraser.quoting(tenant, telling({*texts_in(values), *answers.values()}))
     parts = [erase_values(connection, leaves)]
     if with_insights:
         parts.append(eraser.erase(tenant, sorted(standing)))
@@ -71,28 +70,6 @@ def erase_request(
         records=as_ranges(lacking),
     )
     return _together([*parts, rest])
-
-
-def _said(values: Iterable[bytes]) -> set[str]:
-    """What the hidden values of a turn say: whole texts, and the messages of a request."""
-    texts: set[str] = set()
-    for value in values:
-        text = value.decode("utf-8", "surrogatepass")
-        texts.add(text)
-        try:
-            document = json.loads(text)
-        except ValueError:
-            continue
-        messages = document.get("messages", ()) if isinstance(document, dict) else document
-        texts |= set(_contents(messages))
-    return texts
-
-
-def _contents(messages: Any) -> Iterable[str]:
-    """The contents of messages, as far as these are messages: an answer may be any JSON."""
-    for each in messages if isinstance(messages, list) else ():
-        if isinstance(each, dict) and isinstance(each.get("content"), str):
-            yield each["content"]
 
 
 def _silence_errors(connection: sa.Connection, requests: Iterable[tuple[str, str]]) -> None:

@@ -13,6 +13,7 @@ from crossmodel.witness import merkle
 if TYPE_CHECKING:
     from crossmodel.witness.keys import KeyPair, Trust, load_or_create_keys
     from crossmodel.witness.ledger import Ledger
+    from crossmodel.witness.retention import Retention
     from crossmodel.witness.signers import KeyPlace, open_keys
     from crossmodel.witness.verify import verify_witness
     from crossmodel.witness.vif import CrossModelVIF
@@ -22,6 +23,7 @@ __all__ = [
     "KeyPair",
     "KeyPlace",
     "Ledger",
+    "Retention",
     "Trust",
     "load_or_create_keys",
     "merkle",
@@ -34,6 +36,7 @@ _MODULE_OF = {
     "KeyPair": "keys",
     "KeyPlace": "signers",
     "Ledger": "ledger",
+    "Retention": "retention",
     "Trust": "keys",
     "load_or_create_keys": "keys",
     "open_keys": "signers",

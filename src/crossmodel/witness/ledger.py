@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Ask, Turn
@@ -16,15 +16,22 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.transfer import TransferResult
-from crossmodel.domain.witness import SignedCheckpoint
+from crossmodel.domain.witness import LogLeaf, SignedCheckpoint
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
+from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
+from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.statement import Draft
 from crossmodel.witness.turns import TurnRecord, write_turn
 from crossmodel.witness.vif import CrossModelVIF
 
 logger = logging.getLogger(__name__)
+
+QUOTED: Final = "the reason must not quote what is to be erased"
+
+QUOTE: Final = 12
+"""Characters from which on a message that stands in a reason is a quotation, not a common word."""
 
 Kept = Callable[[Transaction, str, Sequence[Insight]], None]
 """Told, in the transaction that keeps them, which new insights of which tenant there are."""
@@ -136,17 +143,57 @@ class Ledger:
             InvalidInputError: if there is no reason, or it quotes what is to be erased.
             NotFoundError: if the tenant lacks one of the insights.
         """
+
+        def work(tx: Transaction) -> Erased:
+            for insight in _known(tx, tenant, insight_ids):
+                if insight.content in reason:
+                    raise InvalidInputError(QUOTED)
+            return tx.erase_insights(tenant, insight_ids)
+
+        return await self._erase(tenant, work, reason)
+
+    async def erase_request(
+        self, tenant: str, request_id: str, reason: str, *, with_insights: bool = False
+    ) -> ErasureReceipt:
+        """Erase what was asked in a request, handed over for it and answered.
+
+        Insights that stand on the answer are erased too, or else named by the receipt.
+
+        Raises:
+            InvalidInputError: if there is no reason, or it quotes what is to be erased.
+            NotFoundError: if the tenant has no such request.
+        """
+
+        def work(tx: Transaction) -> Erased:
+            about = tx.leaves_about(tenant, request_id)
+            if not about and tx.get_selection(tenant, request_id) is None:
+                raise NotFoundError(f"there is no request {request_id!r}; nothing was changed")
+            if any(len(text) >= QUOTE and text in reason for text in _texts_of(tx, about)):
+                raise InvalidInputError(QUOTED)
+            return tx.erase_request(tenant, request_id, with_insights=with_insights)
+
+        return await self._erase(tenant, work, reason)
+
+    def put_on_record(self, tx: LogTransaction, said: Draft, values: int) -> list[int]:
+        """Append an erasure's statement, which took that many hidden values of the log.
+
+        Where it took any it goes on record even if new records are switched off: else the log
+        would lack what nothing explains.
+        """
+        return self.vif.append([said], tx) if values else self.vif.witness([said], tx)
+
+    async def _erase(
+        self, tenant: str, erase: Callable[[Transaction], Erased], reason: str
+    ) -> ErasureReceipt:
+        """Erase and say so in one transaction, then take the bytes out of the files."""
         checks.text("reason", reason)
         committed = statement.commit(reason)
         moment = self.clock()
 
         def work(tx: Transaction) -> tuple[Erased, list[int], Draft]:
-            for insight in _known(tx, tenant, insight_ids):
-                if insight.content in reason:
-                    raise InvalidInputError("the reason must not quote what is to be erased")
-            erased = tx.erase_insights(tenant, insight_ids)
+            erased = erase(tx)
             said = statement.erasure_statement(erased, committed, moment, tenant=tenant)
-            return erased, self.vif.witness([said], tx), said
+            return erased, self.put_on_record(tx, said, erased.counts.get("commitments", 0)), said
 
         erased, leaves, said = await self.store.transact(work)
         is_scrubbed = await self.store.scrub()
@@ -198,10 +245,13 @@ class Ledger:
         fresh = [insight for insight in result.insights if insight.id in new]
         if then is not None:
             then(tx, source.tenant, fresh)
-        committed = statement.commit(source.sha256)
+        # each its own commitment, so that the record of each insight can be shown by itself
         drafts = [
             statement.insight_statement(
-                insight, committed, tenant=source.tenant, source_request=source_request
+                insight,
+                statement.commit(source.sha256),
+                tenant=source.tenant,
+                source_request=source_request,
             )
             for insight in fresh
         ]
@@ -301,3 +351,12 @@ def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Ins
     if missing:
         raise NotFoundError(f"there is no insight {min(missing)!r}; nothing was changed")
     return found
+
+
+def _texts_of(tx: LogTransaction, leaves: Iterable[LogLeaf]) -> set[str]:
+    """What the hidden values of records say, as far as they are kept."""
+    values: set[bytes] = set()
+    for leaf in leaves:
+        digests = statement.subject_digests(parse_statement(leaf.statement))
+        values |= {each.value for each in tx.get_commitments(leaf.index, digests).values()}
+    return texts_in(values)

@@ -388,6 +388,12 @@ def logged_at(body: bytes) -> datetime | None:
     return None if found is None else datetime.fromisoformat(found[2].decode())
 
 
+def predicate_type_of(body: bytes) -> str | None:
+    """The predicate type of a statement, or ``None`` where its bytes do not begin as ours do."""
+    found = _BEGINNING.match(body)
+    return None if found is None else found[1].decode()
+
+
 def subject_digests(document: Mapping[str, Any]) -> Sequence[str]:
     """The digests that a decoded statement's subjects commit to."""
     return [subject["digest"]["sha256"] for subject in document["subject"]]
