@@ -15,7 +15,7 @@ def texts_in(values: Iterable[bytes]) -> set[str]:
         texts.add(text)
         try:
             document = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         messages = document.get("messages", ()) if isinstance(document, dict) else document
         texts |= set(_contents(messages))
