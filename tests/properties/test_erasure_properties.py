@@ -32,11 +32,11 @@ DAY = timedelta(days=1)
 PERIOD = 10 * DAY
 TOKEN = re.compile(rb"q(?:prompt|answer|rule)z\d+q")
 
-numbers = st.integers(0, 9)
+numbers = st.integers(0, 4)
 steps = st.one_of(
     st.tuples(st.just("ask"), st.booleans()),  # whether something is learned from the answer
     st.tuples(st.just("ask"), st.booleans()),
-    st.tuples(st.just("days"), st.integers(1, 12)),
+    st.tuples(st.just("days"), st.sampled_from([1, 11])),
     st.tuples(st.just("erase_request"), numbers, st.booleans()),
     st.tuples(st.just("erase_insight"), numbers),
     st.tuples(st.just("retain")),
@@ -126,6 +126,7 @@ class World:
             self.may_be_gone.discard(f"rule{number}")
 
     async def erase_request(self, number, with_insights):
+        number %= max(1, len(self.asked))
         gone = {f"prompt{number}", f"answer{number}"}
         if with_insights:
             gone.add(f"rule{number}")
@@ -135,6 +136,7 @@ class World:
             self.must_be_gone |= gone
 
     async def erase_insight(self, number):
+        number %= max(1, len(self.asked))
         if number not in self.learned:
             return
         self.may_be_gone |= {f"rule{number}", f"answer{number}"}
@@ -199,10 +201,10 @@ async def live(folder, plan):
         await world.store.close()
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(plans)
 def test_whatever_happens_nothing_is_half_gone(plan):
-    retention.BATCH, before = 2, retention.BATCH
+    retention.BATCH, before = 1, retention.BATCH
     try:
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(live(Path(folder), plan))
