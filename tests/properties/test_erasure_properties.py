@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,7 +202,8 @@ async def live(folder, plan):
         await world.store.close()
 
 
-@settings(max_examples=60)
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(plans)
 def test_whatever_happens_nothing_is_half_gone(plan):
     retention.BATCH, before = 1, retention.BATCH
