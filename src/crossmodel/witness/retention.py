@@ -18,7 +18,6 @@ from typing import Final
 
 from crossmodel.domain.erasure import Erased, RetentionReport
 from crossmodel.domain.witness import LogLeaf
-from crossmodel.errors import CrossModelError
 from crossmodel.ports import LogTransaction, Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.ledger import Ledger
@@ -29,8 +28,9 @@ KEPT: Final = frozenset(map(statement.predicate_type, ("insight", "erasure", "ke
 """Kinds whose hidden values stay: insights until somebody deletes them, and what was done to the
 log itself. Those of every other kind go, of kinds that this version does not know too."""
 
-BATCH: Final = 500
-"""Records, and source texts, per transaction; a turn is never cut in two."""
+BATCH: Final = 200
+"""Records, and source texts, per transaction, for which other writers wait; a turn is never cut in
+two."""
 
 DAY: Final = timedelta(days=1)
 LEAP: Final = timedelta(days=30)
@@ -121,14 +121,14 @@ class Retention:
         return held
 
     async def keep_applying(self) -> None:
-        """Do so once a day until cancelled; what fails is logged and tried again."""
+        """Do so once a day until cancelled; whatever fails is logged and tried again."""
         while True:
             wait = LOOK_EVERY
             try:
                 report = await self.apply_daily()
                 if report is not None and report.held_until is not None:
                     wait = DAY
-            except CrossModelError:
+            except Exception:
                 logger.exception("retention did not come to its end and will go on from there")
             await asyncio.sleep(wait.total_seconds())
 
