@@ -287,9 +287,11 @@ async def test_a_reader_of_an_older_snapshot_holds_scrubbing_off_and_is_noticed(
     assert await asyncio.to_thread(looked.wait, 10)
     await store.transact(lambda tx: tx.erase_insights("t", [rule.id]))
     assert not await store.scrub()
+    assert await store.read(lambda tx: tx.get_mark("scrub")) == 1  # still owed
     go_on.set()
     await reading
     assert await store.scrub()
+    assert await store.read(lambda tx: tx.get_mark("scrub")) is None
     assert all(WORD.encode() not in path.read_bytes() for path in tmp_path.iterdir())
     await store.close()
 

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from crossmodel.errors import ConfigurationError, StoreError
-from crossmodel.store import open_store
+from crossmodel.store import marks, open_store
 from crossmodel.store.migration import HEAD, SCRIPTS
 from crossmodel.store.schema import metadata
 
@@ -150,3 +150,16 @@ async def test_what_cannot_be_opened_is_explained(tmp_path):
         await open_store(f"sqlite:///{tmp_path}")
     with pytest.raises(ConfigurationError, match="sqlite:///FILE"):
         await open_store("postgresql://localhost/x")
+
+
+async def test_a_scrub_settles_nothing_that_was_erased_after_it_began(tmp_path):
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    assert await store.read(lambda tx: tx.get_mark(marks.SCRUB)) is None  # opening has scrubbed
+    for _ in range(2):  # by two processes, say
+        await store.transact(lambda tx: marks.owe_scrub(tx._connection))
+    await store.transact(lambda tx: marks.settle_scrub(tx._connection, 1))
+    assert await store.read(lambda tx: tx.get_mark(marks.SCRUB)) == 2
+    await store.close()
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    assert await store.read(lambda tx: tx.get_mark(marks.SCRUB)) is None
+    await store.close()
