@@ -245,13 +245,10 @@ class Ledger:
         fresh = [insight for insight in result.insights if insight.id in new]
         if then is not None:
             then(tx, source.tenant, fresh)
-        # each its own commitment, so that the record of each insight can be shown by itself
+        committed = statement.commit(source.sha256)
         drafts = [
             statement.insight_statement(
-                insight,
-                statement.commit(source.sha256),
-                tenant=source.tenant,
-                source_request=source_request,
+                insight, committed, tenant=source.tenant, source_request=source_request
             )
             for insight in fresh
         ]
