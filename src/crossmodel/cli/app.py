@@ -15,6 +15,7 @@ from crossmodel.cli import (
     extract,
     feedback,
     insights,
+    keys,
     models,
     select,
     trace,
@@ -44,6 +45,7 @@ app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(insights.app, name="insights")
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(transfer.app, name="transfer")
 
