@@ -305,9 +305,10 @@ def load_signer(pem: bytes, name: str, algorithm: str, passphrase: str | None) -
     Raises:
         WitnessError: if it cannot be read, is of another algorithm, or outside of our policy.
     """
-    if not pem.startswith((PKCS8_PLAIN, PKCS8_ENCRYPTED)):
+    if not pem.lstrip().startswith((PKCS8_PLAIN, PKCS8_ENCRYPTED)):
         raise WitnessError(
-            f"the key {name} is not PKCS#8 in PEM, or damaged: openssl pkcs8 -topk8 converts others"
+            f"the key {name} cannot be read: it is not PKCS#8 in PEM, or damaged; "
+            "openssl pkcs8 -topk8 converts other forms"
         )
     try:
         key = serialization.load_pem_private_key(pem, _secret(passphrase) if passphrase else None)

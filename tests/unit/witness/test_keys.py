@@ -168,7 +168,7 @@ def test_only_pkcs8_is_read(folder):
         pem(key, form=PrivateFormat.TraditionalOpenSSL),
         pem(key, form=PrivateFormat.OpenSSH),
         pem(key, BestAvailableEncryption(b"x"), PrivateFormat.TraditionalOpenSSL),
-        b"\n" + pem(key),
+        b"x" + pem(key),
         b"",
     ):
         with pytest.raises(WitnessError, match="not PKCS#8"):

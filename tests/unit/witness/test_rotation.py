@@ -33,7 +33,7 @@ from crossmodel.witness import (
 )
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.keyring import NEXT
-from crossmodel.witness.keys import RSA_2048, FileSigner, PublicKey, TrustedKey
+from crossmodel.witness.keys import RSA_2048, Cosigner, FileSigner, PublicKey, TrustedKey
 from crossmodel.witness.log import MemoryLog, root_at
 from crossmodel.witness.note import Note, sign_note
 from crossmodel.witness.rotation import Rotation
@@ -263,6 +263,20 @@ def test_the_old_trust_accepts_rotations_one_after_the_other():
         trust = accept_rotation(vif.rotation_evidence(leaf), trust)
     assert trust == vif.trust_of()
     assert vif.verify_log(trust=trust).is_valid
+
+
+def test_outsiders_are_trusted_as_before_and_none_of_them_becomes_the_log():
+    vif, [leaf] = rotated()
+    watcher = Cosigner("watcher.example", STRANGER.ed25519.public)
+    watched = dataclasses.replace(old_trust(), cosigners=(watcher,), cosignatures_needed=1)
+    trust = accept_rotation(vif.rotation_evidence(leaf), watched)
+    assert (trust.cosigners, trust.cosignatures_needed) == ((watcher,), 1)
+    assert Trust.from_json(trust.to_json()) == trust
+    taken = Cosigner("watcher.example", PAIRS[1].ed25519.public)
+    with pytest.raises(VerificationError, match="key of a trusted cosigner"):
+        accept_rotation(
+            vif.rotation_evidence(leaf), dataclasses.replace(old_trust(), cosigners=(taken,))
+        )
 
 
 def test_replays_and_leaps_are_refused():
