@@ -249,3 +249,23 @@ def test_two_command_lines_that_rotate_at_once_leave_one_line_of_keys(cli, tmp_p
     assert len(listed) == 2 * (1 + codes.count(0))
     assert document(cli("verify", "--json"))["valid"]
     assert len(pem_files(tmp_path / FOLDER)) == 2
+
+
+def test_keys_that_are_elsewhere_are_listed_and_trusted_and_rotated_there(cli, tmp_path):
+    assert cli("keys", "new").returncode == 0
+    places = {
+        f"CROSSMODEL_WITNESS__{algorithm.upper()}_SIGNER": f"file:elsewhere/{algorithm}.pem"
+        for algorithm in ("rsa", "ed25519")
+    }
+    kept = document(cli("keys", "list", "--json"))["keys"]
+    (tmp_path / FOLDER).rename(tmp_path / "elsewhere")
+    listed = document(cli("keys", "list", "--json", **places))["keys"]
+    assert [key["key_id"] for key in listed] == [key["key_id"] for key in kept]
+    assert [key["path"] for key in listed] == [None, None]
+    assert cli("keys", "list", **places).stdout.count("elsewhere") == 2
+    assert len(json.loads(cli("keys", "trust", **places).stdout)["keys"]) == 2
+    new, rotate = (cli("keys", command, **places) for command in ("new", "rotate"))
+    assert (new.returncode, rotate.returncode) == (2, 3)
+    assert "signers elsewhere" in new.stderr
+    assert "rotate them where they are" in rotate.stderr
+    assert not (tmp_path / FOLDER).exists()
