@@ -134,7 +134,6 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._leaves: list[LogLeaf] = []
-        self._about: dict[tuple[str, str], list[int]] = {}
         self._nodes: dict[NodeAt, bytes] = {}
         self._checkpoints: dict[int, SignedCheckpoint] = {}
         self._commitments: dict[str, Commitment] = {}
@@ -150,8 +149,6 @@ class MemoryLog:
             if leaf.index != position:
                 raise InvalidInputError(f"the log's next leaf is {position}, not {leaf.index}")
         self._leaves += leaves
-        for leaf in leaves:
-            self._about.setdefault((leaf.tenant, leaf.about), []).append(leaf.index)
 
     def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
         """The leaves ``start <= index < stop``, in order."""
@@ -159,7 +156,7 @@ class MemoryLog:
 
     def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
         """The tenant's records about a request or insight, in order."""
-        return [self._leaves[index] for index in self._about.get((tenant, about), [])]
+        return [leaf for leaf in self._leaves if (leaf.tenant, leaf.about) == (tenant, about)]
 
     def put_signatures(self, leaf: int, signatures: Mapping[str, bytes]) -> None:
         """Keep signatures over one record, by the id of their key."""
