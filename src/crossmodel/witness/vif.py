@@ -6,7 +6,6 @@ import base64
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from crossmodel.domain.config import CrossModelVIFConfig
 from crossmodel.domain.period import utc_now
@@ -17,8 +16,9 @@ from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.dsse import Envelope, Signature
 from crossmodel.witness.evidence import Evidence, parse_statement
+from crossmodel.witness.keychain import KeyChain
 from crossmodel.witness.keyring import FixedKeys, Keyring
-from crossmodel.witness.keys import KeyPair, PublicKey, Signer, Trust
+from crossmodel.witness.keys import KeyPair, Signer, Trust
 from crossmodel.witness.log import (
     MemoryLog,
     append,
@@ -27,9 +27,7 @@ from crossmodel.witness.log import (
     root_at,
 )
 from crossmodel.witness.note import Note, sign_note
-from crossmodel.witness.rotation import Rotation, generations
 from crossmodel.witness.statement import (
-    KEY_ROTATION,
     Draft,
     pae,
     rotation_statement,
@@ -83,12 +81,13 @@ class CrossModelVIF:
         self.log: LogTransaction = log or MemoryLog()
         self.clock = clock
         self._signed_at = time.monotonic()
-        self._rotations: tuple[Rotation, ...] = ()
+        algorithm = self.config.witness_generation.cryptographic_algorithm
+        self._keys = KeyChain(self.keyring, origin, algorithm)
 
     @property
     def trust(self) -> Trust:
         """Trust in this log's own keys, with the rotations that were there at the last look."""
-        return self._trust(self._rotations)
+        return self._keys.trust
 
     def trust_of(self, tx: LogTransaction | None = None) -> Trust:
         """Trust in the log's own keys, back from those that we hold.
@@ -96,7 +95,7 @@ class CrossModelVIF:
         A generation is believed only where the one after it has signed who came before, so nothing
         that is written into a store can bring in a key.
         """
-        return self._trust(self._look(tx or self.log))
+        return self._keys.trust_of(tx or self.log)
 
     def trust_file(self) -> bytes:
         """What verifiers need to be given, by a way that they trust."""
@@ -113,7 +112,7 @@ class CrossModelVIF:
         at = tx or self.log
         indexes = append(at, statements, self.clock)
         if self.config.witness_generation.sign_each and indexes:
-            signers = self._signers_at(at, indexes[-1] + 1)
+            signers = self._keys.signers_at(at, indexes[-1] + 1)
             for leaf in at.leaves(indexes[0], indexes[-1] + 1):
                 at.put_signatures(leaf.index, _signed(leaf, signers))
         return indexes
@@ -129,9 +128,9 @@ class CrossModelVIF:
         """
         at = tx or self.log
         size = at.log_size()
-        old = self._signers_at(at, size + 1)
+        old = self._keys.signers_at(at, size + 1)
         self._check_unchanged(at, size)
-        both = (*old, *new.signers(self._algorithm))
+        both = (*old, *new.signers(self._keys.algorithm))
         draft = rotation_statement(
             size + 1,
             old=[signer.public.to_row() for signer in old],
@@ -145,7 +144,7 @@ class CrossModelVIF:
 
     def rotation_to(self, pair: KeyPair, tx: LogTransaction | None = None) -> int | None:
         """The leaf of the record that hands the log over to these keys, if there is one."""
-        rotations = self._look(tx or self.log)
+        rotations = self._keys.rotations(tx or self.log)
         leaves = [each.index for each in rotations if pair.has_one_of(each.new)]
         return leaves[-1] if leaves else None
 
@@ -202,7 +201,7 @@ class CrossModelVIF:
             WitnessError: if that record is no rotation, or its head is missing.
         """
         at = tx or self.log
-        if leaf not in {each.index for each in self._look(at)}:
+        if leaf not in {each.index for each in self._keys.rotations(at)}:
             raise WitnessError(f"record {leaf} is no key rotation: crossmodel keys list names them")
         return self.generate_witness(leaf, at, size=leaf + 1)
 
@@ -267,7 +266,7 @@ class CrossModelVIF:
             )
         evidence = Evidence.parse(data)
         message = pae(evidence.payload_type, evidence.body)
-        signers = self._newest(self._look(at))
+        signers = self._keys.newest(at)
         return {signer.public.key_id: signer.sign(message) for signer in signers}
 
     def verify_witness(
@@ -303,16 +302,12 @@ class CrossModelVIF:
         rows = tuple(Signature(key_id, sig) for key_id, sig in signatures.items())
         return Envelope(leaf.payload_type, leaf.statement, rows).to_json()
 
-    @property
-    def _algorithm(self) -> str:
-        return self.config.witness_generation.cryptographic_algorithm
-
     def _sign(self, at: LogTransaction, size: int) -> SignedCheckpoint:
         """Sign the head of ``size``, by the keys that are valid for it."""
-        is_handover = any(each.from_size == size for each in self._look(at))
+        is_handover = any(each.from_size == size for each in self._keys.rotations(at))
         kept = _head_of(at, size) if is_handover else None
         # once that head is kept the old keys may be gone, and are needed no more
-        signers = self._signers_at(at, size) if kept is None else ()
+        signers = self._keys.signers_at(at, size) if kept is None else ()
         root = self._check_unchanged(at, size)
         if kept is not None:
             return kept
@@ -358,63 +353,6 @@ class CrossModelVIF:
         first, second = sorted((signed, head), key=lambda each: each.size)
         proof = consistency_proof(at, first.size, second.size)
         return merkle.verify_consistency(first.size, second.size, first.root, second.root, proof)
-
-    def _signers_at(self, at: LogTransaction, size: int) -> tuple[Signer, ...]:
-        """Who must sign for a tree of ``size``: both generations where the keys are handed over."""
-        leaves = at.leaves_about("", KEY_ROTATION)
-        if not leaves:
-            return self.keyring.current().signers(self._algorithm)
-        rotation = self._rotation(at, leaves[-1])
-        if size < rotation.from_size:
-            raise WitnessError(
-                f"record {rotation.index} has rotated the keys: what is older is signed no more"
-            )
-        wanted = [rotation.new] if size > rotation.from_size else [rotation.old, rotation.new]
-        pairs = [self._holding(keys, rotation.index) for keys in wanted]
-        return tuple(signer for pair in pairs for signer in pair.signers(self._algorithm))
-
-    def _holding(self, keys: Sequence[PublicKey], record: int) -> KeyPair:
-        pair = self._held(keys)
-        if pair is None:
-            raise WitnessError(
-                f"record {record} of the log rotates its keys, and {keys[0].key_id[:16]}… is none "
-                "of ours: open it with the key folder that has the newest keys"
-            )
-        return pair
-
-    def _held(self, keys: Sequence[PublicKey]) -> KeyPair | None:
-        """The pair that one of these keys is of, if we hold it."""
-        # upcoming keys may come into use between two looks
-        for look in (self.keyring.current, self.keyring.upcoming, self.keyring.current):
-            pair = look()
-            if pair is not None and pair.has_one_of(keys):
-                return pair
-        return None
-
-    def _newest(self, rotations: Sequence[Rotation]) -> tuple[Signer, ...]:
-        """Who signs now, of the keys that we hold."""
-        pair = self._held(rotations[-1].new) if rotations else None
-        return (pair or self.keyring.current()).signers(self._algorithm)
-
-    def _trust(self, rotations: Sequence[Rotation]) -> Trust:
-        newest = [signer.public for signer in self._newest(rotations)]
-        return Trust(self.origin, generations(rotations, newest))
-
-    def _look(self, at: LogTransaction) -> tuple[Rotation, ...]:
-        """The rotations of the log, but for records that nobody signed: verifying says those."""
-        found: list[Rotation] = []
-        for leaf in at.leaves_about("", KEY_ROTATION):
-            with suppress(VerificationError):
-                found.append(self._rotation(at, leaf))
-        self._rotations = tuple(found)
-        return self._rotations
-
-    def _rotation(self, at: LogTransaction, leaf: LogLeaf) -> Rotation:
-        """A rotation record, checked; those that were found good are not checked again."""
-        for known in self._rotations:
-            if known.index == leaf.index and known.body == leaf.statement:
-                return known
-        return Rotation.at(leaf, at.get_signatures(leaf.index))
 
 
 def _signed(leaf: LogLeaf, signers: Sequence[Signer]) -> dict[str, bytes]:

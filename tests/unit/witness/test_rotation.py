@@ -221,7 +221,7 @@ def test_hostile_signatures_and_ids_in_the_store_touch_no_file(tmp_path, monkeyp
 def test_keys_are_signed_for_in_their_turn_only():
     vif, [leaf] = rotated()
     with pytest.raises(WitnessError, match="older is signed no more"):
-        vif._signers_at(vif.log, leaf)
+        vif._keys.signers_at(vif.log, leaf)
     stale = CrossModelVIF(keys=PAIRS[0], log=vif.log)
     with pytest.raises(WitnessError, match="newest keys"):
         stale.sign_checkpoint()
