@@ -23,9 +23,14 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
-from crossmodel.domain.witness import VerificationReport
+from crossmodel.domain.witness import LogKey, VerificationReport
 from crossmodel.engine import Engine
-from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
+from crossmodel.errors import (
+    ConfigurationError,
+    CrossModelError,
+    InvalidInputError,
+    VerificationError,
+)
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.bulk import Extracted, extract_all
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
@@ -40,13 +45,19 @@ from crossmodel.transfer.export import Exported
 from crossmodel.transfer.feedback import Grader, graded
 from crossmodel.witness import (
     CrossModelVIF,
+    FolderKeyring,
     KeyPair,
     KeyPlace,
     Ledger,
     Retention,
     Trust,
     open_keys,
+    rotate_keys,
+    settle_keys,
     verify_witness,
+)
+from crossmodel.witness import (
+    accept_rotation as accepted,
 )
 from crossmodel.witness.provenance import (
     Chain,
@@ -70,7 +81,9 @@ __all__ = [
     "Record",
     "RequestNode",
     "UnreadableRow",
+    "accept_rotation",
     "build_extractor",
+    "create_keys",
     "extract_all",
     "prov_json",
     "read_path",
@@ -386,6 +399,37 @@ class CrossModel(InsightDesk):
         """The public keys that verify this log: hand it to verifiers by a way that they trust."""
         return self.engine.ledger.vif.trust_file()
 
+    async def keys(self) -> list[LogKey]:
+        """The keys of all generations that have signed the log, the first ones first."""
+        vif = self.engine.ledger.vif
+        trust = await self.engine.store.read(vif.trust_of)
+        if isinstance(vif.keyring, FolderKeyring):
+            return vif.keyring.describe(trust)
+        return [
+            LogKey(each.key.algorithm, each.key.key_id, each.from_size, each.to_size)
+            for each in trust.keys
+        ]
+
+    async def rotate_keys(self) -> int:
+        """Go on with new keys, and destroy the old private ones; returns the record that says so.
+
+        Verifiers accept it by :meth:`rotation_evidence` and :func:`accept_rotation`.
+
+        Raises:
+            WitnessError: if another process is changing the keys, they are not in a folder of ours,
+                the log was edited, or the witness is switched off.
+        """
+        return await rotate_keys(self.engine.store, self.engine.ledger.vif)
+
+    async def rotation_evidence(self, leaf: int) -> bytes:
+        """The evidence file of a rotation, by which a verifier who trusts the old keys goes on.
+
+        Raises:
+            WitnessError: if that record is no rotation, or its head is missing.
+        """
+        vif = self.engine.ledger.vif
+        return await self.engine.store.read(lambda tx: vif.rotation_evidence(leaf, tx))
+
     def models(self) -> list[ModelSpec]:
         """The configured models."""
         return list(self.engine.models.values())
@@ -422,6 +466,39 @@ def verify_evidence(
     return verify_witness(evidence, Trust.from_json(trust), against=against)
 
 
+def create_keys(settings: Settings) -> list[LogKey]:
+    """Make the log's first keys, where the settings say; nothing else is opened.
+
+    Raises:
+        InvalidInputError: if there are keys already, or the settings name signers elsewhere.
+        WitnessError: if they cannot be written.
+    """
+    folder = Path(settings.witness.key_dir)
+    if settings.witness.rsa_signer or settings.witness.ed25519_signer:
+        raise InvalidInputError("the settings name signers elsewhere: there are no keys to make")
+    if folder.exists():
+        raise InvalidInputError(
+            f"{folder} exists already and is not overwritten: crossmodel keys rotate replaces keys"
+        )
+    keyring = _folder_keyring(settings.witness)
+    vif = CrossModelVIF(settings.cross_model_vif, keys=keyring, origin=settings.witness.origin)
+    return keyring.describe(vif.trust)
+
+
+def accept_rotation(evidence: bytes, *, trust: bytes) -> bytes:
+    """The trust file to use after a rotation, by its evidence and the trust file so far: offline.
+
+    Raises:
+        InvalidInputError: if the trust file is none.
+        VerificationError: if the rotation must not be believed; the message says why.
+    """
+    try:
+        believed = Trust.from_json(trust)
+    except VerificationError as error:
+        raise InvalidInputError(f"the trust file: {error}") from error
+    return accepted(evidence, believed).to_json()
+
+
 async def _build(
     settings: Settings, opening: AsyncExitStack, *, with_models: bool, with_assistant: bool
 ) -> Engine:
@@ -435,8 +512,10 @@ async def _build(
         opening.push_async_callback(providers[row.id].close)
     store = await open_store(settings.store.url, embedder=best_name())
     opening.push_async_callback(store.close)
-    keys = _keys(settings.witness)
-    vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
+    vif = CrossModelVIF(
+        settings.cross_model_vif, keys=_keys(settings.witness), origin=settings.witness.origin
+    )
+    await settle_keys(store, vif)
     ledger = Ledger(vif, store)
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
@@ -459,13 +538,21 @@ async def _build(
     )
 
 
-def _keys(witness: WitnessSettings) -> KeyPair:
+def _keys(witness: WitnessSettings) -> KeyPair | FolderKeyring:
+    """The keys of the folder, which may be rotated, or those that the settings name elsewhere."""
+    if not witness.rsa_signer and not witness.ed25519_signer:
+        return _folder_keyring(witness)
     return open_keys(
         Path(witness.key_dir),
         passphrase=os.environ.get(witness.passphrase_env) or None,
         rsa=_key_place(witness.rsa_signer, witness.rsa_public_key),
         ed25519=_key_place(witness.ed25519_signer, witness.ed25519_public_key),
     )
+
+
+def _folder_keyring(witness: WitnessSettings) -> FolderKeyring:
+    passphrase = os.environ.get(witness.passphrase_env) or None
+    return FolderKeyring(Path(witness.key_dir), passphrase=passphrase)
 
 
 def _key_place(uri: str, public_key: str) -> KeyPlace:

@@ -16,6 +16,7 @@ from crossmodel.cli import (
     extract,
     feedback,
     insights,
+    keys,
     models,
     retention,
     select,
@@ -48,6 +49,7 @@ app.command("erase")(erase.erase)
 app.command("retention")(retention.retention)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(insights.app, name="insights")
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(transfer.app, name="transfer")
 

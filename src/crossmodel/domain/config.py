@@ -314,11 +314,13 @@ class WitnessGenerationConfig:
 
     ``RSA-2048`` signs with RSA-PSS and, on a second line that existing tools read, Ed25519;
     ``Ed25519`` signs with that alone. A checkpoint is due after ``checkpoint_leaves`` records or
-    ``checkpoint_interval_ms`` milliseconds, whichever is first.
+    ``checkpoint_interval_ms`` milliseconds, whichever is first. With ``sign_each`` every record is
+    signed too, as a DSSE envelope, which costs far more than all else about a record.
     """
 
     enable_witness_generation: bool = True
     cryptographic_algorithm: str = "RSA-2048"
+    sign_each: bool = False
     checkpoint_leaves: int = 64
     checkpoint_interval_ms: int = 1000
 

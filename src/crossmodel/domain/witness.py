@@ -62,6 +62,53 @@ class SignedCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class LogKey:
+    """A key of the log: for which sizes of trees it signs, and where its private half is.
+
+    ``rotation`` is the record that brought it in, ``None`` for the first keys. ``path``,
+    ``is_encrypted`` and ``mode`` (permission bits) are those of its file; ``None`` where it has
+    none: the private keys of earlier generations were destroyed.
+    """
+
+    algorithm: str
+    key_id: str
+    from_size: int = 0
+    to_size: int | None = None
+    path: str | None = None
+    is_encrypted: bool | None = None
+    mode: int | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it signs now."""
+        return self.to_size is None
+
+    @property
+    def rotation(self) -> int | None:
+        """The record that brought it in."""
+        return self.from_size - 1 if self.from_size else None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but its owner may read or write its file."""
+        return self.mode is None or self.mode & 0o077 == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "algorithm": self.algorithm,
+            "key_id": self.key_id,
+            "from_size": self.from_size,
+            "to_size": self.to_size,
+            "current": self.is_current,
+            "rotation": self.rotation,
+            "path": self.path,
+            "encrypted": self.is_encrypted,
+            "mode": None if self.mode is None else f"{self.mode:04o}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class VerificationStep:
     """One numbered step of a verification, and what came of it."""
 

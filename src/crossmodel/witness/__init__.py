@@ -11,35 +11,46 @@ from typing import TYPE_CHECKING, Any
 from crossmodel.witness import merkle
 
 if TYPE_CHECKING:
+    from crossmodel.witness.keyring import FolderKeyring
     from crossmodel.witness.keys import KeyPair, Trust, load_or_create_keys
     from crossmodel.witness.ledger import Ledger
     from crossmodel.witness.retention import Retention
+    from crossmodel.witness.rotating import rotate_keys, settle_keys
+    from crossmodel.witness.rotation import accept_rotation
     from crossmodel.witness.signers import KeyPlace, open_keys
     from crossmodel.witness.verify import verify_witness
     from crossmodel.witness.vif import CrossModelVIF
 
 __all__ = [
     "CrossModelVIF",
+    "FolderKeyring",
     "KeyPair",
     "KeyPlace",
     "Ledger",
     "Retention",
     "Trust",
+    "accept_rotation",
     "load_or_create_keys",
     "merkle",
     "open_keys",
+    "rotate_keys",
+    "settle_keys",
     "verify_witness",
 ]
 
 _MODULE_OF = {
     "CrossModelVIF": "vif",
+    "FolderKeyring": "keyring",
     "KeyPair": "keys",
     "KeyPlace": "signers",
     "Ledger": "ledger",
     "Retention": "retention",
     "Trust": "keys",
+    "accept_rotation": "rotation",
     "load_or_create_keys": "keys",
     "open_keys": "signers",
+    "rotate_keys": "rotating",
+    "settle_keys": "rotating",
     "verify_witness": "verify",
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crossmodel.errors import VerificationError
-from crossmodel.witness.statement import SALT_BYTES, STATEMENT_TYPE, subject_digests
+from crossmodel.witness.dsse import Signature, parse_signatures
+from crossmodel.witness.keys import PublicKey
+from crossmodel.witness.statement import SALT_BYTES, STATEMENT_TYPE, pae, subject_digests
 from crossmodel.witness.strict import load_base64, load_json
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
@@ -23,6 +25,7 @@ class Evidence:
     body: bytes
     proof: str
     disclosed: tuple[tuple[str, bytes, bytes], ...]
+    signatures: tuple[Signature, ...] = ()
 
     @classmethod
     def parse(cls, data: bytes) -> Evidence:
@@ -33,15 +36,42 @@ class Evidence:
         """
         value = load_json(data)
         names = {"payloadType", "statement", "proof", "disclosed"}
-        if not isinstance(value, dict) or set(value) != names:
-            raise VerificationError(f"evidence has exactly the fields {', '.join(sorted(names))}")
+        if not isinstance(value, dict) or set(value) - {"signatures"} != names:
+            raise VerificationError(
+                f"evidence has exactly the fields {', '.join(sorted(names))}, perhaps signatures"
+            )
         texts = [value["payloadType"], value["statement"], value["proof"]]
         if not all(isinstance(text, str) for text in texts):
             raise VerificationError("payloadType, statement and proof are strings")
         if not isinstance(value["disclosed"], list):
             raise VerificationError("disclosed is a list")
         disclosed = tuple(_disclosure(row) for row in value["disclosed"])
-        return cls(texts[0], load_base64(texts[1]), texts[2], disclosed)
+        signatures = _signatures(value["signatures"]) if "signatures" in value else ()
+        return cls(texts[0], load_base64(texts[1]), texts[2], disclosed, signatures)
+
+    def check_signatures(self, keys: Sequence[PublicKey]) -> list[PublicKey]:
+        """Whether each of the record's own signatures is by one of the trusted ``keys``.
+
+        Which key it is, is tried and not read; a key id that then names another key is a lie.
+
+        Raises:
+            VerificationError: for the first that is not.
+        """
+        message = pae(self.payload_type, self.body)
+        found = []
+        for signature in self.signatures:
+            key = next((each for each in keys if each.verifies(signature.sig, message)), None)
+            if key is None:
+                raise VerificationError(
+                    f"the signature said to be by {signature.keyid[:16]!r} is by no key that is "
+                    "trusted for this record"
+                )
+            if signature.keyid != key.key_id:
+                raise VerificationError(f"a signature by {key.key_id[:16]}… names another key")
+            found.append(key)
+        if len(set(found)) < len(found):
+            raise VerificationError("a key signed twice")
+        return found
 
     def check_disclosed(self, document: Mapping[str, Any]) -> None:
         """Whether each disclosed value is one that the statement commits to.
@@ -82,6 +112,17 @@ def parse_statement(body: bytes) -> Mapping[str, Any]:
     ):
         raise VerificationError("each subject has a SHA-256 digest")
     return document
+
+
+def _signatures(rows: Any) -> tuple[Signature, ...]:
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and set(row) == {"keyid", "sig"} and isinstance(row["sig"], str)
+        for row in rows
+    ):
+        raise VerificationError("a signature has exactly the fields keyid, sig")
+    for row in rows:
+        load_base64(row["sig"])  # an envelope may use another alphabet; ours has one
+    return parse_signatures(rows)
 
 
 def _disclosure(row: Any) -> tuple[str, bytes, bytes]:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +31,11 @@ MAX_RSA_BITS: Final = 4096
 RSA_EXPONENT: Final = 65537
 SALT_BYTES: Final = 32
 TIMESTAMPS_NEED: Final = "time-stamps need the extra 'audit': pip install 'crossmodel[audit]'"
-_FILES: Final = {RSA_2048: "rsa.pem", ED25519: "ed25519.pem"}
+KEY_FILES: Final = {RSA_2048: "rsa.pem", ED25519: "ed25519.pem"}
+PKCS8_PLAIN: Final = b"-----BEGIN PRIVATE KEY-----"
+PKCS8_ENCRYPTED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
+_GENERATION = re.compile(r"generation-([1-9][0-9]{0,8})", re.ASCII)
 
 _SPKI_HEADER_BYTES: Final = 4
 """Tag and length of a SubjectPublicKeyInfo of 256 to 65,535 bytes, as all our RSA keys have."""
@@ -105,6 +110,28 @@ class PublicKey:
             return self._key.public_bytes_raw()
         return self.spki
 
+    def to_row(self) -> dict[str, str]:
+        """How trust files and rotation records name it."""
+        return {
+            "algorithm": self.algorithm,
+            "spki": base64.b64encode(self.spki).decode(),
+            "key_id": self.key_id,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> PublicKey:
+        """A key from what :meth:`to_row` gave.
+
+        Raises:
+            VerificationError: if it is not exactly what the row says, or outside of our policy.
+        """
+        if not isinstance(row["spki"], str):
+            raise VerificationError("a key's spki is base64")
+        key = cls.load(load_base64(row["spki"]))
+        if key.algorithm != row["algorithm"] or key.key_id != row["key_id"]:
+            raise VerificationError("a key is not what its algorithm and key_id say")
+        return key
+
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether ``signature`` is this key's over exactly ``message``."""
         try:
@@ -164,28 +191,83 @@ class KeyPair:
         """Who signs a checkpoint: both under ``RSA-2048``, Ed25519 alone under its name."""
         return (self.ed25519,) if algorithm == ED25519 else (self.rsa, self.ed25519)
 
+    def has_one_of(self, keys: Collection[PublicKey]) -> bool:
+        """Whether one of its two keys is among these."""
+        return self.rsa.public in keys or self.ed25519.public in keys
+
 
 def load_or_create_keys(folder: Path, *, passphrase: str | None = None) -> KeyPair:
-    """The keys kept in ``folder``; made there if it does not exist, whole or not at all.
-
-    The folder is made aside, forced to disk and moved into place, so a crash leaves no half-written
-    key, and of two processes that start at once the later one reads what the earlier one made.
+    """The keys in use of those kept in ``folder``; made there if it does not exist.
 
     Raises:
         WitnessError: if they cannot be read (a wrong passphrase, a missing file) or written.
     """
     try:
         if not folder.exists():
-            _create(folder, passphrase)
-        return KeyPair(
-            _load(folder / _FILES[RSA_2048], RSA_2048, passphrase),
-            _load(folder / _FILES[ED25519], ED25519, passphrase),
-        )
+            create_keys(folder, passphrase)
+        return load_keys(folder, passphrase)[1]
     except OSError as error:
         raise WitnessError(f"cannot keep keys in {folder}: {error.strerror}") from error
 
 
-def _create(folder: Path, passphrase: str | None) -> None:
+def generation_folder(folder: Path, number: int) -> Path:
+    """Where a key folder keeps its keys after that many generations; the first lies in itself."""
+    return folder if number == 1 else folder / f"generation-{number}"
+
+
+def newest_generation(folder: Path) -> int:
+    """The number of the keys in use, from 1.
+
+    One rename makes a generation the newest, so there is no moment without keys, and none at which
+    a reader could get one key of each generation.
+
+    Raises:
+        OSError: if the folder cannot be read.
+    """
+    found = (_GENERATION.fullmatch(path.name) for path in folder.iterdir())
+    return max((int(each[1]) for each in found if each is not None), default=1)
+
+
+def load_keys(folder: Path, passphrase: str | None) -> tuple[int, KeyPair]:
+    """The keys in use of a key folder, and the number of their generation.
+
+    Raises:
+        OSError: if there are none, or they cannot be read.
+        WitnessError: for a wrong passphrase, a damaged file, or a key outside of our policy.
+    """
+    while True:
+        number = newest_generation(folder)
+        try:
+            return number, load_pair(generation_folder(folder, number), passphrase)
+        except (FileNotFoundError, WitnessError):
+            # they may have been destroyed for newer ones while they were read
+            if newest_generation(folder) == number:
+                raise
+
+
+def load_pair(folder: Path, passphrase: str | None) -> KeyPair:
+    """The two keys whose files lie in exactly this folder.
+
+    Raises:
+        OSError: if a file cannot be read.
+        WitnessError: for a wrong passphrase, a damaged file, or a key outside of our policy.
+    """
+    rsa_path, ed25519_path = (folder / KEY_FILES[name] for name in (RSA_2048, ED25519))
+    return KeyPair(
+        load_signer(rsa_path.read_bytes(), rsa_path.name, RSA_2048, passphrase),
+        load_signer(ed25519_path.read_bytes(), ed25519_path.name, ED25519, passphrase),
+    )
+
+
+def create_keys(folder: Path, passphrase: str | None) -> None:
+    """Make two keys in ``folder``, which is there whole or not at all; old keys are left alone.
+
+    It is made aside, forced to disk and moved into place, so a crash leaves no half-written key,
+    and of two processes that start at once the later one reads what the earlier one made.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     aside.mkdir(mode=0o700)
@@ -194,13 +276,13 @@ def _create(folder: Path, passphrase: str | None) -> None:
         for algorithm, signer in ((RSA_2048, pair.rsa), (ED25519, pair.ed25519)):
             assert isinstance(signer, FileSigner)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(aside / _FILES[algorithm], flags, 0o600), "wb") as file:
+            with os.fdopen(os.open(aside / KEY_FILES[algorithm], flags, 0o600), "wb") as file:
                 file.write(signer.pem(passphrase))
                 file.flush()
                 os.fsync(file.fileno())
-        _sync_folder(aside)
+        sync_folder(aside)
         aside.rename(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     except OSError:
         if not folder.is_dir():  # else another process was faster: its keys are the keys
             raise
@@ -208,7 +290,7 @@ def _create(folder: Path, passphrase: str | None) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk: a signed head must not outlive its keys."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -217,16 +299,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _load(path: Path, algorithm: str, passphrase: str | None) -> FileSigner:
-    return load_signer(path.read_bytes(), path.name, algorithm, passphrase)
-
-
 def load_signer(pem: bytes, name: str, algorithm: str, passphrase: str | None) -> FileSigner:
-    """A private key from PKCS#8 in PEM; ``name`` is what messages call it.
+    """A private key from PKCS#8 (RFC 5958) in PEM; ``name`` is what messages call it.
 
     Raises:
         WitnessError: if it cannot be read, is of another algorithm, or outside of our policy.
     """
+    if not pem.lstrip().startswith((PKCS8_PLAIN, PKCS8_ENCRYPTED)):
+        raise WitnessError(
+            f"the key {name} cannot be read: it is not PKCS#8 in PEM, or damaged; "
+            "openssl pkcs8 -topk8 converts other forms"
+        )
     try:
         key = serialization.load_pem_private_key(pem, _secret(passphrase) if passphrase else None)
     except TypeError:
@@ -336,13 +419,7 @@ class Trust:
     def to_json(self) -> bytes:
         """The trust file."""
         rows = [
-            {
-                "algorithm": trusted.key.algorithm,
-                "spki": base64.b64encode(trusted.key.spki).decode(),
-                "key_id": trusted.key.key_id,
-                "from_size": trusted.from_size,
-                "to_size": trusted.to_size,
-            }
+            trusted.key.to_row() | {"from_size": trusted.from_size, "to_size": trusted.to_size}
             for trusted in self.keys
         ]
         value = {"origin": self.origin, "keys": rows} | _outsider_rows(self)
@@ -371,11 +448,9 @@ class Trust:
 
 def _trusted(row: Any) -> TrustedKey:
     names = {"algorithm", "spki", "key_id", "from_size", "to_size"}
-    if not isinstance(row, dict) or set(row) != names or not isinstance(row["spki"], str):
+    if not isinstance(row, dict) or set(row) != names:
         raise VerificationError(f"a trusted key has exactly the fields {', '.join(sorted(names))}")
-    key = PublicKey.load(load_base64(row["spki"]))
-    if key.algorithm != row["algorithm"] or key.key_id != row["key_id"]:
-        raise VerificationError("a trusted key is not what its algorithm and key_id say")
+    key = PublicKey.from_row(row)
     first, last = row["from_size"], row["to_size"]
     sizes = [first] if last is None else [first, last]
     if not all(type(size) is int and size >= 0 for size in sizes) or sizes != sorted(sizes):

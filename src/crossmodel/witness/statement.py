@@ -24,6 +24,8 @@ from crossmodel.errors import WitnessError
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_BASE: Final = "https://crossmodel.dev/predicate/"
+KEY_ROTATION: Final = "key-rotation"
+"""The kind of record that says which keys sign from there on; also what it is about."""
 SALT_BYTES: Final = 32
 MAX_STATEMENT_BYTES: Final = 1024 * 1024
 """Largest statement that is made, so that its evidence stays below what a verifier reads."""
@@ -138,7 +140,7 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "records": _list_of(_list_of(_integer)),
         "counts": _table_of(_integer),
     },
-    "key-rotation": {
+    KEY_ROTATION: {
         "time": _time,
         "from_size": _integer,
         "old": _list_of(_table_of(_text)),
@@ -191,7 +193,8 @@ class Draft:
             raise WitnessError(f"{self.kind} statement: a string holds a lone surrogate") from None
         if len(body) > MAX_STATEMENT_BYTES:
             raise WitnessError(f"{self.kind} statement: {len(body):,} bytes are too many")
-        commitments = tuple(self.subjects.values())
+        # a digest without salt hides nothing, so there is nothing to keep
+        commitments = tuple(each for each in self.subjects.values() if each.salt)
         return Statement(PAYLOAD_TYPE, body, commitments, self.tenant, self.about)
 
 
@@ -356,6 +359,27 @@ def erasure_statement(
     return build("erasure", {"insights": ids, "reason": reason}, predicate, tenant=tenant)
 
 
+def rotation_statement(
+    from_size: int,
+    old: Sequence[Mapping[str, str]],
+    new: Sequence[Mapping[str, str]],
+    moment: datetime,
+) -> Draft:
+    """That other keys sign the log from a tree of ``from_size`` records on.
+
+    It is that tree's last record. Rows of ``old`` and ``new`` are as
+    :meth:`crossmodel.witness.keys.PublicKey.to_row` gives them.
+    """
+    predicate = {
+        "time": _rfc3339(moment),
+        "from_size": from_size,
+        "old": [dict(row) for row in old],
+        "new": [dict(row) for row in new],
+    }
+    subjects = {row["algorithm"]: Commitment(row["key_id"], b"", b"") for row in new}
+    return build(KEY_ROTATION, subjects, predicate, about=KEY_ROTATION)
+
+
 def build(
     kind: str,
     subjects: Mapping[str, Commitment],
@@ -392,6 +416,12 @@ def predicate_type_of(body: bytes) -> str | None:
     """The predicate type of a statement, or ``None`` where its bytes do not begin as ours do."""
     found = _BEGINNING.match(body)
     return None if found is None else found[1].decode()
+
+
+def beginning_of(kind: str) -> bytes:
+    """The bytes that every statement of a kind begins with: seen without parsing it."""
+    begun = {"_type": STATEMENT_TYPE, "predicateType": predicate_type(kind)}
+    return json.dumps(begun, separators=(",", ":")).removesuffix("}").encode() + b","
 
 
 def subject_digests(document: Mapping[str, Any]) -> Sequence[str]:

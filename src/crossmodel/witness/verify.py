@@ -14,7 +14,9 @@ An evidence file passes these steps, in this order:
  7. the path leads from exactly these bytes, at this index, to the checkpoint's root;
  8. each disclosed value is what the statement commits to;
  9. the checkpoint is the pinned one, where there is a pin, or a newer one (which one file cannot
-    show to extend the pin, so completeness stays unchecked).
+    show to extend the pin, so completeness stays unchecked);
+25. each signature over the record itself, where there are any, is by a trusted key that is valid
+    for a tree that ends in the record.
 
 A whole log passes these:
 
@@ -25,7 +27,9 @@ A whole log passes these:
 14. the latest checkpoint is a signed note of the trusted log;
 15. every trusted key that is valid for its size has signed it;
 16. its root is the root over the records;
-17. the log extends the pinned checkpoint, where there is one.
+17. the log extends the pinned checkpoint, where there is one;
+26. each key rotation is signed by the keys before it and after it, both trusted for the head that
+    ends in it, which all of them have signed.
 
 Both pass these at the end, where the trust file names outsiders:
 
@@ -56,6 +60,7 @@ from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.keys import Trust
 from crossmodel.witness.log import TreeBuilder, leaf_hash
 from crossmodel.witness.note import Note
+from crossmodel.witness.rotation import Rotation, is_rotation
 from crossmodel.witness.statement import PAYLOAD_TYPE, SCHEMAS, predicate_type
 from crossmodel.witness.strict import MAX_BYTES
 from crossmodel.witness.timestamps import check_log_times, check_timestamps
@@ -148,6 +153,11 @@ def _witness_steps(
             _check_not_older(checkpoint, pinned)
             if checkpoint.size > pinned.size:
                 detail.append(f"newer than the pin at {pinned.size}: check the log against it")
+    if evidence.signatures:
+        with steps.step(25, "the record's own signatures are by trusted keys") as detail:
+            keys = [each.key for each in trust.keys if each.covers(proof.index + 1)]
+            signed = evidence.check_signatures(keys)
+            detail.extend(f"{key.algorithm} {key.key_id[:16]}…" for key in signed)
     outside = _outsiders(steps, note, trust, [evidence.body])
     return {
         "index": proof.index,
@@ -205,7 +215,7 @@ def _log_steps(
             )
         detail.append(f"{size} records")
     wanted = {signed.size, pinned.size if pinned else signed.size}
-    roots = _replay(steps, tx, size, wanted, progress)
+    roots, rotations = _replay(steps, tx, size, wanted, progress)
     with steps.step(14, "the checkpoint is a signed note of the trusted log"):
         if not isinstance(signed.note, str):
             raise VerificationError("the note is no text")
@@ -227,6 +237,7 @@ def _log_steps(
             if roots[pinned.size] != pinned.root:
                 raise VerificationError("the log's beginning is not what was pinned: a fork")
             detail.append(f"pinned at {pinned.size}")
+    _rotations_step(steps, tx, signed.size, rotations, trust)
     outside = _outsiders(steps, note, trust, _statements(tx, signed.size))
     return {
         "size": size,
@@ -269,9 +280,13 @@ def _utc(seconds: int) -> str:
 
 def _replay(
     steps: _Steps, tx: LogTransaction, size: int, wanted: set[int], progress: Progress | None
-) -> dict[int, bytes]:
-    """Rebuild the tree from the records' bytes; returns its roots at the wanted sizes."""
+) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """Rebuild the tree from the records' bytes.
+
+    Returns its roots at the wanted sizes, and the key rotations with the root that ends in each.
+    """
     builder = TreeBuilder()
+    rotations: dict[int, bytes] = {}
     roots: dict[int, bytes] = {0: merkle.EMPTY_ROOT}
     pending: dict[NodeAt, bytes] = {}
     with (
@@ -285,12 +300,43 @@ def _replay(
                 pending.clear()
             if builder.size in wanted:
                 roots[builder.size] = builder.root()
+            if is_rotation(leaf):
+                rotations[leaf.index] = builder.root()
             if progress is not None and (builder.size % NODES_AT_ONCE == 0 or builder.size == size):
                 progress(builder.size, size)
         compare(tx, pending)
         if builder.size != size:
             raise VerificationError(f"{size - builder.size} records are missing")
-    return roots
+    return roots, rotations
+
+
+def _rotations_step(
+    steps: _Steps, tx: LogTransaction, signed: int, rotations: Mapping[int, bytes], trust: Trust
+) -> None:
+    if rotations:
+        with steps.step(26, "each key rotation is by both generations") as detail:
+            for index, root in rotations.items():
+                _check_rotation(tx, index, root, trust, is_signed=index < signed)
+            detail.append(f"{len(rotations)} rotations")
+
+
+def _check_rotation(
+    tx: LogTransaction, index: int, root: bytes, trust: Trust, *, is_signed: bool
+) -> None:
+    """A rotation record and, once heads cover it, the head that all its keys have signed."""
+    for leaf in tx.leaves(index, index + 1):
+        Rotation.at(leaf, tx.get_signatures(index)).check_trusted(trust)
+    if not is_signed:
+        return
+    kept = next(iter(tx.checkpoints(index + 1)), None)
+    if kept is None or kept.size != index + 1 or not isinstance(kept.note, str):
+        raise VerificationError(f"the head of {index + 1} records, where keys changed, is missing")
+    note = Note.parse(kept.note)
+    head = Checkpoint.parse(note.text)
+    _check_origin(head, trust)
+    _check_signatures(head, note, trust)
+    if (head.size, head.root) != (index + 1, root):
+        raise VerificationError(f"the head where record {index} changes the keys is another log's")
 
 
 @contextmanager

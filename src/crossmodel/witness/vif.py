@@ -14,8 +14,11 @@ from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import Clock, LogTransaction
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.dsse import Envelope, Signature
 from crossmodel.witness.evidence import Evidence, parse_statement
-from crossmodel.witness.keys import KeyPair, Trust
+from crossmodel.witness.keychain import KeyChain
+from crossmodel.witness.keyring import FixedKeys, Keyring
+from crossmodel.witness.keys import KeyPair, Signer, Trust
 from crossmodel.witness.log import (
     MemoryLog,
     append,
@@ -24,7 +27,12 @@ from crossmodel.witness.log import (
     root_at,
 )
 from crossmodel.witness.note import Note, sign_note
-from crossmodel.witness.statement import Draft, pae, subject_digests
+from crossmodel.witness.statement import (
+    Draft,
+    pae,
+    rotation_statement,
+    subject_digests,
+)
 from crossmodel.witness.strict import MAX_BYTES, is_key_name
 from crossmodel.witness.verify import verify_log, verify_witness
 
@@ -43,7 +51,7 @@ class CrossModelVIF:
 
     Args:
         config: which algorithm signs, and how often.
-        keys: the log's keys; new ones if left out.
+        keys: the log's keys, or whoever has them and may rotate them; new ones if left out.
         origin: the log's name, which every checkpoint carries; without spaces, control characters
             and plus signs.
         log: where records go when a call names no transaction; memory if left out.
@@ -57,7 +65,7 @@ class CrossModelVIF:
         self,
         config: CrossModelVIFConfig | None = None,
         *,
-        keys: KeyPair | None = None,
+        keys: KeyPair | Keyring | None = None,
         origin: str = "crossmodel.local/log",
         log: LogTransaction | None = None,
         clock: Clock = utc_now,
@@ -68,16 +76,26 @@ class CrossModelVIF:
             )
         self.config = config or CrossModelVIFConfig()
         self.origin = origin
-        pair = keys or KeyPair.generate()
-        self._signers = pair.signers(self.config.witness_generation.cryptographic_algorithm)
+        pair = KeyPair.generate() if keys is None else keys
+        self.keyring: Keyring = FixedKeys(pair) if isinstance(pair, KeyPair) else pair
         self.log: LogTransaction = log or MemoryLog()
         self.clock = clock
         self._signed_at = time.monotonic()
+        algorithm = self.config.witness_generation.cryptographic_algorithm
+        self._keys = KeyChain(self.keyring, origin, algorithm)
 
     @property
     def trust(self) -> Trust:
-        """Trust in this log's own keys."""
-        return Trust.of(self.origin, [signer.public for signer in self._signers])
+        """Trust in this log's own keys, with the rotations that were there at the last look."""
+        return self._keys.trust
+
+    def trust_of(self, tx: LogTransaction | None = None) -> Trust:
+        """Trust in the log's own keys, back from those that we hold.
+
+        A generation is believed only where the one after it has signed who came before, so nothing
+        that is written into a store can bring in a key.
+        """
+        return self._keys.trust_of(tx or self.log)
 
     def trust_file(self) -> bytes:
         """What verifiers need to be given, by a way that they trust."""
@@ -86,8 +104,57 @@ class CrossModelVIF:
     def append(
         self, statements: Sequence[Draft | Statement], tx: LogTransaction | None = None
     ) -> list[int]:
-        """Add statements to the log; returns their leaves' indexes."""
-        return append(tx or self.log, statements, self.clock)
+        """Add statements to the log, each signed if so configured; returns their leaves' indexes.
+
+        Raises:
+            WitnessError: if the log's keys have been rotated and we do not hold the new ones.
+        """
+        at = tx or self.log
+        indexes = append(at, statements, self.clock)
+        if self.config.witness_generation.sign_each and indexes:
+            signers = self._keys.signers_at(at, indexes[-1] + 1)
+            for leaf in at.leaves(indexes[0], indexes[-1] + 1):
+                at.put_signatures(leaf.index, _signed(leaf, signers))
+        return indexes
+
+    def append_rotation(self, new: KeyPair, tx: LogTransaction | None = None) -> int:
+        """Add the record that hands the log over to ``new``; returns its leaf.
+
+        Then sign its handover head, and only then stop using the old keys:
+        :func:`crossmodel.witness.rotating.rotate_keys` does it all.
+
+        Raises:
+            WitnessError: if the log was edited, or its keys are not ours.
+        """
+        at = tx or self.log
+        size = at.log_size()
+        old = self._keys.signers_at(at, size + 1)
+        self._check_unchanged(at, size)
+        both = (*old, *new.signers(self._keys.algorithm))
+        draft = rotation_statement(
+            size + 1,
+            old=[signer.public.to_row() for signer in old],
+            new=[signer.public.to_row() for signer in both[len(old) :]],
+            moment=self.clock(),
+        )
+        [index] = append(at, [draft], self.clock)
+        for leaf in at.leaves(index, index + 1):
+            at.put_signatures(index, _signed(leaf, both))
+        return index
+
+    def rotation_to(self, pair: KeyPair, tx: LogTransaction | None = None) -> int | None:
+        """The leaf of the record that hands the log over to these keys, if there is one."""
+        rotations = self._keys.rotations(tx or self.log)
+        leaves = [each.index for each in rotations if pair.has_one_of(each.new)]
+        return leaves[-1] if leaves else None
+
+    def sign_handover(self, leaf: int, tx: LogTransaction | None = None) -> SignedCheckpoint:
+        """Sign the head that ends in a rotation record, by the keys before it and after it.
+
+        Raises:
+            WitnessError: as :meth:`sign_checkpoint`.
+        """
+        return self._sign(tx or self.log, leaf + 1)
 
     def witness(
         self, statements: Sequence[Draft | Statement], tx: LogTransaction | None = None
@@ -121,22 +188,22 @@ class CrossModelVIF:
 
         Raises:
             WitnessError: if the log does not extend its last checkpoint, or that one is not by
-                these keys; then something has changed what was signed, and nothing more is signed.
+                its keys; then something has changed what was signed, and nothing more is signed.
+                Also if its keys have been rotated and we do not hold the new ones.
         """
         at = tx or self.log
-        size = at.log_size()
-        root = root_at(at, size)
-        latest = at.latest_checkpoint()
-        if latest is not None and not self._extends(
-            at, latest, Checkpoint(self.origin, size, root)
-        ):
-            raise WitnessError(
-                f"the log of {size} records does not extend its checkpoint of {latest.size}: "
-                "records that were signed have changed; restore them before going on"
-            )
-        text = Checkpoint(self.origin, size, root).to_text()
-        self._signed_at = time.monotonic()
-        return SignedCheckpoint(size, root, sign_note(text, self.origin, self._signers))
+        return self._sign(at, at.log_size())
+
+    def rotation_evidence(self, leaf: int, tx: LogTransaction | None = None) -> bytes:
+        """The evidence of a rotation record under its handover head, for those who accept it.
+
+        Raises:
+            WitnessError: if that record is no rotation, or its head is missing.
+        """
+        at = tx or self.log
+        if leaf not in {each.index for each in self._keys.rotations(at)}:
+            raise WitnessError(f"record {leaf} is no key rotation: crossmodel keys list names them")
+        return self.generate_witness(leaf, at, size=leaf + 1)
 
     def generate_witness(
         self,
@@ -144,8 +211,9 @@ class CrossModelVIF:
         tx: LogTransaction | None = None,
         *,
         disclose: Sequence[str] = (),
+        size: int | None = None,
     ) -> bytes:
-        """The evidence file of one record, against the latest checkpoint.
+        """The evidence file of one record, against the latest checkpoint or the one of ``size``.
 
         ``disclose`` names the digests whose values the holder chooses to reveal.
 
@@ -154,20 +222,24 @@ class CrossModelVIF:
                 record's or has been erased, or the file would be larger than verifiers read.
         """
         at = tx or self.log
-        latest = at.latest_checkpoint()
-        if latest is None or not 0 <= index < latest.size:
-            covered = latest.size if latest else 0
+        head = at.latest_checkpoint() if size is None else _head_of(at, size)
+        if head is None or not 0 <= index < head.size:
+            covered = head.size if head else 0
             raise WitnessError(f"no checkpoint covers record {index}: {covered} are covered")
         leaf = next(iter(at.leaves(index, index + 1)), None)
         if leaf is None:
             raise WitnessError(f"the log lacks its record {index}: restore it from a backup")
-        path = inclusion_proof(at, index, latest.size)
-        evidence = {
+        path = inclusion_proof(at, index, head.size)
+        evidence: dict[str, object] = {
             "payloadType": leaf.payload_type,
             "statement": base64.b64encode(leaf.statement).decode(),
-            "proof": TlogProof(index, tuple(path), latest.note).to_text(),
+            "proof": TlogProof(index, tuple(path), head.note).to_text(),
             "disclosed": _disclosures(at, leaf, disclose),
         }
+        signatures = at.get_signatures(index)
+        if signatures:
+            rows = (Signature(key_id, sig).to_row() for key_id, sig in signatures.items())
+            evidence["signatures"] = list(rows)
         data = json.dumps(evidence, indent=1).encode() + b"\n"
         if len(data) > MAX_BYTES:
             raise WitnessError(
@@ -183,8 +255,9 @@ class CrossModelVIF:
         Raises:
             WitnessError: if no checkpoint covers the record yet, or its proof is refused.
         """
-        data = self.generate_witness(index, tx)
-        report = self.verify_witness(data)
+        at = tx or self.log
+        data = self.generate_witness(index, at)
+        report = self.verify_witness(data, self.trust_of(at))
         if not report.is_valid:
             refused = next(step for step in report.steps if not step.passed)
             raise WitnessError(
@@ -193,7 +266,8 @@ class CrossModelVIF:
             )
         evidence = Evidence.parse(data)
         message = pae(evidence.payload_type, evidence.body)
-        return {signer.public.key_id: signer.sign(message) for signer in self._signers}
+        signers = self._keys.newest(at)
+        return {signer.public.key_id: signer.sign(message) for signer in signers}
 
     def verify_witness(
         self, data: bytes, trust: Trust | None = None, *, against: str | None = None
@@ -210,23 +284,86 @@ class CrossModelVIF:
         progress: Callable[[int, int], None] | None = None,
     ) -> VerificationReport:
         """Check the whole log, by its own keys unless others are given."""
-        believed = trust or self.trust
-        return verify_log(tx or self.log, believed, against=against, progress=progress)
+        at = tx or self.log
+        believed = trust or self.trust_of(at)
+        return verify_log(at, believed, against=against, progress=progress)
 
-    def _extends(self, at: LogTransaction, latest: SignedCheckpoint, head: Checkpoint) -> bool:
-        """Whether a head extends what the latest note says; its other columns prove nothing."""
+    def envelope(self, index: int, tx: LogTransaction | None = None) -> bytes:
+        """The DSSE envelope of a record that was signed when it was appended (``sign_each``).
+
+        Raises:
+            WitnessError: if there is no such record, or it was not signed.
+        """
+        at = tx or self.log
+        leaf = next(iter(at.leaves(index, index + 1)), None)
+        signatures = at.get_signatures(index)
+        if leaf is None or not signatures:
+            raise WitnessError(f"record {index} has no signatures of its own: only heads over it")
+        rows = tuple(Signature(key_id, sig) for key_id, sig in signatures.items())
+        return Envelope(leaf.payload_type, leaf.statement, rows).to_json()
+
+    def _sign(self, at: LogTransaction, size: int) -> SignedCheckpoint:
+        """Sign the head of ``size``, by the keys that are valid for it."""
+        is_handover = any(each.from_size == size for each in self._keys.rotations(at))
+        kept = _head_of(at, size) if is_handover else None
+        # once that head is kept the old keys may be gone, and are needed no more
+        signers = self._keys.signers_at(at, size) if kept is None else ()
+        root = self._check_unchanged(at, size)
+        if kept is not None:
+            return kept
+        note = sign_note(Checkpoint(self.origin, size, root).to_text(), self.origin, signers)
+        self._signed_at = time.monotonic()
+        return SignedCheckpoint(size, root, note)
+
+    def _check_unchanged(self, at: LogTransaction, size: int) -> bytes:
+        """The root at ``size``, unless the log and its latest checkpoint belie each other."""
+        root = root_at(at, size)
+        latest = at.latest_checkpoint()
+        trust = self.trust_of(at)
+        if latest is not None and not self._agrees(
+            at, latest, Checkpoint(self.origin, size, root), trust
+        ):
+            raise WitnessError(
+                f"the log of {size} records does not extend its checkpoint of {latest.size}: "
+                "records that were signed have changed; restore them before going on"
+            )
+        return root
+
+    def _agrees(
+        self, at: LogTransaction, latest: SignedCheckpoint, head: Checkpoint, trust: Trust
+    ) -> bool:
+        """Whether a head and what the latest note says are heads of one log.
+
+        Its other columns prove nothing. Only a handover head may be smaller than the latest one.
+        """
         try:
             note = Note.parse(latest.note)
             signed = Checkpoint.parse(note.text)
         except VerificationError:
             return False
         # one of the keys is enough: the configured algorithm may have changed since
-        if not any(note.is_signed_by(self.origin, signer.public) for signer in self._signers):
+        if not any(
+            note.is_signed_by(self.origin, trusted.key)
+            for trusted in trust.keys
+            if trusted.covers(signed.size)
+        ):
             return False
-        if signed.origin != head.origin or signed.size > head.size:
+        if signed.origin != head.origin or signed.size > at.log_size():
             return False
-        proof = consistency_proof(at, signed.size, head.size)
-        return merkle.verify_consistency(signed.size, head.size, signed.root, head.root, proof)
+        first, second = sorted((signed, head), key=lambda each: each.size)
+        proof = consistency_proof(at, first.size, second.size)
+        return merkle.verify_consistency(first.size, second.size, first.root, second.root, proof)
+
+
+def _signed(leaf: LogLeaf, signers: Sequence[Signer]) -> dict[str, bytes]:
+    message = pae(leaf.payload_type, leaf.statement)
+    return {signer.public.key_id: signer.sign(message) for signer in signers}
+
+
+def _head_of(at: LogTransaction, size: int) -> SignedCheckpoint | None:
+    """The kept head of exactly that size."""
+    kept = next(iter(at.checkpoints(size)), None)
+    return kept if kept is not None and kept.size == size else None
 
 
 def _disclosures(at: LogTransaction, leaf: LogLeaf, digests: Sequence[str]) -> list[dict[str, str]]:
