@@ -53,6 +53,10 @@ from .domain.operations import PerformanceReport as PerformanceReport
 from .domain.operations import ResourceAllocation as ResourceAllocation
 from .domain.operations import ScalingResult as ScalingResult
 from .domain.period import TimePeriod as TimePeriod
+from .domain.reliability import Reliability as Reliability
+from .domain.reliability import ReliabilityBin as ReliabilityBin
+from .domain.replay import Replay as Replay
+from .domain.replay import ReplayedPart as ReplayedPart
 from .domain.selection import LearnedExplanation as LearnedExplanation
 from .domain.selection import ModelPerformanceReport as ModelPerformanceReport
 from .domain.selection import ModelSelection as ModelSelection
@@ -95,6 +99,7 @@ from .extraction import InsightValidator as InsightValidator
 from .extraction import ModelAssistedPattern as ModelAssistedPattern
 from .extraction import PatternRegistry as PatternRegistry
 from .providers import FakeProvider as FakeProvider
+from .reliability import CrossModelConfidenceCalibrator as CrossModelConfidenceCalibrator
 from .selection import CostOptimizer as CostOptimizer
 from .selection import ModelSelector as ModelSelector
 from .selection import PerformanceTracker as PerformanceTracker

@@ -21,6 +21,7 @@ from crossmodel.domain.erasure import ErasureReceipt, RetentionReport
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
+from crossmodel.domain.replay import Replay
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import LogKey, VerificationReport
@@ -34,8 +35,10 @@ from crossmodel.errors import (
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.bulk import Extracted, extract_all
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
+from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store
-from crossmodel.providers import create_provider
+from crossmodel.providers import create_provider, takes_seed
+from crossmodel.replay import Replayer
 from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
 from crossmodel.settings import ProviderSettings, Settings, WitnessSettings, load_settings
 from crossmodel.store import open_store
@@ -395,6 +398,31 @@ class CrossModel(InsightDesk):
         days = self.settings.cross_model_vif.provenance_tracking.retention_period_days
         return Retention(self.engine.ledger, timedelta(days=days))
 
+    async def replay(
+        self,
+        id: str,  # noqa: A002 - the public interface's name
+        *,
+        ask: bool = False,
+        tenant: str | None = None,
+    ) -> Replay:
+        """Make the parts of the request ``id`` again from what was recorded, and compare.
+
+        Of each part it says whether it is the same as in the signed log, what differs, or why it
+        cannot be replayed. With ``ask`` the model is asked again, where it was asked with a seed.
+
+        Raises:
+            NotFoundError: if the log has no record of such a request.
+            ProviderError: if the model was to be asked again and could not answer.
+        """
+        seeded = {row.id for row in self.settings.providers if takes_seed(row.kind)}
+        replayer = Replayer(
+            self.engine,
+            lambda: _router(self.settings),
+            seeded=seeded if self._with_models else frozenset(),
+        )
+        of = tenant or self.settings.loop.tenant
+        return await replayer.replay(of, id, ask=ask and self._with_models)
+
     def trust_file(self) -> bytes:
         """The public keys that verify this log: hand it to verifiers by a way that they trust."""
         return self.engine.ledger.vif.trust_file()
@@ -525,16 +553,26 @@ async def _build(
     for model in settings.models:
         selector.register_model(model.profile())
         transfer.register_target(_target(model, providers.get(model.provider), settings))
+    extractor, models = build_extractor(settings), {model.id: model for model in settings.models}
+    inputs = InputRecorder(
+        selector,
+        extractor,
+        transfer,
+        models,
+        teacher_quality=settings.loop.teacher_quality,
+        assistant=assistant.id if assistant else None,
+    )
     return Engine(
         selector=selector,
         transfer=transfer,
-        extractor=build_extractor(settings),
+        extractor=extractor,
         ledger=ledger,
         store=store,
         providers=providers,
-        models={model.id: model for model in settings.models},
+        models=models,
         teacher_quality=settings.loop.teacher_quality,
         assistant=assistant,
+        inputs=inputs,
     )
 
 

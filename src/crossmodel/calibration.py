@@ -6,11 +6,12 @@ One home for what selection, extraction and evaluation all need; plain numbers, 
 from __future__ import annotations
 
 import math
+import operator
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
@@ -133,28 +134,43 @@ def _together(
     return first[0] + second[0], first[1] + second[1], first[2] + second[2]
 
 
-def fit_rising_map(scores: Sequence[float], outcomes: Sequence[bool], prior: float) -> RisingMap:
+def fit_rising_map(
+    scores: Sequence[float],
+    outcomes: Sequence[float],
+    prior: float,
+    weights: Sequence[float] | None = None,
+) -> RisingMap:
     """A map that fits ``outcomes`` to ``scores``, 0..1, of which there are few.
 
     Log-odds are stretched and shifted (Platt, 1999), which cannot overfit as steps can: each
     parameter is drawn toward its default by as much as ``prior`` answers would, the stretch toward
     1, which leaves scores as they are. The map is kept as knots.
 
+    Outcomes may be shares of what came true, 0..1; ``weights`` says of how many answers each is, 1
+    if left out.
+
     Raises:
-        InvalidInputError: if the lists differ in length, or a score is no number within 0..1.
+        InvalidInputError: if the lists differ in length, a score or outcome is no number within
+            0..1, or a weight is negative.
     """
     _check_pairs(scores, outcomes)
+    counts = [1.0] * len(scores) if weights is None else list(weights)
+    if len(counts) != len(scores):
+        raise InvalidInputError(f"{len(scores)} scores, but {len(counts)} weights")
+    for each in counts:
+        checks.not_negative("a weight", each)
     odds = [log_odds(score) for score in scores]
-    centre = sum(odds) / len(odds) if odds else 0.0
+    total = sum(counts)
+    centre = sum(map(operator.mul, odds, counts)) / total if total else 0.0
     stretch, shift = 1.0, 0.0
     for _ in range(_STEPS):  # Newton's method on a convex loss
         slope_a = prior * (stretch - 1.0)
         slope_b = prior * _SHIFT_PRIOR * shift
         bend_aa, bend_ab, bend_bb = prior, 0.0, prior * _SHIFT_PRIOR
-        for x, outcome in zip(odds, outcomes, strict=True):
+        for x, outcome, count in zip(odds, outcomes, counts, strict=True):
             off = x - centre
             p = probability(stretch * off + centre + shift)
-            error, weight = p - bool(outcome), p * (1 - p)
+            error, weight = count * (p - outcome), count * p * (1 - p)
             slope_a, slope_b = slope_a + error * off, slope_b + error
             bend_aa, bend_ab = bend_aa + weight * off * off, bend_ab + weight * off
             bend_bb += weight
@@ -203,10 +219,27 @@ def expected_calibration_error(
     """
     off = [0.0] * bins
     for said, came in zip(probabilities, outcomes, strict=True):
-        if not 0 <= said <= 1:
-            raise InvalidInputError(f"a probability must lie within 0..1, not {said}")
-        off[min(int(said * bins), bins - 1)] += said - came
-    return sum(map(abs, off)) / len(probabilities) if probabilities else 0.0
+        off[bin_of(said, bins)] += said - came
+    return error_of_gaps(off, len(probabilities))
+
+
+def bin_of(probability_: float, bins: int = BINS) -> int:
+    """Which of so many bins of equal width over 0..1 a probability falls into; 1 into the last.
+
+    Raises:
+        InvalidInputError: if it is no number within 0..1.
+    """
+    if not 0 <= probability_ <= 1:
+        raise InvalidInputError(f"a probability must lie within 0..1, not {probability_}")
+    return min(int(probability_ * bins), bins - 1)
+
+
+def error_of_gaps(gaps: Iterable[float], n: float) -> float:
+    """Expected calibration error from the gaps of bins: sums of what was said less what came.
+
+    ``n`` is how many answers there are in all; without any it is 0.
+    """
+    return sum(map(abs, gaps)) / n if n else 0.0
 
 
 def brier_score(probabilities: Sequence[float], outcomes: Sequence[float]) -> float:
@@ -215,8 +248,43 @@ def brier_score(probabilities: Sequence[float], outcomes: Sequence[float]) -> fl
     return sum((said - came) ** 2 for said, came in pairs) / len(pairs) if pairs else 0.0
 
 
-def _check_pairs(scores: Sequence[float], outcomes: Sequence[bool]) -> None:
+Z_95: Final = 1.959963984540054
+"""Standard normal quantile at 0.975."""
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval, both ends within 0..1."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(successes: float, n: int) -> Interval:
+    """95 % interval of a proportion (Wilson, J. Amer. Statist. Assoc. 22, 1927).
+
+    It stays within 0..1 and is right for small ``n`` and for proportions near 0 and 1, where the
+    usual normal interval is not. With ``n`` of 0 nothing is known: 0..1. Successes that count in
+    part vary less than whole ones of the same mean, so that of theirs it is no less than 95 %.
+
+    Raises:
+        InvalidInputError: unless ``0 <= successes <= n``.
+    """
+    if not 0 <= successes <= n:
+        raise InvalidInputError(f"successes must lie within 0..{n}, not {successes}")
+    if n == 0:
+        return Interval(0.0, 1.0)
+    share, z2 = successes / n, Z_95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return Interval(low, high)
+
+
+def _check_pairs(scores: Sequence[float], outcomes: Sequence[float]) -> None:
     if len(scores) != len(outcomes):
         raise InvalidInputError(f"{len(scores)} scores, but {len(outcomes)} outcomes")
-    for score in scores:
+    for score, outcome in zip(scores, outcomes, strict=True):
         checks.unit_interval("a score", score)
+        if not 0 <= outcome <= 1:
+            raise InvalidInputError(f"an outcome must lie within 0..1, not {outcome}")

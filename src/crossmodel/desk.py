@@ -11,11 +11,13 @@ from crossmodel.domain.erasure import ErasureReceipt
 from crossmodel.domain.insight import RELEASED, Insight, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import RankedInsight, SourceText
+from crossmodel.domain.reliability import Reliability
 from crossmodel.domain.transfer_config import ExportConfig
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.engine import Engine
 from crossmodel.errors import NotFoundError
 from crossmodel.ports import Transaction
+from crossmodel.reliability import CrossModelConfidenceCalibrator
 from crossmodel.settings import Settings
 from crossmodel.transfer import tend
 from crossmodel.transfer.export import Exported, export_insights
@@ -221,6 +223,38 @@ class InsightDesk(ABC):
         units = [insight_unit(insight_id) for insight_id in changed]
         await self.engine.store.transact(lambda tx: tx.clear_uplift(of, units))
         return changed
+
+    async def judge(self, insight_id: str, correct: bool, *, tenant: str | None = None) -> Insight:
+        """Say whether an insight is right. It counts for the reliability of its source model.
+
+        The last word counts, once. The insight itself stays as it is: see :meth:`quarantine`.
+
+        Raises:
+            NotFoundError: if there is no such insight.
+        """
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.ledger.judge(of, insight_id, correct=bool(correct))
+
+    async def calibrator(self, *, tenant: str | None = None) -> CrossModelConfidenceCalibrator:
+        """What is known of how often each model's confidence came true, as it is now."""
+        of = tenant or self.settings.loop.tenant
+        sums = await self.engine.store.read(lambda tx: tx.reliability(of))
+        return CrossModelConfidenceCalibrator.of(sums)
+
+    async def reliability(
+        self, source_model: str | None = None, *, tenant: str | None = None
+    ) -> list[Reliability]:
+        """The reliability of every source model, or of one, by name.
+
+        Raises:
+            NotFoundError: if nothing is known of the model that is named.
+        """
+        known = await self.calibrator(tenant=tenant)
+        names = known.models() if source_model is None else [source_model]
+        found = [known.reliability(name) for name in names]
+        if source_model is not None and not found[0].n:
+            raise NotFoundError(f"nothing is known of how reliable {source_model!r} is")
+        return found
 
     async def delete(
         self, ids: Sequence[str], reason: str, *, tenant: str | None = None

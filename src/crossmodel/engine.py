@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,14 +13,16 @@ from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.insight import RELEASED, ExtractionResult, Insight, Standing
-from crossmodel.domain.models import ModelCapability, ModelSpec
+from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import RejectedInsight, TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
 from crossmodel.extraction import ASSISTANCE, Assistance, InsightExtractor, ModelAssistedPattern
+from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store, Transaction
+from crossmodel.reliability import observe_score, set_standing
 from crossmodel.selection import ModelSelector, routing_text
 from crossmodel.transfer import (
     PLAYBOOK,
@@ -43,7 +45,8 @@ class Engine:
     """Runs the loop over the stages and adapters that it is given.
 
     Answers of models of at least ``teacher_quality`` become insights; the ``assistant``, where
-    there is one, is asked what they say.
+    there is one, is asked what they say. With ``inputs`` the log says what a selection was made
+    from, so that it can be replayed.
     """
 
     selector: ModelSelector
@@ -55,12 +58,15 @@ class Engine:
     models: Mapping[str, ModelSpec]
     teacher_quality: float
     assistant: ModelSpec | None = None
+    inputs: InputRecorder | None = None
 
     async def complete(self, ask: Ask) -> Answer:
         """Run the whole loop once."""
-        context = self._context(ask)
+        context = self.context_of(ask)
         selection = self.select(ask, context)
         turn = Turn(time_ordered_id("req_"), ask, selection, self.models[selection.model_id])
+        if self.inputs is not None:
+            turn.inputs = self.inputs.of(selection)
         self.selector.expect_feedback(turn.id, selection, context)
         turn.transfer, losers = await self.hand_over(ask, turn.model, turn.id)
         turn.handed_over_at = utc_now()
@@ -72,6 +78,8 @@ class Engine:
             raise
         turn.extraction = await self._extract(turn)
         recorded = await self.ledger.record_turn(turn, self._curate)
+        if self.inputs is not None and turn.inputs is not None:
+            self.inputs.kept(turn.inputs)
         await self._set_aside(ask.tenant, losers)
         self.selector.record_outcome(recorded.outcome)
         return Answer(
@@ -103,14 +111,15 @@ class Engine:
             )
         return ModelSelection(
             ask.model,
-            ask.task or self._any_task(),
+            ask.task or any_task(self.selector.model_profiles.values()),
             1.0,
             selection_metadata={"selection_algorithm": "named"},
         )
 
     def choose(self, task: TaskRequirement | None, context: RequestContext) -> ModelSelection:
         """The best model for a task; for one that nothing is said of, what most can do."""
-        return self.selector.select_optimal_model(task or self._any_task(), context)
+        wanted = task or any_task(self.selector.model_profiles.values())
+        return self.selector.select_optimal_model(wanted, context)
 
     async def find(self, question: str, tenant: str = DEFAULT_TENANT) -> list[RankedInsight]:
         """The insights that may have to do with a question, and those linked with them."""
@@ -188,6 +197,7 @@ class Engine:
         most = self.transfer.config.playbook.max_items
 
         def learn(tx: Transaction, before: float | None) -> None:
+            observe_score(tx, tenant, request_id, score, before=before)
             learn_from_score(tx, tenant, request_id, score, before=before, max_items=most)
 
         outcome = await self.ledger.record_feedback(
@@ -207,9 +217,9 @@ class Engine:
             temperature=ask.temperature,
             seed=ask.seed,
         )
-        return await self._paid(model, request, ask.tenant, ask.key)
+        return await self.paid(model, request, ask.tenant, ask.key)
 
-    async def _paid(
+    async def paid(
         self, model: ModelSpec, request: CompletionRequest, tenant: str, key: str | None
     ) -> Completion:
         """Ask, within the budgets: what the call may cost is reserved, what it did cost is kept."""
@@ -234,7 +244,7 @@ class Engine:
         """What the assistant makes of ``text``. Its cost is kept, so that budgets survive us."""
         counter = self.providers[model.provider].token_counter(model.name)
         pattern = ModelAssistedPattern(
-            lambda request: self._paid(model, request, tenant, key),
+            lambda request: self.paid(model, request, tenant, key),
             model,
             count_tokens=counter or utf8_bytes,
         )
@@ -289,7 +299,8 @@ class Engine:
 
         def work(tx: Transaction) -> None:
             for loser in fresh:
-                tx.set_standing(tenant, [loser.insight.id], Standing.QUARANTINED, loser.reason)
+                ids = [loser.insight.id]
+                set_standing(tx, tenant, ids, Standing.QUARANTINED, loser.reason, moment=utc_now())
 
         if fresh:
             await self.store.transact(work)
@@ -303,7 +314,7 @@ class Engine:
         return result
 
     @staticmethod
-    def _context(ask: Ask) -> RequestContext:
+    def context_of(ask: Ask) -> RequestContext:
         """The request as selection sees it."""
         users = [message.content for message in ask.messages if message.role == "user"]
         size = sum(utf8_bytes(message.content) for message in ask.messages)
@@ -320,10 +331,14 @@ class Engine:
         source = self.models.get(insight.source_model)
         return source is None or source.quality > model.quality
 
-    def _any_task(self) -> TaskRequirement:
-        """What most of the models can do: the requirement of a caller who has none."""
-        profiles = self.selector.model_profiles.values()
-        counts = Counter(capability for profile in profiles for capability in profile.capabilities)
-        if not counts:
-            raise NoAvailableModelsError("no model is configured: add [[models]] to the settings")
-        return TaskRequirement([max(ModelCapability, key=lambda each: counts[each])])
+
+def any_task(profiles: Iterable[ModelCapabilityProfile]) -> TaskRequirement:
+    """What most of the models can do: the requirement of a caller who has none.
+
+    Raises:
+        NoAvailableModelsError: if there is no model.
+    """
+    counts = Counter(capability for profile in profiles for capability in profile.capabilities)
+    if not counts:
+        raise NoAvailableModelsError("no model is configured: add [[models]] to the settings")
+    return TaskRequirement([max(ModelCapability, key=lambda each: counts[each])])

@@ -12,6 +12,7 @@ from crossmodel.domain.insight import Insight, Standing
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.reliability import DayBin, Judgement, Observed
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
@@ -163,6 +164,10 @@ class Transaction(LogTransaction, Protocol):
         """Those of the insights that there are, in the order asked for."""
         ...
 
+    def insights_of_source(self, tenant: str, sha256: str) -> list[Insight]:
+        """The insights that stand on a source, oldest first."""
+        ...
+
     def list_insights(
         self,
         tenant: str,
@@ -297,6 +302,36 @@ class Transaction(LogTransaction, Protocol):
         units: Collection[str] | None = None,
     ) -> dict[UpliftKey, Tally]:
         """The sums of scores; of one unit, of several, of one model, where that is asked."""
+        ...
+
+    def add_reliability(self, tenant: str, source_model: str, at: DayBin, change: Observed) -> None:
+        """Add to the sums of a model's day and bin; what takes back makes no new row."""
+        ...
+
+    def reliability(
+        self, tenant: str, source_model: str | None = None
+    ) -> dict[str, dict[DayBin, Observed]]:
+        """The sums of each model, or of one, by day and bin."""
+        ...
+
+    def reliability_bins(self, tenant: str, source_model: str) -> dict[int, Observed]:
+        """The sums of a model by bin, over all days."""
+        ...
+
+    def get_judgement(self, tenant: str, insight_id: str) -> Judgement | None:
+        """What counts of an insight outside of feedback."""
+        ...
+
+    def put_judgement(self, tenant: str, insight_id: str, said: Judgement | None) -> None:
+        """Keep what counts of an insight, instead of what did; ``None`` forgets it."""
+        ...
+
+    def put_snapshots(self, bodies: Mapping[str, bytes]) -> None:
+        """Keep bodies by their SHA-256; those that are there already are left as they are."""
+        ...
+
+    def get_snapshot(self, sha256: str) -> bytes | None:
+        """The body of that SHA-256, as it is kept: its reader checks it."""
         ...
 
 

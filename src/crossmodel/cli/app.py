@@ -18,6 +18,7 @@ from crossmodel.cli import (
     insights,
     keys,
     models,
+    replay,
     retention,
     select,
     trace,
@@ -43,6 +44,7 @@ app.command("select")(select.select)
 app.command("extract")(extract.extract)
 app.command("feedback")(feedback.feedback)
 app.command("trace")(trace.trace)
+app.command("replay")(replay.replay)
 app.command("train-router")(train_router.train_router)
 app.command("verify")(verify.verify)
 app.command("erase")(erase.erase)

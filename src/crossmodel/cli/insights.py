@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.text import Text
 
-from crossmodel.cli import insights_standing
+from crossmodel.cli import insights_reliability, insights_standing
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
@@ -35,6 +35,8 @@ app = typer.Typer(help="List, show, search and govern what has been learned.", n
 app.command("quarantine")(insights_standing.quarantine)
 app.command("release")(insights_standing.release)
 app.command("delete")(insights_standing.delete)
+app.command("judge")(insights_reliability.judge)
+app.command("reliability")(insights_reliability.reliability)
 
 
 @app.command("list")

@@ -12,6 +12,7 @@ from crossmodel.domain.completion import Completion, Message, Usage
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import DEFAULT_TENANT
+from crossmodel.domain.replay import Inputs
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import InvalidInputError
@@ -83,6 +84,7 @@ class Turn:
     extraction: ExtractionResult | None = None
     handed_over_at: datetime | None = None
     answered_at: datetime | None = None
+    inputs: Inputs | None = None
 
     @property
     def cost_usd(self) -> float:

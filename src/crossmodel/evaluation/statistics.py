@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
 
+from crossmodel.calibration import Interval, wilson_interval
 from crossmodel.errors import InvalidInputError
 
-Z_95: Final = 1.959963984540054
-"""Standard normal quantile at 0.975."""
-
-
-class Interval(NamedTuple):
-    """A 95 % confidence interval, both ends within 0..1."""
-
-    low: float
-    high: float
-
-
-def wilson_interval(successes: int, n: int) -> Interval:
-    """95 % interval of a proportion (Wilson, J. Amer. Statist. Assoc. 22, 1927).
-
-    It stays within 0..1 and is right for small ``n`` and for proportions near 0 and 1, where the
-    usual normal interval is not. With ``n`` of 0 nothing is known: 0..1.
-
-    Raises:
-        InvalidInputError: unless ``0 <= successes <= n``.
-    """
-    if not 0 <= successes <= n:
-        raise InvalidInputError(f"successes must lie within 0..{n}, not {successes}")
-    if n == 0:
-        return Interval(0.0, 1.0)
-    share, z2 = successes / n, Z_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return Interval(low, high)
+__all__ = ["Interval", "mcnemar_exact", "wilson_interval"]
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:

@@ -130,6 +130,11 @@ class ConfidenceCalculator:
         return round(min(_MOST, max(_LEAST, probability(odds))), 4)
 
     @property
+    def maps(self) -> Mapping[str, RisingMap]:
+        """What was learned: a map for each kind, the empty name for all; replaced as a whole."""
+        return self._maps
+
+    @property
     def is_calibrated(self) -> bool:
         """Whether any scores are calibrated."""
         return _ALL in self._maps

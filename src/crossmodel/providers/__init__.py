@@ -6,6 +6,7 @@ from crossmodel.providers.registry import (
     create_provider,
     provider_kinds,
     register_provider,
+    takes_seed,
 )
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "create_provider",
     "provider_kinds",
     "register_provider",
+    "takes_seed",
 ]

@@ -30,6 +30,7 @@ class ProviderKind:
         takes: which of the settings' arguments the adapter wants.
         base_url: where it is, when the settings do not say.
         api_key_env: the variable that holds its key, when the settings name none.
+        takes_seed: whether its models say the same again when they are asked with the same seed.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class ProviderKind:
     takes: tuple[str, ...] = ()
     base_url: str = ""
     api_key_env: str = ""
+    takes_seed: bool = False
 
 
 _HTTP = ("base_url", "api_key", "timeout_seconds")
@@ -50,6 +52,7 @@ _KINDS: Final[dict[str, ProviderKind]] = {
             takes=_HTTP,
             base_url="https://api.openai.com/v1",
             api_key_env="OPENAI_API_KEY",
+            takes_seed=True,
         ),
         ProviderKind(
             kind="anthropic",
@@ -62,10 +65,12 @@ _KINDS: Final[dict[str, ProviderKind]] = {
             kind="local",
             adapter="crossmodel.providers.local:LocalProvider",
             takes=("model_path", "threads", "timeout_seconds"),
+            takes_seed=True,
         ),
         ProviderKind(
             kind="fake",
             adapter="crossmodel.providers.fake:FakeProvider",
+            takes_seed=True,
         ),
     )
 }
@@ -91,6 +96,12 @@ def provider_kinds() -> dict[str, ProviderKind]:
         if entry_point.name not in _KINDS:
             register_provider(entry_point.load())
     return dict(_KINDS)
+
+
+def takes_seed(kind: str) -> bool:
+    """Whether models of that kind of provider can be asked for the same answer again."""
+    row = _KINDS.get(kind) or provider_kinds().get(kind)
+    return row is not None and row.takes_seed
 
 
 def create_provider(kind: str, *, provider_id: str, **arguments: Any) -> Provider:

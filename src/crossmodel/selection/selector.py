@@ -108,7 +108,7 @@ class ModelSelector:
         """
         started = time.perf_counter()
         check_requirement(task_requirement)
-        table = self._current_table()
+        table = self.table
         key = self._cache_key(table, task_requirement, context)
         if key is not None and (kept := self._cache.get(key)) is not None:
             return kept
@@ -153,7 +153,7 @@ class ModelSelector:
 
     def get_available_models(self) -> list[str]:
         """Ids of the registered models that are available often enough, in order."""
-        table = self._current_table()
+        table = self.table
         enough = table.availability >= self.config.minimum_availability_threshold
         return sorted(table.ids[row] for row in enough.nonzero()[0])
 
@@ -242,7 +242,9 @@ class ModelSelector:
         """A profile or the registry changed: the arrays are built again when they are needed."""
         self._revision = next(self._revisions)
 
-    def _current_table(self) -> ProfileTable:
+    @property
+    def table(self) -> ProfileTable:
+        """The registered models as they are now: the same object until one of them changes."""
         table = self._table
         if table is not None and table.revision == self._revision:
             return table

@@ -161,11 +161,13 @@ class Eraser:
 
         insights, links = schema.insights, schema.insight_links
         uplift, items = schema.uplift, schema.playbook_items
+        judged = schema.judgements
         mine = sa.select(insights.c.seq).where(insights.c.tenant == tenant)
         for names in chunks(ids):
             units = [f"insight:{name}" for name in names]
             delete("links", links, links.c.target_id.in_(names), links.c.insight_seq.in_(mine))
             delete("uplift", uplift, uplift.c.tenant == tenant, uplift.c.unit.in_(units))
+            delete("judgements", judged, judged.c.tenant == tenant, judged.c.insight_id.in_(names))
             # the item stays, retired: its number must not come back for another
             retired = sa.update(items).where(
                 items.c.tenant == tenant, items.c.insight_id.in_(names)

@@ -248,6 +248,38 @@ playbook_items = sa.Table(
     sa.UniqueConstraint("tenant", "topic", "insight_id"),
 )
 
+# How often what a model said came true: see crossmodel.domain.reliability. Days are in UTC.
+reliability = sa.Table(
+    "reliability",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("source_model", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("bin", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("confidence", Real, nullable=False),
+    sa.Column("correct", Real, nullable=False),
+)
+
+# What counts of an insight there, so that a change of mind does not count twice.
+judgements = sa.Table(
+    "judgements",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("insight_id", sa.Text, primary_key=True),
+    sa.Column("correct", sa.Boolean, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+)
+
+# What selections were made from, by content: settings and profiles, nothing of anybody's requests.
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
 log_leaves = sa.Table(
     "log_leaves",
     metadata,

@@ -15,6 +15,7 @@ from crossmodel.domain.insight import Evidence, Insight, Standing
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.reliability import DayBin, Judgement, Observed
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import LogLeaf
@@ -23,8 +24,10 @@ from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
 from crossmodel.store.hidden import HiddenValues
 from crossmodel.store.log import LogTables
+from crossmodel.store.reliability import ReliabilityTable
 from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
+from crossmodel.store.snapshots import Snapshots
 from crossmodel.store.sources import SourceTexts
 from crossmodel.store.standings import Standings
 from crossmodel.store.uplift import UpliftTable
@@ -56,6 +59,8 @@ class SqlTransaction(LogTables):
         self._duplicates = DuplicateIndex(connection)
         self._standings = Standings(connection)
         self._uplift = UpliftTable(connection)
+        self._reliability = ReliabilityTable(connection)
+        self._snapshots = Snapshots(connection)
 
     # models, selections, outcomes, transfers
 
@@ -140,6 +145,48 @@ class SqlTransaction(LogTables):
         """The sums of scores; of one unit, of several, of one model, where that is asked."""
         return self._uplift.tallies(tenant, unit=unit, target_model=target_model, units=units)
 
+    # reliability of models
+
+    def add_reliability(self, tenant: str, source_model: str, at: DayBin, change: Observed) -> None:
+        """Add to the sums of a model's day and bin; what takes back makes no new row."""
+        self._reliability.add(tenant, source_model, at, change)
+
+    def reliability(
+        self, tenant: str, source_model: str | None = None
+    ) -> dict[str, dict[DayBin, Observed]]:
+        """The sums of each model, or of one, by day and bin."""
+        return self._reliability.by_day(tenant, source_model)
+
+    def reliability_bins(self, tenant: str, source_model: str) -> dict[int, Observed]:
+        """The sums of a model by bin, over all days."""
+        return self._reliability.by_bin(tenant, source_model)
+
+    def get_judgement(self, tenant: str, insight_id: str) -> Judgement | None:
+        """What counts of an insight outside of feedback."""
+        row = self._one(schema.judgements, tenant=tenant, insight_id=insight_id)
+        if row is None:
+            return None
+        return Judgement(**{name: row[name] for name in Judgement.__slots__})
+
+    def put_judgement(self, tenant: str, insight_id: str, said: Judgement | None) -> None:
+        """Keep what counts of an insight, instead of what did; ``None`` forgets it."""
+        table = schema.judgements
+        mine = sa.and_(table.c.tenant == tenant, table.c.insight_id == insight_id)
+        self._connection.execute(sa.delete(table).where(mine))
+        if said is not None:
+            row = {"tenant": tenant, "insight_id": insight_id, **asdict(said)}
+            self._connection.execute(sa.insert(table), row)
+
+    # recorded inputs
+
+    def put_snapshots(self, bodies: Mapping[str, bytes]) -> None:
+        """Keep bodies by their SHA-256; those that are there already are left as they are."""
+        self._snapshots.put(bodies)
+
+    def get_snapshot(self, sha256: str) -> bytes | None:
+        """The body of that SHA-256, as it is kept: its reader checks it."""
+        return self._snapshots.get(sha256)
+
     # sources and insights
 
     def add_source(self, source: SourceText) -> None:
@@ -214,6 +261,13 @@ class SqlTransaction(LogTables):
             query = sa.select(table).where(table.c.tenant == tenant, table.c.id.in_(chunk))
             found.update({insight.id: insight for insight in self._load(query)})
         return [found[insight_id] for insight_id in ids if insight_id in found]
+
+    def insights_of_source(self, tenant: str, sha256: str) -> list[Insight]:
+        """The insights that stand on a source, oldest first."""
+        insights, evidence = schema.insights, schema.insight_evidence
+        of = sa.select(evidence.c.insight_seq).where(evidence.c.source_sha256 == sha256)
+        mine = sa.select(insights).where(insights.c.tenant == tenant, insights.c.seq.in_(of))
+        return self._load(mine.order_by(insights.c.seq))
 
     def list_insights(
         self,

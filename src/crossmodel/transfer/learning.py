@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from crossmodel.domain.insight import Insight, Standing
+from crossmodel.domain.period import utc_now
 from crossmodel.ports import Transaction
+from crossmodel.reliability import set_standing
 from crossmodel.transfer.items import topic_of
 from crossmodel.transfer.playbook import tend
 from crossmodel.transfer.uplift import (
@@ -59,5 +61,5 @@ def _settled(tx: Transaction, tenant: str, insight: Insight) -> str | None:
     standing = _STANDING.get(verdict(effect))
     if standing is None or insight.standing in {standing, Standing.QUARANTINED}:
         return None
-    tx.set_standing(tenant, [insight.id], standing, reason(effect))
+    set_standing(tx, tenant, [insight.id], standing, reason(effect), moment=utc_now())
     return standing

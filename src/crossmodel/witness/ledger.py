@@ -19,6 +19,7 @@ from crossmodel.domain.transfer import TransferResult
 from crossmodel.domain.witness import LogLeaf, SignedCheckpoint
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
+from crossmodel.reliability import brief, judge, set_standing
 from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
 from crossmodel.witness.evidence import parse_statement
@@ -132,9 +133,20 @@ class Ledger:
 
         def work(tx: Transaction) -> list[str]:
             _known(tx, tenant, insight_ids)
-            return tx.set_standing(tenant, insight_ids, standing, reason)
+            return set_standing(tx, tenant, insight_ids, standing, reason, moment=self.clock())
 
         return await self.store.transact(work)
+
+    async def judge(self, tenant: str, insight_id: str, *, correct: bool) -> Insight:
+        """Keep what somebody says of an insight: whether it is right. The last word counts, once.
+
+        It may be taken back, so it is kept in the store alone and not in the log.
+
+        Raises:
+            NotFoundError: if the tenant has no such insight.
+        """
+        moment = self.clock()
+        return await self.store.transact(lambda tx: judge(tx, tenant, insight_id, correct, moment))
 
     async def erase(self, tenant: str, insight_ids: Sequence[str], reason: str) -> ErasureReceipt:
         """Erase insights, all or none, with whatever holds their text; the log says that it was.
@@ -246,9 +258,15 @@ class Ledger:
         if then is not None:
             then(tx, source.tenant, fresh)
         committed = statement.commit(source.sha256)
+        models = {insight.source_model for insight in fresh}
+        known = {model: brief(model, tx.reliability_bins(source.tenant, model)) for model in models}
         drafts = [
             statement.insight_statement(
-                insight, committed, tenant=source.tenant, source_request=source_request
+                insight,
+                committed,
+                tenant=source.tenant,
+                source_request=source_request,
+                reliability=known[insight.source_model],
             )
             for insight in fresh
         ]
@@ -262,6 +280,8 @@ class Ledger:
             outcome=self._outcome(turn),
             request=_request(ask),
             rejected=dict(turn.selection.rejected),
+            inputs=turn.inputs.sha256 if turn.inputs else None,
+            snapshots=turn.inputs.bodies if turn.inputs else {},
             transfer=self._transfer_record(turn) if on_record else None,
             context=transfer.context if transfer is not None and on_record else "",
             answer=turn.completion.text if turn.completion else None,
@@ -309,6 +329,7 @@ def _request(ask: Ask) -> str:
     return json.dumps(
         {
             "messages": [asdict(message) for message in ask.messages],
+            "task": None if ask.task is None else _finite(asdict(ask.task)),
             "model": ask.model,
             "max_tokens": ask.max_tokens,
             "temperature": ask.temperature,
@@ -332,11 +353,16 @@ def _selection_record(turn: Turn) -> SelectionRecord:
         model_id=turn.selection.model_id,
         suitability_score=turn.selection.suitability_score,
         alternatives=tuple(turn.selection.alternative_models),
-        requirement={k: v for k, v in requirement.items() if v != float("inf")},
+        requirement=_finite(requirement),
         selected_at=turn.selection.selection_timestamp,
         latency_ms=turn.selection.selection_latency_ms,
         propensity=turn.selection.selection_metadata.get("propensity", 1.0),
     )
+
+
+def _finite(requirement: dict[str, Any]) -> dict[str, Any]:
+    """A requirement without the constraints that it does not have."""
+    return {k: v for k, v in requirement.items() if v != float("inf")}
 
 
 def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Insight]:

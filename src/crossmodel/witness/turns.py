@@ -23,6 +23,7 @@ class TurnRecord:
         request: what was asked, as JSON: hidden in the log.
         rejected: why other models were not chosen, by their id.
         inputs: SHA-256 of the recorded inputs that the selection can be made again from.
+        snapshots: bodies of those inputs that may not be kept yet, by their SHA-256.
         transfer: what was handed over or withheld; its ``context_digest`` is still empty.
         context: the text that was handed over: hidden in the log.
         answer: the answer: hidden in the log.
@@ -34,6 +35,7 @@ class TurnRecord:
     request: str = field(repr=False)
     rejected: Mapping[str, str] = field(default_factory=dict)
     inputs: str | None = None
+    snapshots: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     transfer: TransferRecord | None = None
     context: str = field(default="", repr=False)
     answer: str | None = field(default=None, repr=False)
@@ -54,6 +56,8 @@ def write_turn(tx: Transaction, vif: CrossModelVIF, turn: TurnRecord) -> list[in
         )
     ]
     tx.add_selection(turn.selection)
+    if turn.snapshots:
+        tx.put_snapshots(turn.snapshots)
     if turn.transfer is not None:
         context = statement.commit(turn.context)
         transfer = replace(turn.transfer, context_digest=context.digest)

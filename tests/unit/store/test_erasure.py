@@ -96,6 +96,7 @@ async def test_every_row_of_it_goes(store):
     assert erased.insight_ids == (rule.id,)
     assert erased.still_held_by == ()
     assert erased.counts == {
+        "judgements": 0,
         "insights": 1, "evidence": 1, "links": 1, "keys": erased.counts["keys"], "vectors": 1,
         "uplift": 1, "playbook_items": 1, "passages": 1, "sources": 0, "commitments": 0,
     }  # fmt: skip

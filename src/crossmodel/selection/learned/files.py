@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -41,6 +42,22 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
 
 def dump_router(router: LearnedRouter) -> bytes:
     """The bytes of a router's file. No prompt is in them."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **_arrays(router))
+    return file.getvalue()
+
+
+def router_sha256(router: LearnedRouter) -> str:
+    """SHA-256 of everything that a router's file holds, however that is compressed; in hex."""
+    digest = hashlib.sha256()
+    for name, array in _arrays(router).items():
+        whole = np.ascontiguousarray(array)
+        digest.update(f"{name} {whole.dtype.str} {whole.shape}\n".encode())
+        digest.update(whole.tobytes())
+    return digest.hexdigest()
+
+
+def _arrays(router: LearnedRouter) -> dict[str, Any]:
     topics, cells = router.topics, router.cells
     header = Header(
         format=FORMAT,
@@ -67,10 +84,7 @@ def dump_router(router: LearnedRouter) -> bytes:
         "usd_per_answer": cells.usd_per_answer,
         "calibration": np.stack([router.calibration.estimates, router.calibration.probabilities]),
     }
-    arrays |= {f"traffic_{name}": getattr(router.traffic, name) for name in TRAFFIC}
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
+    return arrays | {f"traffic_{name}": getattr(router.traffic, name) for name in TRAFFIC}
 
 
 def load_router(

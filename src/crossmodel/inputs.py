@@ -1,0 +1,370 @@
+"""The recorded inputs of a selection: what a third party needs to make it again, by content.
+
+Three bodies of plain JSON, each kept once under its SHA-256, however many requests there are: the
+profiles as they were, the settings of the stages, and the root, which names the two. The SHA-256 of
+the root stands in the signed statement of the selection. There is nothing of anybody's request in
+them, and no secret; budgets, which decide whether a call is made but not which, are left out.
+
+What is cheap to notice is noticed: a changed profile by its table, settings by comparing them. A
+learned router is known by the digest of its file. What it learned since is not kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from crossmodel import __version__
+from crossmodel.domain.config import (
+    CostOptimizationConfig,
+    InsightExtractorConfig,
+    ModelSelectorConfig,
+)
+from crossmodel.domain.models import ModelCapabilityProfile, ModelSpec
+from crossmodel.domain.replay import Inputs
+from crossmodel.domain.selection import ModelSelection
+from crossmodel.domain.transfer import TransferTarget, utf8_bytes
+from crossmodel.errors import InvalidInputError, VerificationError
+from crossmodel.extraction import ConfidenceCalculator, InsightExtractor
+from crossmodel.ports import Transaction
+from crossmodel.selection import ModelSelector
+from crossmodel.selection.decision import Decision
+from crossmodel.selection.learned import router_sha256
+from crossmodel.selection.table import ProfileTable
+from crossmodel.transfer import InsightTransfer
+
+FORMAT: Final = "crossmodel-inputs/1"
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+MOST_KNOWN: Final = 1024
+"""Latest states that are known to be kept; to keep one again is no error."""
+
+_INFINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
+"""JSON has no infinity; reading by type makes numbers of these words again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterState:
+    """The router of a learned selection: the digest of its file, and whether it learned since."""
+
+    sha256: str
+    has_learned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """What was known of a model that insights are handed to; ``tokenizer``: by its own count."""
+
+    token_budget: int
+    protocol: str
+    follows_system_prompt: bool
+    prefers: str
+    tokenizer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """Where a model lived, and how good it was taken to be."""
+
+    provider: str
+    name: str
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """The settings of the stages. Foreign protocols and patterns are known by their class alone."""
+
+    selector: ModelSelectorConfig
+    extractor: InsightExtractorConfig
+    calibration: Mapping[str, Any] | None
+    patterns: Mapping[str, str]
+    assistant: str | None
+    targets: Mapping[str, TargetState]
+    protocols: Mapping[str, str]
+    models: Mapping[str, ModelState]
+    teacher_quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedInputs:
+    """Recorded inputs as they are read again; ``version`` is that of the code that made them."""
+
+    version: str
+    profiles: tuple[ModelCapabilityProfile, ...]
+    settings: StageSettings
+    router: RouterState | None
+
+
+class _Profile(msgspec.Struct, forbid_unknown_fields=True):
+    model_id: str
+    capabilities: dict[str, float]
+    cost_per_token: float
+    latency_ms: float
+    quality_score: float
+    availability: float
+    context_window: int | None
+    features: list[str]
+
+
+class _Root(msgspec.Struct, forbid_unknown_fields=True):
+    format: str
+    version: str
+    profiles: str
+    settings: str
+    router: RouterState | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Body:
+    """One body and its digest, as long as what it was made ``of`` is the same."""
+
+    of: Any
+    sha256: str
+    body: bytes
+
+
+class InputRecorder:
+    """Knows the recorded inputs of selections as they are made; thread-safe."""
+
+    def __init__(
+        self,
+        selector: ModelSelector,
+        extractor: InsightExtractor,
+        transfer: InsightTransfer,
+        models: Mapping[str, ModelSpec],
+        *,
+        teacher_quality: float,
+        assistant: str | None = None,
+    ) -> None:
+        self._selector = selector
+        self._extractor = extractor
+        self._transfer = transfer
+        self._models = models
+        self._teacher_quality = teacher_quality
+        self._assistant = assistant
+        self._profiles: _Body | None = None
+        self._settings: _Body | None = None
+        self._root: _Body | None = None
+        self._known: dict[str, None] = {}
+        self._lock = threading.Lock()
+        router = selector.policy.router
+        self._cells = router.cells if router else None
+        self._router_sha256 = router_sha256(router) if router else ""
+
+    def of(self, selection: ModelSelection) -> Inputs:
+        """What a selection was made from. Costs microseconds where nothing has changed."""
+        basis = selection.basis
+        table = basis.table if isinstance(basis, Decision) else self._selector.table
+        with self._lock:
+            profiles, settings = self._profiles_of(table), self._settings_now()
+            root = self._root_of(profiles, settings)
+            if root.sha256 in self._known:
+                return Inputs(root.sha256)
+            bodies = {each.sha256: each.body for each in (root, profiles, settings)}
+            return Inputs(root.sha256, bodies)
+
+    def kept(self, inputs: Inputs) -> None:
+        """Told that these are durable: they need not be kept again."""
+        with self._lock:
+            self._known[inputs.sha256] = None
+            while len(self._known) > MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+
+    def _profiles_of(self, table: ProfileTable) -> _Body:
+        known = self._profiles
+        if known is None or known.of is not table:
+            rows = [_profile(table.profile(row)) for row in range(len(table))]
+            known = self._profiles = _body(table, rows)
+        return known
+
+    def _settings_now(self) -> _Body:
+        known = self._settings
+        state = self._state()
+        if known is None or known.of != state:
+            known = self._settings = _body(_kept_apart(state), self._written())
+        return known
+
+    def _root_of(self, profiles: _Body, settings: _Body) -> _Body:
+        router = self._router_state()
+        key = profiles.sha256, settings.sha256, router
+        known = self._root
+        if known is None or known.of != key:
+            root = _Root(FORMAT, __version__, profiles.sha256, settings.sha256, router)
+            known = self._root = _body(key, root)
+        return known
+
+    def _router_state(self) -> RouterState | None:
+        router = self._selector.policy.router
+        if router is None or self._selector.config.strategy != "learned":
+            return None
+        return RouterState(self._router_sha256, has_learned=router.cells is not self._cells)
+
+    def _state(self) -> tuple[Any, ...]:
+        """What settings are made of: equal as long as they would come out the same."""
+        extractor, transfer = self._extractor, self._transfer
+        calculator = extractor.confidence_calculator
+        return (
+            self._selector.config,
+            extractor.config,
+            transfer.config.token_budget,
+            transfer.targets,
+            transfer.protocols,
+            extractor.extraction_patterns,
+            calculator.maps if isinstance(calculator, ConfidenceCalculator) else calculator,
+        )
+
+    def _written(self) -> StageSettings:
+        config, transfer, calculator = (
+            self._selector.config,
+            self._transfer,
+            self._extractor.confidence_calculator,
+        )
+        is_ours = isinstance(calculator, ConfidenceCalculator)
+        costs = config.cost_optimization
+        enabled, factor = costs.enable_cost_optimization, costs.cost_weight_factor
+        selector = replace(
+            config,
+            cost_optimization=CostOptimizationConfig(enabled, factor),
+            created_at=EPOCH,  # else each start would make a state of its own
+        )
+        return StageSettings(
+            selector=selector,
+            extractor=self._extractor.config,
+            calibration=calculator.to_dict() if is_ours else None,
+            patterns=_classes(self._extractor.extraction_patterns),
+            assistant=self._assistant,
+            targets={
+                model: _target(each, transfer.config.token_budget)
+                for model, each in transfer.targets.items()
+            },
+            protocols=_classes(transfer.protocols),
+            models={
+                model: ModelState(spec.provider, spec.name, spec.quality)
+                for model, spec in self._models.items()
+            },
+            teacher_quality=self._teacher_quality,
+        )
+
+
+def read_inputs(tx: Transaction, sha256: str) -> RecordedInputs | None:
+    """The recorded inputs of that digest; ``None`` if they are not kept.
+
+    Raises:
+        VerificationError: if what is kept is not what the digest says.
+        InvalidInputError: if another version wrote them in a form that this one cannot read.
+    """
+    bodies: list[bytes] = []
+    wanted = [sha256]
+    for digest in wanted:
+        body = tx.get_snapshot(digest)
+        if body is None:
+            return None
+        found = hashlib.sha256(body).hexdigest()
+        if found != digest:
+            raise VerificationError(
+                f"the recorded inputs {digest[:16]}… have been changed: their SHA-256 is "
+                f"{found[:16]}…"
+            )
+        bodies.append(body)
+        if len(bodies) == 1:
+            root = _decoded(body, _Root)
+            wanted += [root.profiles, root.settings]
+    return RecordedInputs(
+        version=root.version,
+        profiles=tuple(_restored(each) for each in _decoded(bodies[1], list[_Profile])),
+        settings=_decoded(bodies[2], StageSettings),
+        router=root.router,
+    )
+
+
+def class_of(thing: object) -> str:
+    """Where a pattern's or protocol's code is: all that can be recorded of it."""
+    given = getattr(thing, "writer", thing)  # a protocol may be made of a function alone
+    kind = given if hasattr(given, "__qualname__") else type(given)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _classes(registered: Mapping[str, object]) -> dict[str, str]:
+    return {name: class_of(each) for name, each in registered.items()}
+
+
+def _profile(profile: ModelCapabilityProfile) -> _Profile:
+    return _Profile(
+        profile.model_id,
+        {str(name): score for name, score in profile.capabilities.items()},
+        profile.cost_per_token,
+        profile.latency_ms,
+        profile.quality_score,
+        profile.availability,
+        profile.context_window,
+        sorted(profile.features),
+    )
+
+
+def _restored(row: _Profile) -> ModelCapabilityProfile:
+    return ModelCapabilityProfile(
+        row.model_id,
+        dict(row.capabilities),  # type: ignore[arg-type]  # names become members there
+        row.cost_per_token,
+        row.latency_ms,
+        row.quality_score,
+        row.availability,
+        context_window=row.context_window,
+        features=frozenset(row.features),
+    )
+
+
+def _target(target: TransferTarget, budget: int) -> TargetState:
+    return TargetState(
+        min(target.token_budget, budget),
+        target.protocol,
+        target.follows_system_prompt,
+        target.prefers,
+        tokenizer=target.count_tokens is not utf8_bytes,
+    )
+
+
+def _kept_apart(state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Copies of what may be changed in place."""
+    selector, extractor, budget, targets, protocols, patterns, calibration = state
+    return (
+        copy.deepcopy(selector),
+        copy.deepcopy(extractor),
+        budget,
+        dict(targets),
+        dict(protocols),
+        dict(patterns),
+        calibration,
+    )
+
+
+def _body(of: Any, value: Any) -> _Body:
+    plain = _finite(msgspec.to_builtins(value))
+    body = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _Body(of, hashlib.sha256(body).hexdigest(), body)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return _INFINITE.get(value, value)
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.convert(json.loads(body), kind, strict=False)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InvalidInputError(f"recorded inputs cannot be read here: {error}") from error

@@ -1,0 +1,43 @@
+"""What was asked, read from the hidden value of its signed record."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from crossmodel.domain.answer import Ask
+from crossmodel.domain.completion import Message
+from crossmodel.domain.selection import TaskRequirement
+from crossmodel.replay.outcome import NotReplayableError
+from crossmodel.replay.records import Record
+
+
+def request_of(record: Record, tenant: str) -> Ask:
+    """The request as it was made.
+
+    Raises:
+        NotReplayableError: if it has been erased.
+    """
+    value = record.value("request")
+    if value is None:
+        raise NotReplayableError("what was asked has been erased")
+    asked = json.loads(value)
+    return Ask(
+        messages=tuple(Message(each["role"], each["content"]) for each in asked["messages"]),
+        task=_requirement(asked.get("task")),
+        model=asked["model"],
+        tenant=tenant,
+        max_tokens=asked["max_tokens"],
+        temperature=asked["temperature"],
+        seed=asked["seed"],
+        needs=frozenset(asked["needs"]),
+        conversation=asked["conversation"],
+    )
+
+
+def _requirement(said: dict[str, Any] | None) -> TaskRequirement | None:
+    if said is None:
+        return None
+    infinite = {"cost_constraint": math.inf, "latency_constraint": math.inf}
+    return TaskRequirement(**(infinite | said))
