@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,7 +29,7 @@ from crossmodel.domain.config import (
     InsightExtractorConfig,
     ModelSelectorConfig,
 )
-from crossmodel.domain.models import ModelCapabilityProfile, ModelSpec
+from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, ModelSpec
 from crossmodel.domain.replay import Inputs
 from crossmodel.domain.selection import ModelSelection
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
@@ -39,7 +39,7 @@ from crossmodel.ports import Transaction
 from crossmodel.selection import ModelSelector
 from crossmodel.selection.decision import Decision
 from crossmodel.selection.learned import router_sha256
-from crossmodel.selection.table import ProfileTable
+from crossmodel.selection.table import CAPABILITIES, ProfileTable, feature_names
 from crossmodel.transfer import InsightTransfer
 
 FORMAT: Final = "crossmodel-inputs/1"
@@ -106,15 +106,17 @@ class RecordedInputs:
     router: RouterState | None
 
 
-class _Profile(msgspec.Struct, forbid_unknown_fields=True):
-    model_id: str
-    capabilities: dict[str, float]
-    cost_per_token: float
-    latency_ms: float
-    quality_score: float
-    availability: float
-    context_window: int | None
-    features: list[str]
+class _Profiles(msgspec.Struct, forbid_unknown_fields=True):
+    """Profiles by column, in the order of their ids here: there may be thousands of them."""
+
+    model_id: list[str]
+    capabilities: dict[str, list[float | None]]
+    cost_per_token: list[float]
+    latency_ms: list[float]
+    quality_score: list[float]
+    availability: list[float]
+    context_window: list[int | None]
+    features: list[list[str]]
 
 
 class _Root(msgspec.Struct, forbid_unknown_fields=True):
@@ -184,15 +186,15 @@ class InputRecorder:
     def _profiles_of(self, table: ProfileTable) -> _Body:
         known = self._profiles
         if known is None or known.of is not table:
-            rows = [_profile(table.profile(row)) for row in range(len(table))]
-            known = self._profiles = _body(table, rows)
+            body = msgspec.json.encode(_columns(table))  # fast, and it knows nothing infinite
+            known = self._profiles = _body(table, body)
         return known
 
     def _settings_now(self) -> _Body:
         known = self._settings
         state = self._state()
         if known is None or known.of != state:
-            known = self._settings = _body(_kept_apart(state), self._written())
+            known = self._settings = _body(_kept_apart(state), _json(self._written()))
         return known
 
     def _root_of(self, profiles: _Body, settings: _Body) -> _Body:
@@ -201,7 +203,7 @@ class InputRecorder:
         known = self._root
         if known is None or known.of != key:
             root = _Root(FORMAT, __version__, profiles.sha256, settings.sha256, router)
-            known = self._root = _body(key, root)
+            known = self._root = _body(key, _json(root))
         return known
 
     def _router_state(self) -> RouterState | None:
@@ -270,7 +272,7 @@ def read_inputs(tx: Transaction, sha256: str) -> RecordedInputs | None:
         body = tx.get_snapshot(digest)
         if body is None:
             return None
-        found = hashlib.sha256(body).hexdigest()
+        found = hashlib.sha256(bytes_of(body)).hexdigest()
         if found != digest:
             raise VerificationError(
                 f"the recorded inputs {digest[:16]}… have been changed: their SHA-256 is "
@@ -282,10 +284,15 @@ def read_inputs(tx: Transaction, sha256: str) -> RecordedInputs | None:
             wanted += [root.profiles, root.settings]
     return RecordedInputs(
         version=root.version,
-        profiles=tuple(_restored(each) for each in _decoded(bodies[1], list[_Profile])),
+        profiles=tuple(_restored(_decoded(bodies[1], _Profiles))),
         settings=_decoded(bodies[2], StageSettings),
         router=root.router,
     )
+
+
+def bytes_of(stored: object) -> bytes:
+    """What stands in a column of bytes; SQLite gives back text where somebody has written some."""
+    return stored if isinstance(stored, bytes) else str(stored).encode("utf-8", "surrogatepass")
 
 
 def class_of(thing: object) -> str:
@@ -299,30 +306,38 @@ def _classes(registered: Mapping[str, object]) -> dict[str, str]:
     return {name: class_of(each) for name, each in registered.items()}
 
 
-def _profile(profile: ModelCapabilityProfile) -> _Profile:
-    return _Profile(
-        profile.model_id,
-        {str(name): score for name, score in profile.capabilities.items()},
-        profile.cost_per_token,
-        profile.latency_ms,
-        profile.quality_score,
-        profile.availability,
-        profile.context_window,
-        sorted(profile.features),
+def _columns(table: ProfileTable) -> _Profiles:
+    return _Profiles(
+        model_id=list(table.ids),
+        capabilities={
+            str(capability): [None if math.isnan(score) else score for score in scores]
+            for capability, scores in zip(CAPABILITIES, table.scores.T.tolist(), strict=True)
+        },
+        cost_per_token=table.cost.tolist(),
+        latency_ms=table.latency.tolist(),
+        quality_score=table.quality.tolist(),
+        availability=table.availability.tolist(),
+        context_window=[None if math.isinf(n) else int(n) for n in table.context.tolist()],
+        features=[feature_names(bits) for bits in table.features.tolist()],
     )
 
 
-def _restored(row: _Profile) -> ModelCapabilityProfile:
-    return ModelCapabilityProfile(
-        row.model_id,
-        dict(row.capabilities),  # type: ignore[arg-type]  # names become members there
-        row.cost_per_token,
-        row.latency_ms,
-        row.quality_score,
-        row.availability,
-        context_window=row.context_window,
-        features=frozenset(row.features),
-    )
+def _restored(columns: _Profiles) -> Iterator[ModelCapabilityProfile]:
+    for row, model_id in enumerate(columns.model_id):
+        yield ModelCapabilityProfile(
+            model_id,
+            {
+                ModelCapability(name): score
+                for name, scores in columns.capabilities.items()
+                if (score := scores[row]) is not None
+            },
+            columns.cost_per_token[row],
+            columns.latency_ms[row],
+            columns.quality_score[row],
+            columns.availability[row],
+            context_window=columns.context_window[row],
+            features=frozenset(columns.features[row]),
+        )
 
 
 def _target(target: TransferTarget, budget: int) -> TargetState:
@@ -349,10 +364,13 @@ def _kept_apart(state: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def _body(of: Any, value: Any) -> _Body:
-    plain = _finite(msgspec.to_builtins(value))
-    body = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+def _body(of: Any, body: bytes) -> _Body:
     return _Body(of, hashlib.sha256(body).hexdigest(), body)
+
+
+def _json(value: Any) -> bytes:
+    plain = _finite(msgspec.to_builtins(value))
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _finite(value: Any) -> Any:

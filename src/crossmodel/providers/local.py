@@ -83,6 +83,9 @@ class LocalProvider:
             InvalidInputError: if the request holds what JSON has no form for.
         """
         body = chat_body(request) | STREAMED
+        if request.seed is not None:
+            # a prompt that is read in other portions comes out otherwise in its last bits
+            body.setdefault("cache_prompt", False)
         json_bytes(body)  # the runtime would say it less clearly
         self._refuse_if_closed()
         stop = threading.Event()

@@ -33,6 +33,11 @@ def feature_bits(features: Iterable[str]) -> int:
     return bits
 
 
+def feature_names(bits: int) -> list[str]:
+    """The features that an integer stands for, in their order."""
+    return [str(feature) for feature in FEATURES if bits & _BIT[feature]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ProfileTable:
     """The registered models, cheapest first, then fastest, then by id.
@@ -153,7 +158,7 @@ class ProfileTable:
             quality_score=float(self.quality[row]),
             availability=float(self.availability[row]),
             context_window=None if np.isinf(self.context[row]) else int(self.context[row]),
-            features=frozenset(f for f in FEATURES if int(self.features[row]) & _BIT[f]),
+            features=frozenset(feature_names(int(self.features[row]))),
         )
 
     def thresholds_of(self, row: int) -> dict[str, float]:
