@@ -281,6 +281,8 @@ def read_inputs(tx: Transaction, sha256: str) -> RecordedInputs | None:
         bodies.append(body)
         if len(bodies) == 1:
             root = _decoded(body, _Root)
+            if root.format != FORMAT:
+                raise InvalidInputError(f"the recorded inputs are {root.format!r}, not {FORMAT!r}")
             wanted += [root.profiles, root.settings]
     return RecordedInputs(
         version=root.version,

@@ -30,6 +30,9 @@ def ask(
     temperature: Annotated[
         float | None, typer.Option(help="0 for the likeliest answer; else the model's default.")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="For models that say the same again for the same seed.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -41,7 +44,12 @@ def ask(
     async def work() -> Answer:
         async with CrossModel.open(config_source(config)) as cm:
             return await cm.complete(
-                text, task=capability, model=model, max_tokens=max_tokens, temperature=temperature
+                text,
+                task=capability,
+                model=model,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
             )
 
     answer = run_async(work())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -75,7 +74,7 @@ def _chosen(
         selector.register_model(profile)
     try:
         selection = selector.select_optimal_model(
-            requirement, dataclasses.replace(context, conversation_id=None)
+            requirement, replace(context, conversation_id=None)
         )
     except NoAvailableModelsError as error:
         return _outcome("", 0.0, [], error.reasons, requirement)

@@ -51,8 +51,8 @@ def replay_packing(
     handed: Handed,
     inputs: RecordedInputs,
     present: InsightTransfer,
-) -> tuple[ReplayedPart, str | None]:
-    """Write the context again; with it the text, where it is the one that was signed.
+) -> ReplayedPart:
+    """Write the context again and compare it with the one that was signed.
 
     ``present`` lends foreign protocols and tokenizers, of which only the name is recorded.
 
@@ -78,12 +78,12 @@ def replay_packing(
             "recorded"
         )
     if not is_same:
-        return different(Part.PACKING, [f"context: it is not that of record {record.leaf}"]), None
+        return different(Part.PACKING, [f"context: it is not that of record {record.leaf}"])
     if counts is not None and counts(context) != predicate["tokens"]:
         tokens = f"tokens: the log says {predicate['tokens']}, now they are {counts(context)}"
-        return different(Part.PACKING, [tokens]), context
+        return different(Part.PACKING, [tokens])
     compared = "context" if counts is None else "context and tokens"
-    return same(Part.PACKING, f"{compared} of record {record.leaf}"), context
+    return same(Part.PACKING, f"{compared} of record {record.leaf}")
 
 
 def recorded_target(model_id: str, inputs: RecordedInputs) -> TransferTarget:

@@ -17,12 +17,18 @@ def request_of(record: Record, tenant: str) -> Ask:
     """The request as it was made.
 
     Raises:
-        NotReplayableError: if it has been erased.
+        NotReplayableError: if it has been erased, or its form is not known here.
     """
     value = record.value("request")
     if value is None:
         raise NotReplayableError("what was asked has been erased")
-    asked = json.loads(value)
+    try:
+        return _ask(json.loads(value), tenant)
+    except (KeyError, TypeError, ValueError) as error:  # another version's form
+        raise NotReplayableError(f"what was asked cannot be read here: {error!r}") from error
+
+
+def _ask(asked: dict[str, Any], tenant: str) -> Ask:
     return Ask(
         messages=tuple(Message(each["role"], each["content"]) for each in asked["messages"]),
         task=_requirement(asked.get("task")),

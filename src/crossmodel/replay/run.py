@@ -10,6 +10,7 @@ from crossmodel.domain.answer import Ask
 from crossmodel.domain.completion import CompletionRequest
 from crossmodel.domain.replay import Part, ReplayedPart, Verdict
 from crossmodel.engine import Engine
+from crossmodel.errors import InvalidInputError
 from crossmodel.inputs import RecordedInputs, read_inputs
 from crossmodel.ports import Transaction
 from crossmodel.replay.answering import request_again
@@ -81,7 +82,7 @@ class Run:
         if record is None:
             return None
         handed = handed_over(self.tx, self.reader, self.tenant, record)
-        return replay_packing(self.tx, record, handed, self._inputs(), self.engine.transfer)[0]
+        return replay_packing(self.tx, record, handed, self._inputs(), self.engine.transfer)
 
     def _extraction(self) -> ReplayedPart | None:
         outcome = self.records.outcome
@@ -147,7 +148,10 @@ class Run:
             sha256 = record.predicate["inputs"]
             if sha256 is None:
                 raise NotReplayableError("no inputs were recorded with this request")
-            self._read = read_inputs(self.tx, sha256)
+            try:
+                self._read = read_inputs(self.tx, sha256)
+            except InvalidInputError as error:
+                raise NotReplayableError(str(error)) from error
             if self._read is None:
                 raise NotReplayableError(f"the recorded inputs {sha256[:16]}… are not kept")
         return self._read
