@@ -236,8 +236,12 @@ async def test_what_was_erased_cannot_be_replayed(settings):
     async with CrossModel.open(settings) as cm:
         taught = await cm.complete("How are ticket codes made?", model="strong", seed=1)
         given = await cm.complete(QUESTION, model="cheap", seed=1)
-        gone = given.transfer.transferred_insights[0].id
+        shown = given.transfer.transferred_insights[0]
+        gone = shown.id
+        quoting = await cm.complete(f"Is this so? {shown.content}", task="coding")
         await cm.delete([gone], "asked for")
+        replay = await cm.replay(quoting.id)
+        assert said(replay, "selection") == "what was asked has been erased"
         replay = await cm.replay(taught.id, ask=True)
         assert verdicts(replay) == {
             "selection": "same", "answer": "not replayable", "extraction": "not replayable",
@@ -288,6 +292,36 @@ async def test_a_lost_and_an_added_insight_are_found_out(settings, monkeypatch):
 
         monkeypatch.setattr(InsightExtractor, "extract", surer)
         assert "now it is 0.123" in said(await cm.replay(answer.id), "extraction")
+
+
+async def test_calibration_and_settings_of_the_extractor_may_change_since(settings):
+    async with CrossModel.open(settings) as cm:
+        extractor = cm.engine.extractor
+        extractor.confidence_calculator.calibrate([(n / 40, n > 30) for n in range(41)])
+        answer = await cm.complete("How are ticket codes made?", model="strong")
+        scores = {i.id: i.confidence_score for i in answer.extraction.insights}
+        extractor.confidence_calculator.calibrate([(n / 40, n > 3) for n in range(41)])
+        extractor.config.max_insights_per_extraction = 1
+        other = extractor.extract(HANDBOOK, "strong").insights
+        assert {i.id: i.confidence_score for i in other}.items() - scores.items()
+        assert verdicts(await cm.replay(answer.id))["extraction"] == "same"
+
+
+async def test_what_a_model_helped_to_find_is_not_recorded(settings, script):
+    text = HANDBOOK + "\nOperators read the prefix aloud on the phone.\n"
+    claim = {"quote": "Operators read the prefix aloud on the phone.", "kind": "finding",
+             "type": "analysis"}  # fmt: skip
+    script["strong"] = lambda _request: text
+    script["cheap"] = lambda _request: json.dumps({"claims": [claim]})
+    settings["insight_extractor"] = {"model_assisted": {"model": "cheap"}}
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("How are ticket codes made?", model="strong")
+        assert claim["quote"] in [i.content for i in answer.extraction.insights]
+        replay = await cm.replay(answer.id)
+        assert verdicts(replay)["extraction"] == "not replayable"
+        known = len(answer.extraction.insights)
+        assert "the help of 'cheap'" in said(replay, "extraction")
+        assert f"{known - 1} of {known}" in said(replay, "extraction")
 
 
 async def test_an_answer_that_comes_out_otherwise_differs_and_only_then(settings, script):

@@ -10,7 +10,7 @@ from crossmodel.domain.replay import Part, ReplayedPart
 from crossmodel.extraction import ConfidenceCalculator, InsightExtractor
 from crossmodel.inputs import RecordedInputs, class_of
 from crossmodel.ports import Transaction
-from crossmodel.replay.outcome import NotReplayableError, different, not_replayable, same
+from crossmodel.replay.outcome import NotReplayableError, different, same
 from crossmodel.replay.records import LogReader, Record, differences
 
 COMPARED = (
@@ -70,10 +70,12 @@ def compare_insights(
     witnessed again. ``None`` if there is and was nothing to find.
 
     Raises:
+        NotReplayableError: if an ``assistant`` was asked and not all is the same without it.
         VerificationError: if a record must not be believed.
     """
     differing: list[str] = []
     compared = known = 0
+    changed: set[str] = set()
     sha256 = text_sha256(answer)
     told = {
         (each.start, each.end)
@@ -85,7 +87,9 @@ def compare_insights(
         record = signed.get(insight.id)
         if record is not None:
             compared += 1
-            differing += _compared(insight, record, sha256)
+            if said := _compared(insight, record, sha256):
+                changed.add(insight.id)
+                differing += said
         elif reader.insight(tenant, insight.id, before) is not None or all(
             (each.start, each.end) in told for each in insight.evidence
         ):
@@ -93,16 +97,14 @@ def compare_insights(
         else:
             differing.append(f"{insight.id}: it is found now, and the log does not have it")
     missing = sorted(signed.keys() - {insight.id for insight in found})
-    if missing and assistant is None:
-        differing += [f"{each}: the log has it, and it is not found now" for each in missing]
+    differing += [f"{each}: the log has it, and it is not found now" for each in missing]
+    if differing and assistant is not None:
+        raise NotReplayableError(
+            f"insights were found with the help of {assistant!r}, whose reply is not recorded; "
+            f"{compared - len(changed)} of {len(signed)} come out the same without it"
+        )
     if differing:
         return different(Part.EXTRACTION, differing)
-    if missing:
-        return not_replayable(
-            Part.EXTRACTION,
-            f"{len(missing)} of {len(signed)} insights were found with the help of {assistant!r}, "
-            "whose reply is not recorded; the others are the same",
-        )
     if not compared and not known:
         return None
     beside = f", and {known} that were known before" if known else ""
