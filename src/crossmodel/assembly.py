@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -24,12 +24,18 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.replay import Replay
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
-from crossmodel.domain.witness import LogKey, VerificationReport
+from crossmodel.domain.witness import (
+    ConsistencyProof,
+    LogKey,
+    SignedCheckpoint,
+    VerificationReport,
+)
 from crossmodel.engine import Engine
 from crossmodel.errors import (
     ConfigurationError,
     CrossModelError,
     InvalidInputError,
+    NotFoundError,
     VerificationError,
 )
 from crossmodel.extraction import InsightExtractor
@@ -73,10 +79,13 @@ from crossmodel.witness.provenance.in_toto import bundle
 from crossmodel.witness.provenance.openlineage import openlineage
 from crossmodel.witness.provenance.prov_json import prov_json
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
+from crossmodel.witness.verify import verify_file
+from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
 
 __all__ = [
     "Chain",
     "CrossModel",
+    "Depth",
     "Exported",
     "Extracted",
     "InsightNode",
@@ -91,7 +100,9 @@ __all__ = [
     "prov_json",
     "read_path",
     "read_text",
+    "verify_copy",
     "verify_evidence",
+    "verify_path",
 ]
 
 CONTEXT_SHARE: Final = 4
@@ -303,23 +314,30 @@ class CrossModel(InsightDesk):
         self,
         *,
         against: str | None = None,
+        since: str | int | None = None,
+        depth: Depth = NORMAL,
         progress: Callable[[int, int], None] | None = None,
     ) -> VerificationReport:
-        """Check every record of the log against its signed head and our own keys.
+        """Check every record of the log against its signed heads and our own keys.
 
         ``against`` is a checkpoint note that was kept elsewhere; only with one can truncation be
-        noticed. ``progress`` is told how many records of how many are done.
+        noticed. ``since`` starts after a checkpoint: such a note, or the size of one of the log's.
+        ``depth`` says how much is looked at. ``progress`` is told how many records of how many are
+        done.
         """
         await self.engine.ledger.seal()
         vif = self.engine.ledger.vif
         return await self.engine.store.read(
-            lambda tx: vif.verify_log(tx, against=against, progress=progress)
+            lambda tx: vif.verify_log(
+                tx, against=against, since=since, depth=depth, progress=progress
+            )
         )
 
     async def witness(self, leaf: int, *, disclose: Sequence[str] = ()) -> bytes:
         """The evidence file of one record of the log, which anyone can verify offline.
 
-        ``disclose`` names digests of its commitments whose values it is to reveal.
+        ``disclose`` names digests of its commitments whose values it is to reveal, or ``"all"``
+        that have not been erased.
 
         Raises:
             WitnessError: if the log has no such record, or it does not commit to such a value.
@@ -423,6 +441,62 @@ class CrossModel(InsightDesk):
         of = tenant or self.settings.loop.tenant
         return await replayer.replay(of, id, ask=ask and self._with_models)
 
+    async def leaves_about(self, id: str, *, tenant: str | None = None) -> list[int]:  # noqa: A002 - the public interface's name
+        """Where the log holds the tenant's records about a request or insight.
+
+        Raises:
+            NotFoundError: if it has none.
+        """
+        of = tenant or self.settings.loop.tenant
+        found = await self.engine.store.read(lambda tx: tx.leaves_about(of, id))
+        if not found:
+            raise NotFoundError(f"the log has no record about {id!r}")
+        return [leaf.index for leaf in found]
+
+    async def log_head(self) -> SignedCheckpoint:
+        """The signed head of the log as it is now: keep its note to verify against later.
+
+        Raises:
+            NotFoundError: if the log has no records yet.
+        """
+        await self.engine.ledger.checkpoint(now=True)
+        head = await self.engine.store.read(lambda tx: tx.latest_checkpoint())
+        if head is None:
+            raise NotFoundError("the log has no records yet")
+        return head
+
+    async def log_consistency(self, size1: int, size2: int | None = None) -> ConsistencyProof:
+        """The proof that the log's first ``size1`` records begin its first ``size2``, checked.
+
+        Raises:
+            InvalidInputError: unless ``1 <= size1 <= size2``, and the log has so many records.
+            WitnessError: if the log's nodes do not give the roots that were signed.
+        """
+        await self.engine.ledger.checkpoint(now=True)
+        vif = self.engine.ledger.vif
+        return await self.engine.store.read(lambda tx: vif.consistency(size1, size2, tx))
+
+    async def export_log(
+        self,
+        write: Callable[[bytes], object],
+        *,
+        disclose: Collection[str] = (),
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> int:
+        """Give the whole log, of all tenants, as lines to ``write``; returns how many records.
+
+        ``disclose`` names digests whose hidden values are to be shown, or ``"all"``. ``write`` and
+        ``progress`` are called in another thread.
+
+        Raises:
+            WitnessError: if a record is damaged, or a value to be disclosed is not kept.
+        """
+        await self.engine.ledger.checkpoint(now=True)
+        vif = self.engine.ledger.vif
+        return await self.engine.store.read(
+            lambda tx: vif.export(write, tx, disclose=disclose, progress=progress)
+        )
+
     def trust_file(self) -> bytes:
         """The public keys that verify this log: hand it to verifiers by a way that they trust."""
         return self.engine.ledger.vif.trust_file()
@@ -525,6 +599,47 @@ def accept_rotation(evidence: bytes, *, trust: bytes) -> bytes:
     except VerificationError as error:
         raise InvalidInputError(f"the trust file: {error}") from error
     return accepted(evidence, believed).to_json()
+
+
+def verify_path(
+    path: Path,
+    *,
+    trust: bytes,
+    against: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> VerificationReport:
+    """Check an evidence file, or an export of a log, by a trust file: offline.
+
+    Raises:
+        VerificationError: if the trust file is none; whatever is wrong with the path's content is
+            in the report instead.
+        OSError: if it cannot be read.
+    """
+    return verify_file(path, Trust.from_json(trust), against=against, progress=progress)
+
+
+def verify_copy(
+    url: str,
+    *,
+    trust: bytes,
+    against: str | None = None,
+    since: str | int | None = None,
+    depth: Depth = NORMAL,
+    progress: Callable[[int, int], None] | None = None,
+) -> VerificationReport:
+    """Check the log of somebody's store by a trust file: no keys are needed, nothing is written.
+
+    Raises:
+        StoreError: if it cannot be read.
+        VerificationError: if the trust file is none.
+    """
+    from crossmodel.store.copies import open_copy  # noqa: PLC0415 - an ORM is slow to import
+
+    believed = Trust.from_json(trust)
+    with open_copy(url) as log:
+        return verify_log(
+            log, believed, against=against, since=since, depth=depth, progress=progress
+        )
 
 
 async def _build(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.erasure import Erased
@@ -21,6 +21,11 @@ Result = TypeVar("Result")
 
 NodeAt = tuple[int, int]
 """Where a node of the Merkle tree stands: (level, index); leaves are level 0."""
+
+
+RawLeaf = tuple[Any, Any, Any, Any]
+"""Index, payload type, statement and leaf hash of a record as they are stored: in a database that
+somebody has edited, each of them may be of any type."""
 
 
 class Clock(Protocol):
@@ -55,12 +60,47 @@ class Provider(Protocol):
         ...
 
 
-class LogTransaction(Protocol):
-    """What the Merkle log reads and writes, all inside one transaction."""
+class LogReader(Protocol):
+    """What a log is verified from: a transaction of a store, or an export."""
 
     def log_size(self) -> int:
         """How many leaves there are."""
         ...
+
+    def raw_leaves(self, start: int) -> Iterator[Sequence[RawLeaf]]:
+        """The records from ``start`` on, in order, some hundred at a time, as they are stored."""
+        ...
+
+    def raw_digests(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str]]]:
+        """With which record, of at least ``first_leaf``, the value of which digest is kept.
+
+        In order, some hundred at a time.
+        """
+        ...
+
+    def raw_values(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes, bytes]]]:
+        """Record, digest, salt and value of what :meth:`raw_digests` tells of."""
+        ...
+
+    def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
+        """The hashes kept at these positions; level 0 gives leaf hashes."""
+        ...
+
+    def latest_checkpoint(self) -> SignedCheckpoint | None:
+        """The signed head of the largest size."""
+        ...
+
+    def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
+        """The signed heads of at least that size, by size, in bounded memory."""
+        ...
+
+    def get_signatures(self, leaf: int) -> dict[str, bytes]:
+        """The signatures over one record, by the id of their key."""
+        ...
+
+
+class LogTransaction(LogReader, Protocol):
+    """What the Merkle log reads and writes, all inside one transaction."""
 
     def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
         """Add leaves; their indexes must continue the log without a gap."""
@@ -78,28 +118,12 @@ class LogTransaction(Protocol):
         """Keep signatures over one record, by the id of their key."""
         ...
 
-    def get_signatures(self, leaf: int) -> dict[str, bytes]:
-        """The signatures over one record, by the id of their key."""
-        ...
-
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""
         ...
 
-    def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
-        """The hashes kept at these positions; level 0 gives leaf hashes."""
-        ...
-
     def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
         """Keep a signed head; one of the same size and another root is refused."""
-        ...
-
-    def latest_checkpoint(self) -> SignedCheckpoint | None:
-        """The signed head of the largest size."""
-        ...
-
-    def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
-        """The signed heads of at least that size, by size, in bounded memory."""
         ...
 
     def attach_signature(self, size: int, line: str) -> None:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import tomllib
 from pathlib import Path
@@ -105,3 +106,36 @@ def test_the_insights_that_the_readme_counts_are_those_of_the_examples():
     assert len(answers) == 10
     assert "reads ten long, messy answers" in readme
     assert f"extracts and witnesses {found} insights" in readme
+
+
+@pytest.mark.slow
+def test_an_outsider_needs_the_five_lines_and_cryptography(tmp_path):
+    """The lines of docs/verify.md in an environment of their own; pip's part is done by links."""
+    page = (ROOT / "docs" / "verify.md").read_text("utf-8")
+    lines = next(body for language, body in BLOCK.findall(page) if language == "text").splitlines()
+    assert len(lines) == 5
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    keeper = next(b for language, b in BLOCK.findall(page) if language == "console")
+    for command in commands(keeper)[:4]:
+        done = run(command, tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    for line in lines:
+        if " install " in line:
+            link(line.split()[-1], tmp_path / "auditor")
+            continue
+        done = run(f"unset PYTHONPATH; {line.replace('venv ', 'venv --without-pip ')}", tmp_path)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert done.stdout.splitlines()[-1] == "valid"
+    alone = run("unset PYTHONPATH; auditor/bin/python -c 'import sqlalchemy'", tmp_path)
+    assert "ModuleNotFoundError" in alone.stderr
+
+
+def link(package, environment):
+    """What ``pip install PACKAGE`` would bring, from what is installed here."""
+    [target] = environment.glob("lib/python*/site-packages")
+    if package == "crossmodel":
+        (target / package).symlink_to(ROOT / "src" / package)
+        return
+    for installed in Path(sysconfig.get_path("platlib")).iterdir():
+        if installed.name.startswith((package, "cffi", "_cffi_backend", "pycparser")):
+            (target / installed.name).symlink_to(installed)

@@ -17,6 +17,7 @@ from crossmodel.cli import (
     feedback,
     insights,
     keys,
+    log,
     models,
     replay,
     retention,
@@ -52,6 +53,7 @@ app.command("retention")(retention.retention)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(insights.app, name="insights")
 app.add_typer(keys.app, name="keys")
+app.add_typer(log.app, name="log")
 app.add_typer(models.app, name="models")
 app.add_typer(transfer.app, name="transfer")
 

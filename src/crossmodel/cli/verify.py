@@ -1,15 +1,18 @@
-"""``crossmodel verify``: is the log, or one piece of evidence, what it claims to be?"""
+"""``crossmodel verify``: is a log, or one piece of evidence, what it claims to be?"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import Progress
 
 from crossmodel.cli.output import (
     REFUSED,
+    USAGE,
     ConfigOption,
     JsonOption,
     config_source,
@@ -17,62 +20,150 @@ from crossmodel.cli.output import (
     out,
     plain,
     print_json,
+    report,
     run_async,
 )
 from crossmodel.domain.witness import VerificationReport
-from crossmodel.errors import InvalidInputError
+from crossmodel.errors import CrossModelError, InvalidInputError
+
+if TYPE_CHECKING:
+    from crossmodel.assembly import Depth
+
+_DATABASE: Final = b"SQLite format 3\0"
+
+NOT_CHECKED: Final = {"verdict": "not checked", "valid": False, "records": 0}
 
 
 def verify(
     file: Annotated[
-        Path | None, typer.Argument(help="An evidence file; the configured store if left out.")
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="An evidence file, an export, or a database or its URL. The configured store if "
+            "left out.",
+        ),
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Verify a store's whole log, which is only read.")
+    ] = False,
     trust: Annotated[
-        Path | None, typer.Option(help="The keys that you believe; required for a file.")
+        Path | None,
+        typer.Option(help="The keys that you believe; our own store is believed without."),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="A checkpoint that you kept: shows truncation and forks.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|CHECKPOINT",
+            help="Read only what follows a checkpoint: one that you kept, or the size of one of "
+            "the store's.",
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not hash hidden values, only look for them.")
+    ] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Hold each statement to its kind's schema, too.")
+    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Verify the store's log, or an evidence file, offline. Exit code 0 valid, 1 refused."""
-    pinned = _read(against).decode("utf-8", "replace") if against else None
-    if file is None:
-        report = run_async(_verify_store(config, pinned))
-    elif trust is None:
-        raise InvalidInputError("--trust is needed: keys that come with evidence are not believed")
-    else:
-        from crossmodel.assembly import verify_evidence
+    """Verify a store's log, an export or an evidence file, offline.
 
-        report = verify_evidence(_read(file), trust=_read(trust), against=pinned)
+    Exit code 0 valid, 1 refused, 2 not checked.
+    """
+    try:
+        done = _verify(file, store, trust, against, since, (quick, thorough), config)
+    except CrossModelError as error:
+        report(error)
+        if json:
+            print_json(NOT_CHECKED | {"error": str(error)})
+        raise typer.Exit(USAGE) from None
     if json:
-        print_json(report.to_dict())
+        print_json(done.to_dict())
     else:
-        _show(report)
-    if not report.is_valid:
+        _show(done)
+    if not done.is_valid:
         raise typer.Exit(REFUSED)
 
 
-async def _verify_store(config: Path | None, against: str | None) -> VerificationReport:
+def _verify(
+    file: str | None,
+    store: bool,
+    trust: Path | None,
+    against: Path | None,
+    since: str | None,
+    depth: tuple[bool, bool],
+    config: Path | None,
+) -> VerificationReport:
+    from crossmodel.assembly import Depth, verify_copy, verify_path
+    from crossmodel.settings import load_settings
+
+    pinned = _text(against) if against else None
+    start = int(since) if since and since.isdecimal() else _text(Path(since)) if since else None
+    looked = Depth(values=not depth[0], schemas=depth[1])
+    if file is None and trust is None:
+        return run_async(_verify_own(config, pinned, start, looked))
+    if trust is None:
+        raise InvalidInputError("--trust is needed: keys that come with evidence are not believed")
+    believed = _read(trust)
+    with _bar() as advance:
+        if file is None or store or _is_store(file):
+            url = file or load_settings(config_source(config)).store.url
+            return verify_copy(
+                url, trust=believed, against=pinned, since=start, depth=looked, progress=advance
+            )
+        if since:
+            raise InvalidInputError("--since needs a store: a file is read whole")
+        try:
+            return verify_path(Path(file), trust=believed, against=pinned, progress=advance)
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
+
+
+async def _verify_own(
+    config: Path | None, against: str | None, since: str | int | None, depth: Depth
+) -> VerificationReport:
     from crossmodel.assembly import CrossModel
 
+    with _bar() as advance:
+        async with CrossModel.open(config_source(config), with_models=False) as cm:
+            return await cm.verify(against=against, since=since, depth=depth, progress=advance)
+
+
+def _is_store(file: str) -> bool:
+    """Whether this names a database, by its URL or by how SQLite's files begin."""
+    path = Path(file)
+    if "://" in file or not path.is_file():
+        return "://" in file
+    with path.open("rb") as start:
+        return start.read(len(_DATABASE)) == _DATABASE
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
     with Progress(console=err, transient=True) as progress:
         bar = progress.add_task("verifying", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
-        async with CrossModel.open(config_source(config), with_models=False) as cm:
-            return await cm.verify(against=against, progress=advance)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
-def _show(report: VerificationReport) -> None:
-    for step in report.steps:
+def _show(done: VerificationReport) -> None:
+    for step in done.steps:
         mark = "[green]ok[/]  " if step.passed else "[bold red]no[/]  "
-        out.print(f"{step.number:>3} {mark}", plain(f"{step.name}  {step.detail}"), sep="")
-    colour = "green" if report.is_valid else "bold red"
-    out.print(f"[{colour}]{report.verdict}[/], {report.records} records")
+        out.print(
+            f"{step.number:>3} {mark}", plain(f"{step.name}  {step.detail}"), sep="", soft_wrap=True
+        )
+    unread = done.details.get("not_understood")
+    if unread:
+        out.print(f"{unread} records are of kinds or forms that this version does not understand")
+    colour = "green" if done.is_valid else "bold red"
+    out.print(f"[{colour}]{done.verdict}[/], {done.records} records", soft_wrap=True)
+
+
+def _text(path: Path) -> str:
+    return _read(path).decode("utf-8", "replace")
 
 
 def _read(path: Path) -> bytes:

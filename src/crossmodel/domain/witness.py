@@ -109,6 +109,32 @@ class LogKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsistencyProof:
+    """That a log's first ``size1`` records are the beginning of its first ``size2`` (RFC 9162).
+
+    ``signed`` are those of the two sizes that a checkpoint of the log is of.
+    """
+
+    size1: int
+    size2: int
+    root1: bytes
+    root2: bytes
+    path: tuple[bytes, ...]
+    signed: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; hashes in hex."""
+        return {
+            "size1": self.size1,
+            "root1": self.root1.hex(),
+            "size2": self.size2,
+            "root2": self.root2.hex(),
+            "proof": [each.hex() for each in self.path],
+            "signed": list(self.signed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class VerificationStep:
     """One numbered step of a verification, and what came of it."""
 

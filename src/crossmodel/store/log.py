@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 from crossmodel.errors import NotFoundError, StoreError
-from crossmodel.ports import NodeAt
+from crossmodel.ports import NodeAt, RawLeaf
 from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, Rows, chunks
+
+
+def _as_stored(column: sa.Column[Any]) -> sa.Label[Any]:
+    """A column as the driver gives it: what an editor put there may be of another type."""
+    return sa.type_coerce(column, sa.types.NullType()).label(column.name)
+
+
+_AS_STORED: Final = sa.select(*map(_as_stored, schema.checkpoints.c))
 
 
 class LogTables(Rows):
     """The port ``LogTransaction``: what is the same on every database."""
 
     def log_size(self) -> int:
-        """How many leaves there are."""
+        """How many leaves there are.
+
+        Raises:
+            StoreError: if somebody has put anything but numbers where leaves are numbered.
+        """
         last = self._connection.scalar(sa.select(sa.func.max(schema.log_leaves.c.index)))
+        if last is not None and not isinstance(last, int):
+            raise StoreError("a record's index is no number: restore the store from a backup")
         return 0 if last is None else last + 1
 
     def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
@@ -41,6 +56,35 @@ class LogTables(Rows):
             if len(leaves) < CHUNK:
                 return
             start = leaves[-1].index + 1
+
+    def raw_leaves(self, start: int) -> Iterator[Sequence[RawLeaf]]:
+        """The records from ``start`` on, in order, some hundred at a time, as they are stored."""
+        table = schema.log_leaves
+        columns = (table.c.index, table.c.payload_type, table.c.statement, table.c.leaf_hash)
+        query = sa.select(*map(_as_stored, columns)).where(table.c.index >= start)
+        return self._in_parts(query.order_by(table.c.index))
+
+    def raw_digests(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str]]]:
+        """With which record the value of which digest is kept, in order, some at a time."""
+        table = schema.commitments
+        return self._kept(first_leaf, table.c.leaf, table.c.digest)
+
+    def raw_values(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes, bytes]]]:
+        """Record, digest, salt and value of what is hidden, in order, some at a time."""
+        table = schema.commitments
+        return self._kept(first_leaf, table.c.leaf, table.c.digest, table.c.salt, table.c.value)
+
+    def _kept(self, first_leaf: int, *columns: sa.Column[Any]) -> Iterator[Sequence[Any]]:
+        table = schema.commitments
+        query = sa.select(*map(_as_stored, columns)).where(table.c.leaf >= first_leaf)
+        return self._in_parts(query.order_by(table.c.leaf, table.c.position))
+
+    def _in_parts(self, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+        yield from self._streamed(query).partitions()
+
+    def _streamed(self, query: sa.Select[Any]) -> sa.CursorResult[Any]:
+        """Rows that are fetched some at a time, however many there are."""
+        return self._connection.execute(query, execution_options={"yield_per": CHUNK})
 
     def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
         """The tenant's records about a request or insight, in order."""
@@ -80,12 +124,13 @@ class LogTables(Rows):
         found: dict[NodeAt, bytes] = {}
         leaves, nodes = schema.log_leaves, schema.log_nodes
         for chunk in chunks([index for level, index in positions if level == 0]):
-            leaf_query = sa.select(leaves.c.index, leaves.c.leaf_hash)
+            leaf_query = sa.select(leaves.c.index, _as_stored(leaves.c.leaf_hash))
             leaf_rows = self._connection.execute(leaf_query.where(leaves.c.index.in_(chunk)))
             found.update({(0, index): digest for index, digest in leaf_rows})
         for above in chunks([position for position in positions if position[0] > 0]):
             at = sa.tuple_(nodes.c.level, nodes.c.index).in_(above)
-            rows = self._connection.execute(sa.select(nodes).where(at))
+            query = sa.select(nodes.c.level, nodes.c.index, _as_stored(nodes.c.hash)).where(at)
+            rows = self._connection.execute(query)
             found.update({(level, index): digest for level, index, digest in rows})
         return found
 
@@ -103,21 +148,16 @@ class LogTables(Rows):
     def latest_checkpoint(self) -> SignedCheckpoint | None:
         """The signed head of the largest size."""
         table = schema.checkpoints
-        newest = sa.select(table).order_by(table.c.size.desc()).limit(1)
+        newest = _AS_STORED.order_by(table.c.size.desc()).limit(1)
         row = self._connection.execute(newest).mappings().first()
         return None if row is None else SignedCheckpoint(**row)
 
     def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
         """The signed heads of at least that size, by size, in bounded memory."""
         table = schema.checkpoints
-        in_order = sa.select(table).order_by(table.c.size).limit(CHUNK)
-        while True:
-            query = in_order.where(table.c.size >= first_size)
-            found = [SignedCheckpoint(**row) for row in self._connection.execute(query).mappings()]
-            yield from found
-            if len(found) < CHUNK:
-                return
-            first_size = found[-1].size + 1
+        in_order = _AS_STORED.where(table.c.size >= first_size).order_by(table.c.size)
+        for row in self._streamed(in_order).mappings():
+            yield SignedCheckpoint(**row)
 
     def attach_signature(self, size: int, line: str) -> None:
         """Add somebody else's signature line to the note of the head of that size."""

@@ -11,7 +11,7 @@ from crossmodel.witness import merkle
 from crossmodel.witness.cosignature import cosignature_line
 from crossmodel.witness.keys import Signer, Trust
 from crossmodel.witness.note import Note
-from crossmodel.witness.verify import signed_checkpoint
+from crossmodel.witness.steps import signed_checkpoint
 
 
 def countersign(

@@ -35,6 +35,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(NODE_PREFIX + left + right).digest()
 
 
+def parents(nodes: Sequence[bytes]) -> list[bytes]:
+    """The nodes above each two of these, an even number."""
+    sha256, prefix = hashlib.sha256, NODE_PREFIX  # looked up once: a log has millions of them
+    return [
+        sha256(prefix + left + right).digest()
+        for left, right in zip(nodes[::2], nodes[1::2], strict=True)
+    ]
+
+
 def root(leaf_hashes: Sequence[bytes]) -> bytes:
     """Root of the tree over these leaves.
 
@@ -211,9 +220,8 @@ def _root(leaf_hashes: Sequence[bytes]) -> bytes:
     if not level:
         return EMPTY_ROOT
     while len(level) > 1:
-        odd = [level[-1]] if len(level) & 1 else []
-        pairs = zip(level[::2], level[1::2], strict=False)
-        level = [node_hash(left, right) for left, right in pairs] + odd
+        odd = [level.pop()] if len(level) & 1 else []
+        level = parents(level) + odd
     return level[0]
 
 

@@ -30,6 +30,8 @@ SALT_BYTES: Final = 32
 MAX_STATEMENT_BYTES: Final = 1024 * 1024
 """Largest statement that is made, so that its evidence stays below what a verifier reads."""
 
+_LOG_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
 _BEGINNING = re.compile(
     rb'\{"_type":"[^"]*","predicateType":"([^"]*)",'
     rb'"predicate":\{"logged_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"'
@@ -156,6 +158,9 @@ finite, integers fit 64 bits, and nothing nests deeper than it says here.
 VERSION: Final = "v1"
 
 LOGGED_AT: Final = "logged_at"
+
+_KINDS: Final = {f"{PREDICATE_BASE}{kind}/{VERSION}": kind for kind in SCHEMAS}
+"""Each kind by its URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +411,11 @@ def log_time(moment: datetime) -> str:
     return as_utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def is_log_time(text: str) -> bool:
+    """Whether a text is a time as :func:`log_time` writes it."""
+    return _LOG_TIME.fullmatch(text) is not None
+
+
 def logged_at(body: bytes) -> datetime | None:
     """When the log took a statement, or ``None`` where its bytes do not begin as ours do."""
     found = _BEGINNING.match(body)
@@ -422,6 +432,22 @@ def beginning_of(kind: str) -> bytes:
     """The bytes that every statement of a kind begins with: seen without parsing it."""
     begun = {"_type": STATEMENT_TYPE, "predicateType": predicate_type(kind)}
     return json.dumps(begun, separators=(",", ":")).removesuffix("}").encode() + b","
+
+
+def kind_of(document: Mapping[str, Any]) -> str | None:
+    """The kind of a decoded statement, or ``None`` for another kind or version than we know."""
+    return _KINDS.get(document["predicateType"])
+
+
+def understands(document: Mapping[str, Any]) -> bool:
+    """Whether a decoded statement is of a kind and version that we know, and of its schema."""
+    kind, predicate = kind_of(document), document["predicate"]
+    if kind is None:
+        return False
+    schema = {LOGGED_AT: _time, **SCHEMAS[kind]}
+    return set(predicate) == set(schema) and all(
+        may_stand(predicate[name]) for name, may_stand in schema.items()
+    )
 
 
 def subject_digests(document: Mapping[str, Any]) -> Sequence[str]:

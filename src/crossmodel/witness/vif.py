@@ -5,17 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from crossmodel.domain.config import CrossModelVIFConfig
 from crossmodel.domain.period import utc_now
-from crossmodel.domain.witness import LogLeaf, SignedCheckpoint, Statement, VerificationReport
-from crossmodel.errors import VerificationError, WitnessError
+from crossmodel.domain.witness import (
+    ConsistencyProof,
+    LogLeaf,
+    SignedCheckpoint,
+    Statement,
+    VerificationReport,
+)
+from crossmodel.errors import InvalidInputError, VerificationError, WitnessError
 from crossmodel.ports import Clock, LogTransaction
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.dsse import Envelope, Signature
 from crossmodel.witness.evidence import Evidence, parse_statement
+from crossmodel.witness.export import ALL, export_log
 from crossmodel.witness.keychain import KeyChain
 from crossmodel.witness.keyring import FixedKeys, Keyring
 from crossmodel.witness.keys import KeyPair, Signer, Trust
@@ -34,7 +41,8 @@ from crossmodel.witness.statement import (
     subject_digests,
 )
 from crossmodel.witness.strict import MAX_BYTES, is_key_name
-from crossmodel.witness.verify import verify_log, verify_witness
+from crossmodel.witness.verify import verify_witness
+from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
 
 
 class CrossModelVIF:
@@ -215,7 +223,8 @@ class CrossModelVIF:
     ) -> bytes:
         """The evidence file of one record, against the latest checkpoint or the one of ``size``.
 
-        ``disclose`` names the digests whose values the holder chooses to reveal.
+        ``disclose`` names the digests whose values the holder chooses to reveal; ``["all"]`` stands
+        for all that have not been erased.
 
         Raises:
             WitnessError: if no checkpoint covers the record yet, a value to disclose is not the
@@ -240,7 +249,9 @@ class CrossModelVIF:
         if signatures:
             rows = (Signature(key_id, sig).to_row() for key_id, sig in signatures.items())
             evidence["signatures"] = list(rows)
-        data = json.dumps(evidence, indent=1).encode() + b"\n"
+        # without a byte that means nothing, so that none can be changed and still verify
+        text = json.dumps(evidence, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode("utf-8", "surrogatepass")  # key ids of an edited store: verifiers refuse
         if len(data) > MAX_BYTES:
             raise WitnessError(
                 f"the evidence has {len(data):,} bytes, verifiers read {MAX_BYTES:,}: disclose less"
@@ -269,6 +280,54 @@ class CrossModelVIF:
         signers = self._keys.newest(at)
         return {signer.public.key_id: signer.sign(message) for signer in signers}
 
+    def consistency(
+        self, size1: int, size2: int | None = None, tx: LogTransaction | None = None
+    ) -> ConsistencyProof:
+        """The proof that the log's first ``size1`` records begin its first ``size2``, checked.
+
+        ``size2`` is that of the latest checkpoint if it is left out.
+
+        Raises:
+            InvalidInputError: unless ``1 <= size1 <= size2``, and the log has so many records.
+            WitnessError: if the log's nodes do not give the roots that were signed.
+        """
+        at = tx or self.log
+        latest, total = at.latest_checkpoint(), at.log_size()
+        last = (latest.size if latest else total) if size2 is None else size2
+        if not 1 <= size1 <= last <= total:
+            raise InvalidInputError(
+                f"sizes must be 1 <= SIZE1 <= SIZE2 <= {total}, not {size1} and {last}"
+            )
+        roots = {size: root_at(at, size) for size in (size1, last)}
+        signed = {
+            size: next((head.root for head in at.checkpoints(size) if head.size == size), None)
+            for size in roots
+        }
+        path = consistency_proof(at, size1, last)
+        wrong = [size for size, root in signed.items() if root not in {None, roots[size]}]
+        if wrong or not merkle.verify_consistency(size1, last, roots[size1], roots[last], path):
+            raise WitnessError(
+                f"the nodes do not give the head of {(wrong or [last])[0]} records: the log was "
+                "edited; crossmodel verify says more"
+            )
+        kept = tuple(size for size, root in signed.items() if root is not None)
+        return ConsistencyProof(size1, last, roots[size1], roots[last], tuple(path), kept)
+
+    def export(
+        self,
+        write: Callable[[bytes], object],
+        tx: LogTransaction | None = None,
+        *,
+        disclose: Collection[str] = (),
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> int:
+        """Give the whole log as lines to ``write``; returns how many records it has.
+
+        The arguments are those of :func:`crossmodel.witness.export.export_log`.
+        """
+        at = tx or self.log
+        return export_log(at, self.trust_of(at), write, disclose=disclose, progress=progress)
+
     def verify_witness(
         self, data: bytes, trust: Trust | None = None, *, against: str | None = None
     ) -> VerificationReport:
@@ -281,12 +340,24 @@ class CrossModelVIF:
         trust: Trust | None = None,
         *,
         against: str | None = None,
+        since: str | int | None = None,
+        depth: Depth = NORMAL,
         progress: Callable[[int, int], None] | None = None,
     ) -> VerificationReport:
-        """Check the whole log, by its own keys unless others are given."""
+        """Check the whole log, by its own keys unless others are given.
+
+        The arguments are those of :func:`crossmodel.witness.verify_log.verify_log`.
+        """
         at = tx or self.log
-        believed = trust or self.trust_of(at)
-        return verify_log(at, believed, against=against, progress=progress)
+        return verify_log(
+            at,
+            trust or self.trust_of(at),
+            against=against,
+            since=since,
+            depth=depth,
+            clock=self.clock,
+            progress=progress,
+        )
 
     def envelope(self, index: int, tx: LogTransaction | None = None) -> bytes:
         """The DSSE envelope of a record that was signed when it was appended (``sign_each``).
@@ -367,7 +438,11 @@ def _head_of(at: LogTransaction, size: int) -> SignedCheckpoint | None:
 
 
 def _disclosures(at: LogTransaction, leaf: LogLeaf, digests: Sequence[str]) -> list[dict[str, str]]:
-    foreign = set(digests) - set(subject_digests(parse_statement(leaf.statement)))
+    committed = subject_digests(parse_statement(leaf.statement))
+    if list(digests) == [ALL]:
+        kept = at.get_commitments(leaf.index, committed)
+        digests = [digest for digest in committed if digest in kept]
+    foreign = set(digests) - set(committed)
     if foreign:
         raise WitnessError(f"the record does not commit to {min(foreign)}")
     kept = at.get_commitments(leaf.index, digests)

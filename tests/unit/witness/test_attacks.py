@@ -182,10 +182,10 @@ def test_pkcs1_in_place_of_pss_is_refused():
         (lambda e: e + b"x", 1),
         (lambda e: e.replace(b"{", b'{"payloadType": "x",', 1), 1),
         (lambda e: b"[" * 1100 + b"]" * 1100, 1),
-        (lambda e: e.replace(b'"disclosed": []', b'"disclosed": NaN'), 1),
-        (lambda e: e.replace(b'"disclosed": []', b'"disclosed": 1e400'), 1),
-        (lambda e: e.replace(b'"disclosed": []', b'"disclosed": ["\\ud800"]'), 1),
-        (lambda e: e.replace(b'"statement": "ey', b'"statement": "e!y'), 1),
+        (lambda e: e.replace(b'"disclosed":[]', b'"disclosed": NaN'), 1),
+        (lambda e: e.replace(b'"disclosed":[]', b'"disclosed": 1e400'), 1),
+        (lambda e: e.replace(b'"disclosed":[]', b'"disclosed": ["\\ud800"]'), 1),
+        (lambda e: e.replace(b'"statement":"ey', b'"statement":"e!y'), 1),
         (lambda e: b"", 1),
         (lambda e: b"null", 1),
         (lambda e: b" " * (4 * 1024 * 1024 + 1), 1),
@@ -349,14 +349,13 @@ def Checkpoint_note(vif, size, log):  # noqa: N802 - reads as what it gives
 def test_no_flip_of_any_bit_of_a_small_file_verifies():
     vif, _ = filled(records=3, config=ED25519)
     evidence = vif.generate_witness(1)
-    original = json.loads(evidence)
     for position in range(len(evidence)):
         for bit in (0, 3, 6):
             flipped = bytearray(evidence)
             flipped[position] ^= 1 << bit
-            if vif.verify_witness(bytes(flipped)).is_valid:
-                # white space between tokens means nothing: what it says is the very same
-                assert load_json(bytes(flipped)) == original
+            assert not vif.verify_witness(bytes(flipped)).is_valid
+    # somebody else may write the same fields with other white space
+    assert vif.verify_witness(json.dumps(json.loads(evidence), indent=2).encode()).is_valid
 
 
 @given(st.binary(max_size=300))
@@ -424,7 +423,7 @@ def test_an_honest_log_is_valid_and_progress_is_told():
     told = []
     report = vif.verify_log(progress=lambda done, total: told.append((done, total)))
     assert (report.verdict, report.records) == ("valid, completeness not checked", 600)
-    assert told == [(512, 600), (600, 600)]
+    assert told == [(500, 600), (600, 600)]
     assert vif.verify_log(against=log.latest_checkpoint().note).verdict == "valid"
     vif.append([outcome_statement(Outcome("late", "m", success=True))])
     assert vif.verify_log().details["unsigned"] == 1
@@ -744,6 +743,8 @@ def test_the_verifier_needs_cryptography_alone(tmp_path):
     (tmp_path / "trust.json").write_bytes(vif.trust_file())
     (tmp_path / "pin.txt").write_text(log.latest_checkpoint().note, "utf-8")
     (tmp_path / "latin.txt").write_bytes(b"\xe9")
+    with (tmp_path / "log.jsonl").open("wb") as lines:
+        vif.export(lines.write)
     # an environment in which nothing is installed but cryptography and what that needs
     packages = tmp_path / "packages"
     packages.mkdir()
@@ -769,6 +770,10 @@ def test_the_verifier_needs_cryptography_alone(tmp_path):
     assert json.loads(done.stdout)["verdict"] == "valid, completeness not checked"
     pinned = run("evidence.json", "--trust", "trust.json", "--against", "pin.txt")
     assert pinned.stdout.splitlines()[-1] == "valid"
+    exported = run("log.jsonl", "--trust", "trust.json", "--against", "pin.txt", "--json")
+    assert json.loads(exported.stdout)["verdict"] == "valid"
+    missing = run("missing.json", "--trust", "trust.json", "--json")
+    assert json.loads(missing.stdout)["verdict"] == "not checked"
     for arguments in (
         ("evidence.json",),
         ("missing.json", "--trust", "trust.json"),

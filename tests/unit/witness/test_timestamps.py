@@ -119,11 +119,12 @@ def rfc3339(moment):
 
 def record(logged_at=None):
     """A statement that says when it was logged, as the log's owner could write it."""
-    document = json.loads(outcome_statement(Outcome("r", "m", success=True)).seal(NOW).body)
+    made = outcome_statement(Outcome("r", "m", success=True)).seal(NOW)
+    document = json.loads(made.body)
     del document["predicate"]["logged_at"]
     if logged_at is not None:
         document["predicate"]["logged_at"] = logged_at  # last, where we write it first
-    return Statement(PAYLOAD_TYPE, json.dumps(document).encode())
+    return Statement(PAYLOAD_TYPE, json.dumps(document).encode(), made.commitments)
 
 
 def new_log(*times, keys=PAIR):
@@ -160,7 +161,7 @@ def refused_at(report):
 
 
 def test_a_stamped_checkpoint_passes_and_says_when(authority):
-    vif = stamped(new_log(rfc3339(NOW), None, rfc3339(NOW)), authority)
+    vif = stamped(new_log(None, rfc3339(NOW), rfc3339(NOW)), authority)
     trust = asking(vif, authority)
     for report in (vif.verify_witness(vif.generate_witness(1), trust), vif.verify_log(trust=trust)):
         assert report.verdict == "valid, completeness not checked"
@@ -202,7 +203,7 @@ def test_a_checkpoint_without_the_time_stamp_that_is_asked_for_is_refused(author
 
 def test_no_record_may_be_younger_than_the_time_stamp_over_it(authority):
     late = rfc3339(datetime.now(UTC) + timedelta(minutes=1))
-    vif = stamped(new_log(rfc3339(NOW), late, rfc3339(NOW)), authority)
+    vif = stamped(new_log(rfc3339(NOW), late), authority)
     trust = asking(vif, authority)
     assert refused_at(vif.verify_witness(vif.generate_witness(1), trust)) == 19
     assert vif.verify_witness(vif.generate_witness(0), trust).is_valid
