@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +17,7 @@ from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
 from crossmodel.ports import Transaction
 from crossmodel.store import backfill, marks
 from crossmodel.store.fulltext import Fts5Index
+from crossmodel.store.group import Outcome, Waiting, Work, run_together
 from crossmodel.store.migration import migrate
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.transaction import SqlTransaction
@@ -56,6 +57,7 @@ class SqliteStore:
         self._vectors = vectors
         self._search = SearchIndex(Fts5Index(), vectors)
         self._closing = False
+        self._waiting = Waiting()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="crossmodel-writer")
         # an in-memory database lives in one connection, so its readers queue with its writer
         self._reading = (
@@ -93,12 +95,28 @@ class SqliteStore:
         return store
 
     async def transact(self, work: Callable[[Transaction], Result]) -> Result:
-        """Run ``work`` in one write transaction; durable when this returns."""
-        return await self._run(self._writing, lambda: self._within(self._writer, work))
+        """Run ``work`` in a write transaction; durable when this returns.
+
+        Works that wait while another one is made durable become durable together.
+        """
+        waiting = Work(work)
+        self._waiting.add(waiting)
+        try:
+            self._writing.submit(self._write_waiting)
+        except RuntimeError:
+            if self._waiting.remove(waiting):
+                raise StoreError("the store is closed") from None
+        result: Result = await asyncio.wrap_future(waiting.future)
+        return result
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run ``work`` on one consistent snapshot; writing in it is an error."""
-        return await self._run(self._reading, lambda: self._within(self._reader, work))
+
+        def within() -> Result:
+            with _explained(self._reader), self._reader.begin() as connection:
+                return self._run_work(connection, work)[0]
+
+        return await self._run(self._reading, within)
 
     async def scrub(self) -> bool:
         """Move the write-ahead log into the database and empty its file.
@@ -167,17 +185,45 @@ class SqliteStore:
         with suppress(RuntimeError):  # closed meanwhile: the next start goes on
             self._writing.submit(self._fill_vectors, vectors, seqs[-1])
 
-    def _within(self, engine: sa.Engine, work: Callable[[Transaction], Result]) -> Result:
-        with _explained(engine), engine.begin() as connection:
-            transaction = SqlTransaction(connection, self._search)
+    def _write_waiting(self) -> None:
+        """The works that wait, in one transaction; each caller hears when all are durable."""
+        works = self._waiting.take()
+        if not works:
+            return  # they shared the transaction before
+        try:
+            with _explained(self._writer), self._writer.begin() as connection:
+                outcomes = run_together(connection, works, self._write_one)
+        except BaseException as error:  # noqa: BLE001 - the callers get it
+            for work in works:
+                work.future.set_exception(error if len(works) == 1 else _copied(error))
+            return
+        for work, outcome in zip(works, outcomes, strict=True):
             try:
-                result = work(transaction)
-            except StopIteration as error:
-                # a future cannot carry it (PEP 479): the caller would wait for ever
-                raise RuntimeError("the work raised StopIteration") from error
-        for tenant, seqs in transaction.erased:
-            self._search.forget(tenant, seqs)
-        return result
+                outcome()
+            except Exception as error:  # noqa: BLE001 - one caller's trouble is not the next one's
+                work.future.set_exception(error)
+
+    def _write_one(self, connection: sa.Connection, work: Work) -> Outcome:
+        with _explained(self._writer):
+            result, erased = self._run_work(connection, work.run)
+
+        def tell() -> None:
+            for tenant, seqs in erased:
+                self._search.forget(tenant, seqs)
+            work.future.set_result(result)
+
+        return tell
+
+    def _run_work(
+        self, connection: sa.Connection, work: Callable[[Transaction], Result]
+    ) -> tuple[Result, Sequence[tuple[str, Sequence[int]]]]:
+        """What a work returns, and which insights it erased."""
+        transaction = SqlTransaction(connection, self._search)
+        try:
+            return work(transaction), transaction.erased
+        except StopIteration as error:
+            # a future cannot carry it (PEP 479): the caller would wait for ever
+            raise RuntimeError("the work raised StopIteration") from error
 
     @staticmethod
     async def _run(pool: ThreadPoolExecutor, call: Callable[[], Result]) -> Result:
@@ -222,6 +268,11 @@ def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
             raise InvalidInputError("a whole number does not fit in 64 bits") from None
 
     return engine
+
+
+def _copied(error: BaseException) -> BaseException:
+    """An error of its own for each of several callers."""
+    return StoreError(str(error)) if isinstance(error, CrossModelError) else error
 
 
 @contextmanager
