@@ -148,6 +148,22 @@ class LogTransaction(LogReader, Protocol):
 class Transaction(LogTransaction, Protocol):
     """Everything that the store keeps. Every read and write of people's data names its tenant."""
 
+    def spools(self) -> list[str]:
+        """The producers whose spools have been read."""
+        ...
+
+    def spool_position(self, producer: str) -> tuple[int, int]:
+        """How far a producer's spool has been read: segment and offset, (0, 0) at first."""
+        ...
+
+    def set_spool_position(self, producer: str, segment: int, offset: int) -> None:
+        """Note how far it has been read, in the transaction that keeps what was read."""
+        ...
+
+    def forget_spool(self, producer: str) -> None:
+        """Forget a producer whose spool is gone."""
+        ...
+
     def put_models(self, models: Sequence[ModelSpec]) -> None:
         """Keep the rows, replacing those of the same id."""
         ...

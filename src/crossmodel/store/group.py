@@ -82,7 +82,7 @@ def _with_savepoint(
     connection.exec_driver_sql("SAVEPOINT work")
     try:
         outcome = run(connection, work)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is for the work's caller
+    except Exception as error:
         failed = error
         if not _is_open(connection):
             raise

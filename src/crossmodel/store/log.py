@@ -191,3 +191,25 @@ class LogTables(Rows):
         rows = self._connection.execute(sa.select(*columns).where(at)).mappings()
         wanted = set(digests)
         return {row["digest"]: Commitment(**row) for row in rows if row["digest"] in wanted}
+
+    def spools(self) -> list[str]:
+        """The producers whose spools have been read."""
+        return list(self._connection.scalars(sa.select(schema.log_spools.c.producer)))
+
+    def spool_position(self, producer: str) -> tuple[int, int]:
+        """How far a producer's spool has been read: segment and offset, (0, 0) at first."""
+        row = self._one(schema.log_spools, producer=producer)
+        return (0, 0) if row is None else (row["segment"], row["offset"])
+
+    def set_spool_position(self, producer: str, segment: int, offset: int) -> None:
+        """Note how far it has been read, in the transaction that keeps what was read."""
+        table = schema.log_spools
+        row = {"segment": segment, "offset": offset}
+        at = sa.update(table).where(table.c.producer == producer)
+        if not self._connection.execute(at, row).rowcount:
+            self._connection.execute(sa.insert(table), row | {"producer": producer})
+
+    def forget_spool(self, producer: str) -> None:
+        """Forget a producer whose spool is gone."""
+        table = schema.log_spools
+        self._connection.execute(sa.delete(table).where(table.c.producer == producer))

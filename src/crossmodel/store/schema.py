@@ -308,6 +308,15 @@ log_nodes = sa.Table(
     sa.Column("hash", sa.LargeBinary, nullable=False),
 )
 
+# How far the spool of each process that hands records over has been written: see witness.spool.
+log_spools = sa.Table(
+    "log_spools",
+    metadata,
+    sa.Column("producer", sa.Text, primary_key=True),
+    sa.Column("segment", sa.BigInteger, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+)
+
 checkpoints = sa.Table(
     "checkpoints",
     metadata,

@@ -1,4 +1,4 @@
-"""The writer's side of the spool: what each producer handed over, in its order, and when it died."""
+"""The writer's side of the spool: what each producer handed over, in order, and when it died."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from typing import Final
 from crossmodel.witness.frames import Scanned, scan
 from crossmodel.witness.spool import (
     DONE,
+    DONE_BYTES,
     UNFINISHED,
     Position,
     Progress,
+    decode_progress,
     encode_progress,
     segment_name,
 )
@@ -24,9 +26,6 @@ logger = logging.getLogger(__name__)
 
 READ_BYTES: Final = 1024 * 1024
 """How much is read at once, unless there is no whole record in it."""
-
-REFUSED: Final = "refused"
-"""Where what cannot be written is kept, under the spool's root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,10 @@ class Drain:
         self.folder = folder
         self.producer = folder.name
         self.position = position
-        self.refused = 0
         self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._done = os.open(folder / DONE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._done = os.open(folder / DONE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        before = decode_progress(os.pread(self._done, DONE_BYTES, 0))
+        self.refused = before.refused if before is not None else 0
         self._segment = -1
         self._is_dead = False
         for path in folder.glob(segment_name(0).replace("0", "[0-9]")):

@@ -39,6 +39,7 @@ UNFINISHED: Final = "."
 
 _DONE: Final = struct.Struct("<QQQ")
 _CHECK: Final = struct.Struct("<I")
+DONE_BYTES: Final = _DONE.size + _CHECK.size
 
 ADVICE: Final = {
     errno.ENOSPC: "free some space",
@@ -106,6 +107,11 @@ class Spool:
         except OSError as error:
             raise self._explained(error) from error
 
+    @property
+    def written(self) -> Position:
+        """The place behind what is in the files so far."""
+        return self._position
+
     def append(self, body: bytes) -> None:
         """Take a record. It is written with the next :meth:`flush`, or when the buffer is full.
 
@@ -153,7 +159,7 @@ class Spool:
     def progress(self) -> Progress:
         """How far the writer has got."""
         for _ in range(PROGRESS_TRIES):  # a read may meet a write half-way
-            found = decode_progress(os.pread(self._done, _DONE.size + _CHECK.size, 0))
+            found = decode_progress(os.pread(self._done, DONE_BYTES, 0))
             if found is not None:
                 return found
         raise WitnessError(f"{self.folder / DONE} is damaged: what was handed over is unaffected")

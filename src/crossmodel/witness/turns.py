@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
 
 from crossmodel.domain.records import SelectionRecord, TransferRecord
 from crossmodel.domain.selection import Outcome
+from crossmodel.errors import InvalidInputError
 from crossmodel.ports import Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.statement import Draft
@@ -71,3 +75,33 @@ def write_turn(tx: Transaction, vif: CrossModelVIF, turn: TurnRecord) -> list[in
     )
     tx.add_outcome(tenant, turn.outcome)
     return vif.witness(drafts, tx)
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=str)
+_DECODER: Final = msgspec.msgpack.Decoder(TurnRecord)
+
+
+def encode_turn(turn: TurnRecord) -> bytes:
+    """A turn as bytes, to be handed to another process.
+
+    Raises:
+        InvalidInputError: if a text of it holds half of a surrogate pair.
+    """
+    try:
+        return _ENCODER.encode(turn)
+    except UnicodeEncodeError:
+        raise InvalidInputError("a text holds half of a surrogate pair: write it here") from None
+
+
+def write_handed_over(tx: Transaction, bodies: Sequence[bytes], *, vif: CrossModelVIF) -> None:
+    """Keep turns that another process encoded, as :func:`write_turn` does each of them.
+
+    Raises:
+        InvalidInputError: if one of them is no turn.
+    """
+    for body in bodies:
+        try:
+            turn = _DECODER.decode(body)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise InvalidInputError(f"what was handed over is no turn: {error}") from error
+        write_turn(tx, vif, turn)

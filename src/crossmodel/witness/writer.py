@@ -1,0 +1,258 @@
+"""The process that writes what others hand over: many records to a transaction, a signature each.
+
+There is one writer to a spool, by a lock. It lives while a producer does, or has left something.
+Where each spool has been read to is kept in the transaction that holds the records, so each record
+is written once, whoever is killed and whenever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from crossmodel.errors import InvalidInputError, WitnessError
+from crossmodel.ports import Store, Transaction
+from crossmodel.witness.drain import Batch, Drain
+from crossmodel.witness.spool import UNFINISHED, WAKE, Position, make_fifo
+
+logger = logging.getLogger(__name__)
+
+LOCK: Final = "writer.lock"
+REFUSED: Final = "refused"
+"""Folder of what could not be written, under the spool's root."""
+
+MOST: Final = 512
+"""Records of one transaction."""
+
+LOOK_SECONDS: Final = 0.1
+"""How often new and dead producers are looked for; who hands something over wakes the writer."""
+
+STALE_SECONDS: Final = 60
+"""A folder that has been in the making for so long is left from a crash."""
+
+Apply = Callable[[Transaction, Sequence[bytes]], None]
+"""Writes records. Raises ``InvalidInputError`` if one of them can never be written."""
+
+
+class Checkpoint(Protocol):
+    """Signs the head of the log if that is due, or ``now``."""
+
+    def __call__(self, *, now: bool) -> Awaitable[None]:
+        """Sign it; raises ``WitnessError`` if that must not be."""
+        ...
+
+
+@contextmanager
+def sole_writer(root: Path) -> Iterator[bool]:
+    """The lock that a spool's one writer holds; gives False if somebody has it."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(lock)
+
+
+class Writer:
+    """Writes what the producers of one spool hand over, until none is left.
+
+    Args:
+        root: the folder of all producers.
+        store: where records go.
+        apply: writes records in a transaction.
+        checkpoint: signs the log's head if that is due, or ``now``.
+        most: records of one transaction.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        store: Store,
+        apply: Apply,
+        checkpoint: Checkpoint,
+        *,
+        most: int = MOST,
+    ) -> None:
+        self._root = root
+        self._store = store
+        self._apply = apply
+        self._checkpoint = checkpoint
+        self._most = most
+        self._one_by_one = 0  # how many records are left of a batch that was refused as a whole
+        self._drains: deque[Drain] = deque()
+        self._looked_at = 0.0
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Write until no producer lives and nothing is left. Call it under the lock.
+
+        Raises:
+            StoreError: if the store cannot be written; everything stays in the spool.
+        """
+        make_fifo(self._root / WAKE)
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC  # for writing too: else it ends with them
+        wake = os.open(self._root / WAKE, flags)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(wake, self._hear, wake)
+        try:
+            await self._tidy()
+            await self._sign(now=True)  # records that a crash left without a checkpoint
+            while await self._step():
+                pass
+            await self._sign(now=True)
+        finally:
+            loop.remove_reader(wake)
+            os.close(wake)
+            for drain in self._drains:
+                drain.close()
+
+    async def _step(self) -> bool:
+        """Write what there is, or wait for more; False if nothing can come any more."""
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            await self._look()
+        self._woken.clear()
+        taken = self._take()
+        if taken:
+            await self._write(taken)
+            await self._sign()
+        elif await self._remove_finished():
+            await self._look()
+        elif not self._drains:
+            return False
+        else:
+            await self._sign()  # for the time that has passed
+            try:
+                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                pass
+        return True
+
+    def _take(self) -> list[tuple[Drain, Batch]]:
+        """The next records, of the producer first who was last before."""
+        room = 1 if self._one_by_one else self._most
+        taken: list[tuple[Drain, Batch]] = []
+        for drain in self._drains:
+            batch = drain.take(room)
+            if batch is not None:
+                taken.append((drain, batch))
+                room -= len(batch.bodies)
+            if room <= 0:
+                break
+        self._drains.rotate(-1)
+        return taken
+
+    async def _write(self, taken: Sequence[tuple[Drain, Batch]]) -> None:
+        bodies = [body for _, batch in taken for body in batch.bodies]
+        refused: dict[Drain, int] = {}
+        for drain, batch in taken:
+            if batch.damaged:
+                logger.error("%s: damaged records are passed over", drain.folder)
+                refused[drain] = len(batch.damaged)
+                self._set_aside(drain, "damaged", batch.damaged)
+
+        def work(tx: Transaction) -> None:
+            if bodies:
+                self._apply(tx, bodies)
+            for drain, batch in taken:
+                tx.set_spool_position(drain.producer, *batch.end)
+
+        try:
+            await self._store.transact(work)
+        except InvalidInputError as error:
+            if len(bodies) > 1:
+                self._one_by_one = len(bodies)
+                return
+            guilty = next(drain for drain, batch in taken if batch.bodies)
+            logger.error("%s: a record cannot be written: %s", guilty.folder, error)  # noqa: TRY400 - the error says it all
+            self._set_aside(guilty, "refused", bodies)
+            await self._pass_over(taken)
+            refused[guilty] = refused.get(guilty, 0) + 1
+        self._one_by_one = max(0, self._one_by_one - len(bodies))
+        for drain, batch in taken:
+            drain.advance(batch.end, refused.get(drain, 0))
+
+    async def _pass_over(self, taken: Sequence[tuple[Drain, Batch]]) -> None:
+        def work(tx: Transaction) -> None:
+            for drain, batch in taken:
+                tx.set_spool_position(drain.producer, *batch.end)
+
+        await self._store.transact(work)
+
+    def _set_aside(self, drain: Drain, why: str, pieces: Sequence[bytes]) -> None:
+        folder = self._root / REFUSED
+        folder.mkdir(mode=0o700, exist_ok=True)
+        segment, offset = drain.position
+        for number, piece in enumerate(pieces):
+            path = folder / f"{drain.producer}-{segment}-{offset}-{number}.{why}"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+                file.write(piece)
+
+    async def _sign(self, *, now: bool = False) -> None:
+        """Sign the head if that is due: a log that was edited stays unsigned, and is written on."""
+        try:
+            await self._checkpoint(now=now)
+        except WitnessError:
+            logger.exception("records stay unsigned: crossmodel verify says what is wrong")
+
+    async def _tidy(self) -> None:
+        """Remove what a crash left half-made or half-removed."""
+        for folder in self._root.glob(f"{UNFINISHED}*"):
+            if time.time() - folder.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+        here = {folder.name for folder in self._folders()}
+
+        def forget(tx: Transaction) -> None:
+            for producer in tx.spools():
+                if producer not in here:
+                    tx.forget_spool(producer)
+
+        await self._store.transact(forget)
+
+    async def _look(self) -> None:
+        """Take on producers that are new."""
+        self._looked_at = time.monotonic()
+        known = {drain.producer for drain in self._drains}
+        for folder in self._folders():
+            if folder.name not in known:
+                name = folder.name
+                position = await self._store.read(lambda tx, of=name: tx.spool_position(of))
+                self._drains.append(Drain(folder, Position(*position)))
+
+    async def _remove_finished(self) -> bool:
+        """Remove the folders of the dead, of whom nothing is left; whether there were any."""
+        finished = [drain for drain in self._drains if drain.is_finished()]
+        for drain in finished:
+            self._drains.remove(drain)
+            drain.remove()  # first: without its row, a folder would be read from the beginning
+            name = drain.producer
+            await self._store.transact(lambda tx, of=name: tx.forget_spool(of))
+        return bool(finished)
+
+    def _folders(self) -> list[Path]:
+        return [
+            path
+            for path in self._root.iterdir()
+            if path.is_dir() and path.name != REFUSED and not path.name.startswith(UNFINISHED)
+        ]
+
+    def _hear(self, wake: int) -> None:
+        try:
+            os.read(wake, 65536)
+        except BlockingIOError:
+            return
+        self._woken.set()
