@@ -137,6 +137,10 @@ class LogTransaction(LogReader, Protocol):
         """Keep the salts and values that a record is the first to commit to."""
         ...
 
+    def put_commitments_of(self, records: Mapping[int, Sequence[Commitment]]) -> None:
+        """Keep the salts and values that records are the first to commit to, by record."""
+        ...
+
     def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:
         """Those of the commitments of a record that have not been erased.
 
@@ -172,12 +176,20 @@ class Transaction(LogTransaction, Protocol):
         """Keep one selection."""
         ...
 
+    def add_selections(self, records: Sequence[SelectionRecord]) -> None:
+        """Keep many selections."""
+        ...
+
     def get_selection(self, tenant: str, request_id: str) -> SelectionRecord | None:
         """The selection made for that request."""
         ...
 
     def add_outcome(self, tenant: str, outcome: Outcome) -> None:
         """Keep how an answer turned out."""
+        ...
+
+    def add_outcomes(self, outcomes: Sequence[tuple[str, Outcome]]) -> None:
+        """Keep how many answers turned out, each with its tenant."""
         ...
 
     def outcomes(self, tenant: str, request_id: str) -> list[Outcome]:
@@ -296,6 +308,10 @@ class Transaction(LogTransaction, Protocol):
 
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""
+        ...
+
+    def add_transfers(self, records: Sequence[TransferRecord]) -> None:
+        """Keep many transfers."""
         ...
 
     def get_transfer(self, tenant: str, request_id: str) -> TransferRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,6 +14,9 @@ from crossmodel.errors import NotFoundError, StoreError
 from crossmodel.ports import NodeAt, RawLeaf
 from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, Rows, chunks
+
+_LEAF: Final = attrgetter(*LogLeaf.__slots__)
+_COMMITMENT: Final = attrgetter(*Commitment.__slots__)
 
 
 def _as_stored(column: sa.Column[Any]) -> sa.Label[Any]:
@@ -43,7 +47,7 @@ class LogTables(Rows):
         for position, leaf in enumerate(leaves, expected):
             if leaf.index != position:
                 raise StoreError(f"the log's next leaf is {position}, not {leaf.index}")
-        self._insert(schema.log_leaves, (asdict(leaf) for leaf in leaves))
+        self._insert_tuples(schema.log_leaves, LogLeaf.__slots__, list(map(_LEAF, leaves)))
 
     def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
         """The leaves ``start <= index < stop``, in order, in bounded memory."""
@@ -111,13 +115,8 @@ class LogTables(Rows):
 
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""
-        self._insert(
-            schema.log_nodes,
-            (
-                {"level": level, "index": index, "hash": digest}
-                for (level, index), digest in nodes.items()
-            ),
-        )
+        rows = [(level, index, digest) for (level, index), digest in nodes.items()]
+        self._insert_tuples(schema.log_nodes, ("level", "index", "hash"), rows)
 
     def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
         """The hashes kept at these positions; level 0 gives leaf hashes."""
@@ -171,13 +170,17 @@ class LogTables(Rows):
 
     def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:
         """Keep the salts and values that a record is the first to commit to."""
-        self._insert(
-            schema.commitments,
-            (
-                asdict(commitment) | {"leaf": leaf, "position": position}
-                for position, commitment in enumerate(commitments)
-            ),
-        )
+        self.put_commitments_of({leaf: commitments})
+
+    def put_commitments_of(self, records: Mapping[int, Sequence[Commitment]]) -> None:
+        """Keep the salts and values that records are the first to commit to, by record."""
+        names = ("leaf", "position", *Commitment.__slots__)
+        rows = [
+            (leaf, position, *_COMMITMENT(commitment))
+            for leaf, commitments in records.items()
+            for position, commitment in enumerate(commitments)
+        ]
+        self._insert_tuples(schema.commitments, names, rows)
 
     def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:
         """Those of the commitments of a record that have not been erased."""

@@ -38,6 +38,9 @@ class ExactText(sa.TypeDecorator[str]):
         return None if value is None else value.decode("utf-8", "surrogatepass")
 
 
+_DOCUMENT: Final = json.JSONEncoder(default=str, separators=(",", ":")).encode
+
+
 class Json(sa.TypeDecorator[Any]):
     """A JSON document as ASCII text; what JSON does not know is kept as its string."""
 
@@ -46,7 +49,7 @@ class Json(sa.TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str:  # noqa: ARG002 - the base class's signature
         """A document as text."""
-        return json.dumps(value, default=str, separators=(",", ":"))
+        return _DOCUMENT(value)
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002 - the base class's signature
         """Text as a document."""

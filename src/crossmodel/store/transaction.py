@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -73,7 +74,12 @@ class SqlTransaction(LogTables):
 
     def add_selection(self, record: SelectionRecord) -> None:
         """Keep one selection."""
-        self._connection.execute(sa.insert(schema.selections), asdict(record))
+        self.add_selections([record])
+
+    def add_selections(self, records: Sequence[SelectionRecord]) -> None:
+        """Keep many selections."""
+        names = SelectionRecord.__slots__
+        self._insert_tuples(schema.selections, names, list(map(attrgetter(*names), records)))
 
     def get_selection(self, tenant: str, request_id: str) -> SelectionRecord | None:
         """The selection made for that request."""
@@ -84,7 +90,14 @@ class SqlTransaction(LogTables):
 
     def add_outcome(self, tenant: str, outcome: Outcome) -> None:
         """Keep how an answer turned out."""
-        self._connection.execute(sa.insert(schema.outcomes), {"tenant": tenant, **asdict(outcome)})
+        self.add_outcomes([(tenant, outcome)])
+
+    def add_outcomes(self, outcomes: Sequence[tuple[str, Outcome]]) -> None:
+        """Keep how many answers turned out, each with its tenant."""
+        names = Outcome.__slots__
+        values = attrgetter(*names)
+        rows = [(tenant, *values(outcome)) for tenant, outcome in outcomes]
+        self._insert_tuples(schema.outcomes, ("tenant", *names), rows)
 
     def outcomes(self, tenant: str, request_id: str) -> list[Outcome]:
         """All that was said of that answer, oldest first."""
@@ -109,7 +122,12 @@ class SqlTransaction(LogTables):
 
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""
-        self._connection.execute(sa.insert(schema.transfers), asdict(record))
+        self.add_transfers([record])
+
+    def add_transfers(self, records: Sequence[TransferRecord]) -> None:
+        """Keep many transfers."""
+        names = TransferRecord.__slots__
+        self._insert_tuples(schema.transfers, names, list(map(attrgetter(*names), records)))
 
     def get_transfer(self, tenant: str, request_id: str) -> TransferRecord | None:
         """The transfer made for that request."""

@@ -89,20 +89,21 @@ def append(
     moment = clock() if before is None else max(clock(), before)
     leaves: list[LogLeaf] = []
     nodes: dict[NodeAt, bytes] = {}
-    hidden: dict[tuple[str, str], tuple[int, Commitment]] = {}
+    hidden: dict[int, list[Commitment]] = {}
+    known: set[tuple[str, str]] = set()
     for index, each in enumerate(statements, size):
         said = each.seal(moment) if isinstance(each, Draft) else each
         digest = leaf_hash(said.payload_type, said.body)
         leaves.append(LogLeaf(index, said.payload_type, said.body, digest, said.tenant, said.about))
         nodes.update(builder.add(digest))
         for commitment in said.commitments:
-            hidden.setdefault((said.about, commitment.digest), (index, commitment))
+            value = said.about, commitment.digest
+            if value not in known:
+                known.add(value)
+                hidden.setdefault(index, []).append(commitment)
     tx.append_leaves(leaves)
     tx.write_nodes(nodes)
-    for leaf in leaves:
-        kept = [commitment for index, commitment in hidden.values() if index == leaf.index]
-        if kept:
-            tx.put_commitments(leaf.index, kept)
+    tx.put_commitments_of(hidden)
     return [leaf.index for leaf in leaves]
 
 
@@ -256,6 +257,11 @@ class MemoryLog:
         for commitment in commitments:
             self._commitments[commitment.digest] = commitment
             self._kept_with[commitment.digest] = leaf
+
+    def put_commitments_of(self, records: Mapping[int, Sequence[Commitment]]) -> None:
+        """Keep salts and values."""
+        for leaf, commitments in records.items():
+            self.put_commitments(leaf, commitments)
 
     def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:  # noqa: ARG002 - in memory the digest is enough
         """Those of the commitments that there are."""

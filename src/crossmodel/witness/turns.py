@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,8 +14,11 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import InvalidInputError
 from crossmodel.ports import Transaction
 from crossmodel.witness import statement
-from crossmodel.witness.statement import Draft
+from crossmodel.witness.statement import SALT_BYTES, Draft
 from crossmodel.witness.vif import CrossModelVIF
+
+MOST_HIDDEN: Final = 3
+"""Texts of a turn that its statements commit to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +52,44 @@ class TurnRecord:
 
 def write_turn(tx: Transaction, vif: CrossModelVIF, turn: TurnRecord) -> list[int]:
     """Keep the rows of a turn and append its statements; returns their leaves' indexes."""
-    tenant, trace_id = turn.selection.tenant, turn.trace_id
-    request = statement.commit(turn.request)
-    drafts: list[Draft] = [
-        statement.selection_statement(
-            request,
-            turn.selection,
-            rejected=turn.rejected,
-            inputs=turn.inputs,
-            trace_id=trace_id,
-        )
-    ]
-    tx.add_selection(turn.selection)
-    if turn.snapshots:
-        tx.put_snapshots(turn.snapshots)
-    if turn.transfer is not None:
-        context = statement.commit(turn.context)
-        transfer = replace(turn.transfer, context_digest=context.digest)
-        tx.add_transfer(transfer)
-        drafts.append(statement.transfer_statement(request, context, transfer, trace_id=trace_id))
-    answer = None if turn.answer is None else statement.commit(turn.answer)
-    drafts.append(
-        statement.outcome_statement(
-            turn.outcome, tenant=tenant, request=request, answer=answer, trace_id=trace_id
-        )
-    )
-    tx.add_outcome(tenant, turn.outcome)
+    return write_turns(tx, vif, [turn])
+
+
+def write_turns(tx: Transaction, vif: CrossModelVIF, turns: Sequence[TurnRecord]) -> list[int]:
+    """Keep the rows of turns and append their statements; returns their leaves' indexes."""
+    transfers: list[TransferRecord] = []
+    # one call of the system for the salts of all
+    salts = secrets.token_bytes(len(turns) * MOST_HIDDEN * SALT_BYTES)
+    salt = (salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
+    drafts = [draft for turn in turns for draft in _drafts(turn, transfers, salt)]
+    tx.add_selections([turn.selection for turn in turns])
+    if snapshots := {name: body for turn in turns for name, body in turn.snapshots.items()}:
+        tx.put_snapshots(snapshots)
+    tx.add_transfers(transfers)
+    tx.add_outcomes([(turn.selection.tenant, turn.outcome) for turn in turns])
     return vif.witness(drafts, tx)
+
+
+def _drafts(
+    turn: TurnRecord, transfers: list[TransferRecord], salt: Iterator[bytes]
+) -> Iterator[Draft]:
+    """The statements of a turn; what was handed over is added to ``transfers`` as it is kept."""
+    tenant, trace_id = turn.selection.tenant, turn.trace_id
+    request = statement.commit(turn.request, tenant=tenant, salt=next(salt))
+    yield statement.selection_statement(
+        request, turn.selection, rejected=turn.rejected, inputs=turn.inputs, trace_id=trace_id
+    )
+    if turn.transfer is not None:
+        context = statement.commit(turn.context, tenant=tenant, salt=next(salt))
+        transfer = replace(turn.transfer, context_digest=context.digest)
+        transfers.append(transfer)
+        yield statement.transfer_statement(request, context, transfer, trace_id=trace_id)
+    answer = None
+    if turn.answer is not None:
+        answer = statement.commit(turn.answer, tenant=tenant, salt=next(salt))
+    yield statement.outcome_statement(
+        turn.outcome, tenant=tenant, request=request, answer=answer, trace_id=trace_id
+    )
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=str)
@@ -99,9 +114,8 @@ def write_handed_over(tx: Transaction, bodies: Sequence[bytes], *, vif: CrossMod
     Raises:
         InvalidInputError: if one of them is no turn.
     """
-    for body in bodies:
-        try:
-            turn = _DECODER.decode(body)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise InvalidInputError(f"what was handed over is no turn: {error}") from error
-        write_turn(tx, vif, turn)
+    try:
+        turns = [_DECODER.decode(body) for body in bodies]
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidInputError(f"what was handed over is no turn: {error}") from error
+    write_turns(tx, vif, turns)
