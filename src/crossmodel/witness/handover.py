@@ -116,7 +116,7 @@ class Handover:
             self._flushing = self._loop.call_later(FLUSH_SECONDS, self._flush_in_time)
 
     async def append_durably(self, body: bytes) -> None:
-        """Hand a record over and wait until it would outlive the machine, as :meth:`settle` does."""
+        """Hand a record over and wait until it would outlive the machine: see :meth:`settle`."""
         self.spool.append(body)
         await self.settle()
 

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -62,6 +62,8 @@ def sole_writer(root: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
+            os.ftruncate(lock, 0)
+            os.write(lock, b"%d\n" % os.getpid())  # for whoever wants to know
             yield True
     finally:
         os.close(lock)
@@ -135,10 +137,8 @@ class Writer:
             return False
         else:
             await self._sign()  # for the time that has passed
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                pass
         return True
 
     def _take(self) -> list[tuple[Drain, Batch]]:
