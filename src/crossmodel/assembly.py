@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -55,12 +56,9 @@ from crossmodel.transfer.feedback import Grader, graded
 from crossmodel.witness import (
     CrossModelVIF,
     FolderKeyring,
-    KeyPair,
-    KeyPlace,
     Ledger,
     Retention,
     Trust,
-    open_keys,
     rotate_keys,
     settle_keys,
     verify_witness,
@@ -81,6 +79,13 @@ from crossmodel.witness.provenance.prov_json import prov_json
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
 from crossmodel.witness.verify import verify_file
 from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
+from crossmodel.writing import (
+    WriterSettings,
+    folder_keyring,
+    keys_of,
+    open_handover,
+    write_what_is_left,
+)
 
 __all__ = [
     "Chain",
@@ -291,6 +296,7 @@ class CrossModel(InsightDesk):
         Returns whether anything was recorded.
         """
         of = tenant or self.settings.loop.tenant
+        await self.engine.ledger.settle()
         outcomes = await self.engine.store.read(lambda tx: tx.outcomes(of, id))
         scores = [outcome.score for outcome in outcomes if outcome.score is not None]
         if scores and scores[-1] == score:
@@ -342,6 +348,7 @@ class CrossModel(InsightDesk):
         Raises:
             WitnessError: if the log has no such record, or it does not commit to such a value.
         """
+        await self.engine.ledger.settle()
         await self.engine.ledger.checkpoint(now=True)
         vif = self.engine.ledger.vif
         return await self.engine.store.read(
@@ -582,7 +589,7 @@ def create_keys(settings: Settings) -> list[LogKey]:
         raise InvalidInputError(
             f"{folder} exists already and is not overwritten: crossmodel keys rotate replaces keys"
         )
-    keyring = _folder_keyring(settings.witness)
+    keyring = folder_keyring(settings.witness)
     vif = CrossModelVIF(settings.cross_model_vif, keys=keyring, origin=settings.witness.origin)
     return keyring.describe(vif.trust)
 
@@ -656,10 +663,10 @@ async def _build(
     store = await open_store(settings.store.url, embedder=best_name())
     opening.push_async_callback(store.close)
     vif = CrossModelVIF(
-        settings.cross_model_vif, keys=_keys(settings.witness), origin=settings.witness.origin
+        settings.cross_model_vif, keys=keys_of(settings.witness), origin=settings.witness.origin
     )
     await settle_keys(store, vif)
-    ledger = Ledger(vif, store)
+    ledger = await _ledger(settings, vif, store, opening, hands_over=with_models)
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))
@@ -691,25 +698,23 @@ async def _build(
     )
 
 
-def _keys(witness: WitnessSettings) -> KeyPair | FolderKeyring:
-    """The keys of the folder, which may be rotated, or those that the settings name elsewhere."""
-    if not witness.rsa_signer and not witness.ed25519_signer:
-        return _folder_keyring(witness)
-    return open_keys(
-        Path(witness.key_dir),
-        passphrase=os.environ.get(witness.passphrase_env) or None,
-        rsa=_key_place(witness.rsa_signer, witness.rsa_public_key),
-        ed25519=_key_place(witness.ed25519_signer, witness.ed25519_public_key),
-    )
-
-
-def _folder_keyring(witness: WitnessSettings) -> FolderKeyring:
-    passphrase = os.environ.get(witness.passphrase_env) or None
-    return FolderKeyring(Path(witness.key_dir), passphrase=passphrase)
-
-
-def _key_place(uri: str, public_key: str) -> KeyPlace:
-    return KeyPlace(uri, Path(public_key) if public_key else None)
+async def _ledger(
+    settings: Settings,
+    vif: CrossModelVIF,
+    store: Store,
+    opening: AsyncExitStack,
+    *,
+    hands_over: bool,
+) -> Ledger:
+    """The ledger, once what earlier processes handed over and nobody has written is in it."""
+    ledger = Ledger(vif, store)
+    told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
+    if hands_over and settings.witness.writer == "process":
+        handover = open_handover(told)
+        opening.push_async_callback(handover.close)
+        return replace(ledger, handover=handover)
+    await write_what_is_left(told, store, ledger)
+    return ledger
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -33,6 +33,7 @@ from crossmodel.domain.transfer_config import InsightTransferConfig
 from crossmodel.errors import ConfigurationError, InvalidInputError
 
 PREFIX: Final = "CROSSMODEL_"
+WRITERS: Final = ("inline", "process")
 NESTING: Final = "__"
 
 PRODUCTION_CONFIG: Final[dict[str, Any]] = {
@@ -217,6 +218,9 @@ class WitnessSettings:
         rsa_public_key: a file with its public key in PEM, which services need: they are held to it.
         ed25519_signer: likewise for the Ed25519 key; one may be a URI and the other a file.
         ed25519_public_key: likewise.
+        writer: with ``process``, turns from which nothing is learned are handed to a process that
+            writes many at once, and answers do not wait for it; with ``inline``, an answer is on the
+            record when it is given.
     """
 
     origin: str = "crossmodel.local/log"
@@ -226,6 +230,7 @@ class WitnessSettings:
     rsa_public_key: str = ""
     ed25519_signer: str = ""
     ed25519_public_key: str = ""
+    writer: str = "inline"
 
     def __post_init__(self) -> None:
         checks.text("origin", self.origin)
@@ -234,6 +239,7 @@ class WitnessSettings:
             uri = getattr(self, name)
             if uri and ":" not in uri:  # the value is not shown: it may be the key itself
                 raise InvalidInputError(f"{name} must be a URI, such as env:NAME")
+        checks.one_of("writer", self.writer, WRITERS)
 
 
 DEFAULT_PROVIDER: Final = ProviderSettings(id="local", kind="local")

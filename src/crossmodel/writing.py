@@ -12,13 +12,20 @@ import sys
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from crossmodel.domain.config import CrossModelVIFConfig
 from crossmodel.errors import ConfigurationError, CrossModelError
-from crossmodel.witness.writer import Writer, sole_writer
+from crossmodel.ports import Store
+from crossmodel.settings import WitnessSettings
+
+if TYPE_CHECKING:
+    from crossmodel.witness import FolderKeyring, KeyPair
+    from crossmodel.witness.handover import Handover
+    from crossmodel.witness.ledger import Ledger
+    from crossmodel.witness.writer import Writer
 
 LOG: Final = "writer.log"
 MAX_LOG_BYTES: Final = 1_000_000
@@ -27,30 +34,82 @@ SQLITE: Final = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class WriterSettings:
-    """What a writer process opens. The passphrase is not in it: the environment has that."""
+    """What a writer process opens. Passphrases are not in it: the environment has them."""
 
     store_url: str
-    key_dir: str
-    passphrase_env: str
-    origin: str
+    witness: WitnessSettings
     vif: CrossModelVIFConfig = field(default_factory=CrossModelVIFConfig)
 
     @property
-    def spool(self) -> Path:
-        """The folder of the store's spool.
-
-        Raises:
-            ConfigurationError: if the store is no file.
-        """
+    def spool(self) -> Path | None:
+        """The folder of the store's spool; ``None`` if the store is no file."""
         path = self.store_url.removeprefix(SQLITE)
         if not self.store_url.startswith(SQLITE) or path in {"", ":memory:"}:
-            raise ConfigurationError(
-                "a writer process needs a store that is a file", path="witness.writer"
-            )
+            return None
         return Path(f"{path}.spool").absolute()
 
 
-def start_writer(settings: WriterSettings) -> int:
+def keys_of(witness: WitnessSettings) -> KeyPair | FolderKeyring:
+    """The keys of the folder, which may be rotated, or those that the settings name elsewhere.
+
+    Raises:
+        WitnessError: if they cannot be had; the message says why.
+    """
+    if not witness.rsa_signer and not witness.ed25519_signer:
+        return folder_keyring(witness)
+    from crossmodel.witness import KeyPlace, open_keys  # noqa: PLC0415 - not before the lock
+
+    def place(uri: str, public_key: str) -> KeyPlace:
+        return KeyPlace(uri, Path(public_key) if public_key else None)
+
+    return open_keys(
+        Path(witness.key_dir),
+        passphrase=os.environ.get(witness.passphrase_env) or None,
+        rsa=place(witness.rsa_signer, witness.rsa_public_key),
+        ed25519=place(witness.ed25519_signer, witness.ed25519_public_key),
+    )
+
+
+def folder_keyring(witness: WitnessSettings) -> FolderKeyring:
+    """The keys of the folder, made there if there are none."""
+    from crossmodel.witness import FolderKeyring  # noqa: PLC0415 - not before the lock
+
+    passphrase = os.environ.get(witness.passphrase_env) or None
+    return FolderKeyring(Path(witness.key_dir), passphrase=passphrase)
+
+
+def open_handover(settings: WriterSettings) -> Handover:
+    """A way to the store's writer process, which is started where none runs.
+
+    Raises:
+        ConfigurationError: if the store is no file, or the system has no locks on files.
+        WitnessError: if the spool cannot be written.
+    """
+    where = "witness.writer"
+    root = settings.spool
+    if root is None:
+        raise ConfigurationError("a writer process needs a store that is a file", path=where)
+    try:
+        from crossmodel.witness.handover import Handover  # noqa: PLC0415 - as the error says
+        from crossmodel.witness.spool import Spool  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        raise ConfigurationError(f"this system cannot have one: {error}", path=where) from error
+    return Handover(Spool(root), partial(start_writer, settings, root))
+
+
+async def write_what_is_left(settings: WriterSettings, store: Store, ledger: Ledger) -> None:
+    """Write here what was handed over and never written, unless a writer process is at it."""
+    root = settings.spool
+    if root is None or not root.is_dir():
+        return
+    from crossmodel.witness.writer import sole_writer  # noqa: PLC0415 - few ever need it
+
+    with sole_writer(root) as is_mine:
+        if is_mine:
+            await _writer(root, store, ledger).run(stay=False)
+
+
+def start_writer(settings: WriterSettings, root: Path) -> int:
     """Start a writer process that outlives this one; its number.
 
     What it has to say goes to ``writer.log`` in the spool.
@@ -58,7 +117,7 @@ def start_writer(settings: WriterSettings) -> int:
     Raises:
         OSError: if there can be no more processes.
     """
-    log = settings.spool / LOG
+    log = root / LOG
     if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
         log.unlink(missing_ok=True)
     reading, writing = os.pipe()
@@ -67,7 +126,7 @@ def start_writer(settings: WriterSettings) -> int:
             told.write(msgspec.json.encode(settings))  # a pipe holds it: nobody reads yet
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", "crossmodel.writing"],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, reading, 0),
@@ -80,39 +139,44 @@ def start_writer(settings: WriterSettings) -> int:
         os.close(reading)
 
 
-async def write(settings: WriterSettings) -> None:
+async def write(settings: WriterSettings, root: Path) -> None:
     """Write what the store's spool holds, until nobody can hand over any more.
 
     Raises:
         CrossModelError: if the store or the keys cannot be opened or used.
     """
     from crossmodel.store import open_store  # noqa: PLC0415 - not before the lock: it takes long
-    from crossmodel.witness.keys import load_or_create_keys  # noqa: PLC0415 - likewise
-    from crossmodel.witness.ledger import Ledger  # noqa: PLC0415 - likewise
-    from crossmodel.witness.turns import write_handed_over  # noqa: PLC0415 - likewise
-    from crossmodel.witness.vif import CrossModelVIF  # noqa: PLC0415 - likewise
+    from crossmodel.witness import CrossModelVIF, Ledger, settle_keys  # noqa: PLC0415 - likewise
 
     store = await open_store(settings.store_url)
     try:
-        passphrase = os.environ.get(settings.passphrase_env) or None
-        keys = load_or_create_keys(Path(settings.key_dir), passphrase=passphrase)
-        vif = CrossModelVIF(settings.vif, keys=keys, origin=settings.origin)
-        ledger = Ledger(vif, store)
-        apply = partial(write_handed_over, vif=vif)
-        await Writer(settings.spool, store, apply, ledger.checkpoint).run()
+        keys = keys_of(settings.witness)
+        vif = CrossModelVIF(settings.vif, keys=keys, origin=settings.witness.origin)
+        await settle_keys(store, vif)
+        await _writer(root, store, Ledger(vif, store)).run()
     finally:
         await store.close()
 
 
-def main(told: bytes | None = None) -> int:
+def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
+    from crossmodel.witness.turns import write_handed_over  # noqa: PLC0415 - as above
+    from crossmodel.witness.writer import Writer  # noqa: PLC0415 - as above
+
+    return Writer(root, store, partial(write_handed_over, vif=ledger.vif), ledger.checkpoint)
+
+
+def main() -> int:
     """Be the writer, unless there is one; 0 unless something went wrong."""
+    from crossmodel.witness.writer import sole_writer  # noqa: PLC0415 - as above
+
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    data = sys.stdin.buffer.read() if told is None else told
-    settings = msgspec.json.decode(data, type=WriterSettings)
-    with sole_writer(settings.spool) as is_mine:
+    settings = msgspec.json.decode(sys.stdin.buffer.read(), type=WriterSettings)
+    root = settings.spool
+    assert root is not None, "whoever started this has looked"
+    with sole_writer(root) as is_mine:
         if is_mine:
             try:
-                asyncio.run(write(settings))
+                asyncio.run(write(settings, root))
             except CrossModelError as error:
                 logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - it says it all
                 return 1

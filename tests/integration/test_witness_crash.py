@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crossmodel.store import open_store
@@ -124,8 +126,6 @@ def kill_writer(root):
 
 @pytest.mark.slow
 async def test_killed_a_hundred_times_nothing_acknowledged_is_lost_or_there_twice(tmp_path):
-    import msgspec
-
     settings = WriterSettings(
         f"sqlite:///{tmp_path}/s.db", str(tmp_path / "keys"), "CROSSMODEL_NO_KEY", ORIGIN
     )
@@ -191,7 +191,7 @@ async def check_the_log(settings, acknowledged, notes_file):
             assert root_at(tx, head.size) == head.root
         sizes = sorted(heads)
         assert sizes[-1] == size == tx.latest_checkpoint().size
-        for one, two in zip(sizes, sizes[1:], strict=False):  # and so every pair
+        for one, two in pairwise(sizes):  # and so every pair
             proof = consistency_proof(tx, one, two)
             assert merkle.verify_consistency(one, two, heads[one], heads[two], proof)
         assert {each.size for each in tx.checkpoints()} <= set(sizes)

@@ -52,7 +52,7 @@ class Waiting:
 
     def take(self) -> list[Work]:
         """Those to run now, without those that nobody waits for any more."""
-        taken = []
+        taken: list[Work] = []
         while self._works and len(taken) < MOST_TOGETHER:
             work = self._works.popleft()
             if work.future.set_running_or_notify_cancel():

@@ -29,7 +29,7 @@ def _insertion(
     quoted = dialect.identifier_preparer.quote
     mark = "?" if dialect.paramstyle == "qmark" else "%s"
     columns, marks = ", ".join(map(quoted, names)), ", ".join([mark] * len(names))
-    processors = {}
+    processors: dict[int, Callable[[Any], Any]] = {}
     for position, name in enumerate(names):
         kind = table.c[name].type
         processor = kind.dialect_impl(dialect).bind_processor(dialect)

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Ask, Turn
@@ -24,8 +24,11 @@ from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.statement import Draft
-from crossmodel.witness.turns import TurnRecord, write_turn
+from crossmodel.witness.turns import TurnRecord, encode_turn, write_turn
 from crossmodel.witness.vif import CrossModelVIF
+
+if TYPE_CHECKING:
+    from crossmodel.witness.handover import Handover  # it needs locks that not every system has
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +56,17 @@ class Ledger:
     vif: CrossModelVIF
     store: Store
     clock: Clock = utc_now
+    handover: Handover | None = None
 
     async def record_turn(self, turn: Turn, then: Kept | None = None) -> RecordedTurn:
-        """Keep one turn of the loop, whole or failed; ``then`` is told what was learned."""
+        """Keep one turn of the loop, whole or failed; ``then`` is told what was learned.
+
+        Where there is a ``handover``, a turn from which nothing was learned goes that way: it is
+        durable after :meth:`settle`, and its leaves are not known yet.
+        """
         record = self._record(turn)
+        if self._hand_over(turn, record):
+            return RecordedTurn(record.outcome, ())
 
         def work(tx: Transaction) -> list[int]:
             leaves = write_turn(tx, self.vif, record)
@@ -68,6 +78,15 @@ class Ledger:
         leaves = await self.store.transact(work)
         await self.checkpoint()
         return RecordedTurn(record.outcome, tuple(leaves))
+
+    async def settle(self) -> None:
+        """Wait until everything that was handed over is durable.
+
+        Raises:
+            WitnessError: if it does not become so; nothing is lost then.
+        """
+        if self.handover is not None:
+            await self.handover.settle()
 
     async def record_insights(
         self, source: SourceText, result: ExtractionResult, then: Kept | None = None
@@ -94,6 +113,7 @@ class Ledger:
             NotFoundError: if the tenant has no such answer.
         """
         checks.unit_interval("score", score)
+        await self.settle()
 
         def work(tx: Transaction) -> Outcome:
             record = tx.get_selection(tenant, request_id)
@@ -199,6 +219,7 @@ class Ledger:
     ) -> ErasureReceipt:
         """Erase and say so in one transaction, then take the bytes out of the files."""
         checks.text("reason", reason)
+        await self.settle()
         committed = statement.commit(reason)
         moment = self.clock()
 
@@ -222,6 +243,7 @@ class Ledger:
     async def seal(self) -> None:
         """Sign what is not signed yet, where it may be: a log that was edited stays unsigned."""
         try:
+            await self.settle()
             await self.checkpoint(now=True)
         except WitnessError:
             logger.exception("the last records stay unsigned: crossmodel verify says what is wrong")
@@ -240,6 +262,17 @@ class Ledger:
         if signed is not None:
             kept = signed
             await self.store.transact(lambda tx: tx.add_checkpoint(kept))
+
+    def _hand_over(self, turn: Turn, record: TurnRecord) -> bool:
+        """Hand a turn to the writer, unless it must be written here."""
+        if self.handover is None or (turn.extraction is not None and turn.extraction.insights):
+            return False
+        try:
+            body = encode_turn(record)
+        except InvalidInputError:  # half a surrogate pair, which the store keeps all the same
+            return False
+        self.handover.append(body)
+        return True
 
     def _learn(
         self,

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -99,8 +100,10 @@ class Writer:
         self._looked_at = 0.0
         self._woken = asyncio.Event()
 
-    async def run(self) -> None:
+    async def run(self, *, stay: bool = True) -> None:
         """Write until no producer lives and nothing is left. Call it under the lock.
+
+        Unless it is to ``stay``, it only writes what there is, and waits for nobody.
 
         Raises:
             StoreError: if the store cannot be written; everything stays in the spool.
@@ -113,7 +116,7 @@ class Writer:
         try:
             await self._tidy()
             await self._sign(now=True)  # records that a crash left without a checkpoint
-            while await self._step():
+            while await self._step(stay=stay):
                 pass
             await self._sign(now=True)
         finally:
@@ -122,7 +125,7 @@ class Writer:
             for drain in self._drains:
                 drain.close()
 
-    async def _step(self) -> bool:
+    async def _step(self, *, stay: bool) -> bool:
         """Write what there is, or wait for more; False if nothing can come any more."""
         if time.monotonic() - self._looked_at > LOOK_SECONDS:
             await self._look()
@@ -133,7 +136,7 @@ class Writer:
             await self._sign()
         elif await self._remove_finished():
             await self._look()
-        elif not self._drains:
+        elif not self._drains or not stay:
             return False
         else:
             await self._sign()  # for the time that has passed
@@ -229,9 +232,8 @@ class Writer:
         known = {drain.producer for drain in self._drains}
         for folder in self._folders():
             if folder.name not in known:
-                name = folder.name
-                position = await self._store.read(lambda tx, of=name: tx.spool_position(of))
-                self._drains.append(Drain(folder, Position(*position)))
+                position = await self._store.read(partial(_position, producer=folder.name))
+                self._drains.append(Drain(folder, position))
 
     async def _remove_finished(self) -> bool:
         """Remove the folders of the dead, of whom nothing is left; whether there were any."""
@@ -239,8 +241,7 @@ class Writer:
         for drain in finished:
             self._drains.remove(drain)
             drain.remove()  # first: without its row, a folder would be read from the beginning
-            name = drain.producer
-            await self._store.transact(lambda tx, of=name: tx.forget_spool(of))
+            await self._store.transact(partial(_forget, producer=drain.producer))
         return bool(finished)
 
     def _folders(self) -> list[Path]:
@@ -256,3 +257,11 @@ class Writer:
         except BlockingIOError:
             return
         self._woken.set()
+
+
+def _position(tx: Transaction, *, producer: str) -> Position:
+    return Position(*tx.spool_position(producer))
+
+
+def _forget(tx: Transaction, *, producer: str) -> None:
+    tx.forget_spool(producer)

@@ -124,18 +124,23 @@ async def test_what_a_work_that_raised_erased_stays_known(store):
 async def test_nobody_is_told_before_all_is_durable(store):
     import sqlalchemy as sa
 
-    done = []
+    told = []
+    at_commit = []
+    sa.event.listen(store._writer, "commit", lambda _connection: at_commit.append(list(told)))
 
-    def is_last(_connection):
-        done.append([task.done() for task in tasks])
+    async def add(name):
+        await store.transact(lambda tx: tx.add_selection(selection(name)))
+        told.append(name)
 
-    sa.event.listen(store._writer, "commit", is_last)
-    tasks = [
-        asyncio.create_task(store.transact(lambda tx, n=n: tx.add_selection(selection(str(n)))))
-        for n in range(5)
-    ]
-    await asyncio.gather(*tasks)
-    assert done[-1].count(True) < 5
+    blocked, go_on = threading.Event(), threading.Event()
+    first = asyncio.create_task(store.transact(lambda _tx: [blocked.set(), go_on.wait(10)]))
+    await asyncio.to_thread(blocked.wait)
+    tasks = [asyncio.create_task(add(str(n))) for n in range(5)]
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, *tasks)
+    assert at_commit == [[], []]
+    assert len(told) == 5
 
 
 async def test_a_database_that_takes_all_back_tells_all(store, tmp_path):

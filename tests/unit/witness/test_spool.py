@@ -182,7 +182,7 @@ def test_a_killed_producer_is_known_to_be_dead(root):
         stdout=subprocess.PIPE,
         text=True,
     ) as child:
-        folder = root / os.path.basename(child.stdout.readline().strip())
+        folder = Path(child.stdout.readline().strip())
         drain = Drain(folder, START)
         assert drained(drain) == [b"said"]
         assert not drain.is_finished()
@@ -218,10 +218,13 @@ def test_a_full_disk_is_told_and_every_record_that_was_taken_is_kept_once(root):
     taken = []
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # in the middle of a record
     try:
-        with pytest.raises(WitnessError, match="may not write files of this size"):
-            for n in range(100):
-                spool.append(b"%03d" % n * 20)
-                taken.append(b"%03d" % n * 20)
+        while len(taken) < 100:
+            try:
+                spool.append(b"%03d" % len(taken) * 20)
+            except WitnessError as error:
+                assert "may not write files of this size" in str(error)
+                break
+            taken.append(b"%03d" % len(taken) * 20)
         with pytest.raises(WitnessError, match="nothing that was acknowledged is lost"):
             spool.append(b"refused, not taken")
         with pytest.raises(WitnessError):
