@@ -99,6 +99,7 @@ class Handover:
         self._watching: asyncio.TimerHandle | None = None
         self._polling: asyncio.TimerHandle | None = None
         self._waiting: deque[tuple[Position, asyncio.Future[None]]] = deque()
+        self._coming: list[asyncio.Future[None]] = []
         self._seen = Progress(Position(0, 0))
         self._seen_at = time.monotonic()
         self._refused = 0
@@ -127,16 +128,10 @@ class Handover:
             WitnessError: if the spool cannot be written, a record could not be kept, or the writer
                 fails again and again; nothing is lost then, and it may be called again.
         """
-        end = self.spool.flush()
-        progress = self._look()
-        if progress.position >= end and progress.refused == self._refused:
-            return
-        self._attend()
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append((end, waiter))
-        if self._polling is None:
-            self._seen_at = time.monotonic()
-            self._polling = self._loop.call_later(POLL_SECONDS, self._poll)
+        if not self._coming:  # all who come in one round of the loop share a write
+            self._loop.call_soon(self._flush_for_waiting)
+        self._coming.append(waiter)
         await waiter
 
     async def close(self) -> None:
@@ -165,6 +160,23 @@ class Handover:
             return
         self._is_failing = False
         self._attend()
+
+    def _flush_for_waiting(self) -> None:
+        coming, self._coming = self._coming, []
+        try:
+            end = self.spool.flush()
+        except WitnessError as error:
+            for waiter in coming:
+                if not waiter.done():
+                    waiter.set_exception(WitnessError(str(error)))
+            return
+        if not self._waiting:
+            self._seen_at = time.monotonic()
+        self._waiting += [(end, waiter) for waiter in coming]
+        if self._look().position < end:
+            self._attend()
+        if self._polling is None:
+            self._poll()
 
     def _attend(self) -> None:
         """Wake the writer, or start one; look again later, whether it still lives."""

@@ -99,6 +99,7 @@ class Writer:
         self._drains: deque[Drain] = deque()
         self._looked_at = 0.0
         self._woken = asyncio.Event()
+        self._signing: asyncio.Task[None] | None = None
 
     async def run(self, *, stay: bool = True) -> None:
         """Write until no producer lives and nothing is left. Call it under the lock.
@@ -118,8 +119,12 @@ class Writer:
             await self._sign(now=True)  # records that a crash left without a checkpoint
             while await self._step(stay=stay):
                 pass
+            if self._signing is not None:
+                await self._signing
             await self._sign(now=True)
         finally:
+            if self._signing is not None:
+                self._signing.cancel()
             loop.remove_reader(wake)
             os.close(wake)
             for drain in self._drains:
@@ -133,13 +138,13 @@ class Writer:
         taken = self._take()
         if taken:
             await self._write(taken)
-            await self._sign()
+            self._sign_meanwhile()
         elif await self._remove_finished():
             await self._look()
         elif not self._drains or not stay:
             return False
         else:
-            await self._sign()  # for the time that has passed
+            self._sign_meanwhile()  # for the time that has passed
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
         return True
@@ -211,6 +216,14 @@ class Writer:
             await self._checkpoint(now=now)
         except WitnessError:
             logger.exception("records stay unsigned: crossmodel verify says what is wrong")
+
+    def _sign_meanwhile(self) -> None:
+        """Have the head signed while the next records are written; those who wait do not wait."""
+        if self._signing is not None:
+            if not self._signing.done():
+                return
+            self._signing.result()  # if the store failed, so does the writer
+        self._signing = asyncio.create_task(self._sign())
 
     async def _tidy(self) -> None:
         """Remove what a crash left half-made or half-removed."""
