@@ -15,13 +15,22 @@ from crossmodel.ports import NodeAt, RawLeaf
 from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, Rows, chunks
 
-# As text, for a proof is a dozen of these: to make a query with SQLAlchemy takes as long as five
-# of them. What is put in is whole numbers.
-_LEAVES: Final = 'SELECT "index", leaf_hash FROM log_leaves WHERE "index" IN ({numbers})'
-_NODES: Final = (
-    'SELECT "index", hash FROM log_nodes WHERE level = {level:d} AND "index" IN ({numbers})'
-)
+# As text, for appending and proving are a dozen of these: to make such a query with SQLAlchemy
+# takes as long as to run five. What is put in are whole numbers.
 _SIZE: Final = 'SELECT max("index") FROM log_leaves'
+_LEAF_COLUMNS: Final = ", ".join(f'"{name}"' for name in LogLeaf.__slots__)
+_LEAVES: Final = (
+    f"SELECT {_LEAF_COLUMNS} FROM log_leaves "  # noqa: S608 - our own names
+    'WHERE "index" >= {start:d} AND "index" < {stop:d} ORDER BY "index" LIMIT {chunk:d}'
+)
+_LEAF_HASHES: Final = 'SELECT "index", leaf_hash FROM log_leaves WHERE "index" IN ({indexes})'
+_NODES: Final = (
+    'SELECT "index", hash FROM log_nodes WHERE level = {level:d} AND "index" IN ({indexes})'
+)
+_MOVE_SPOOL: Final = sa.text(
+    'INSERT INTO log_spools (producer, segment, "offset") VALUES (:p, :s, :o) '
+    'ON CONFLICT (producer) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"'
+)
 _LEAF: Final = attrgetter(*LogLeaf.__slots__)
 _COMMITMENT: Final = attrgetter(*Commitment.__slots__)
 
@@ -51,22 +60,22 @@ class LogTables(Rows):
     def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
         """Add leaves; their indexes must continue the log without a gap."""
         expected = self.log_size()
-        for position, leaf in enumerate(leaves, expected):
-            if leaf.index != position:
-                raise StoreError(f"the log's next leaf is {position}, not {leaf.index}")
+        indexes = [leaf.index for leaf in leaves]
+        if indexes != list(range(expected, expected + len(indexes))):
+            raise StoreError(
+                f"the log's next leaf is {expected}, not {indexes[0]} to {indexes[-1]}"
+            )
         self._insert_tuples(schema.log_leaves, LogLeaf.__slots__, list(map(_LEAF, leaves)))
 
     def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
         """The leaves ``start <= index < stop``, in order, in bounded memory."""
-        index = schema.log_leaves.c.index
-        in_order = sa.select(schema.log_leaves).order_by(index).limit(CHUNK)
         while True:
-            query = in_order.where(index >= start, index < stop)
-            leaves = [LogLeaf(**row) for row in self._connection.execute(query).mappings()]
-            yield from leaves
-            if len(leaves) < CHUNK:
+            query = _LEAVES.format(start=start, stop=stop, chunk=CHUNK)
+            rows = self._connection.exec_driver_sql(query).all()
+            yield from [LogLeaf(*row) for row in rows]
+            if len(rows) < CHUNK:
                 return
-            start = leaves[-1].index + 1
+            start = rows[-1][0] + 1
 
     def raw_leaves(self, start: int) -> Iterator[Sequence[RawLeaf]]:
         """The records from ``start`` on, in order, some hundred at a time, as they are stored."""
@@ -131,11 +140,13 @@ class LogTables(Rows):
         for level, index in positions:
             by_level.setdefault(level, []).append(index)
         found: dict[NodeAt, bytes] = {}
+        for part in chunks(by_level.pop(0, ())):
+            query = _LEAF_HASHES.format(indexes=_numbers(part))
+            found.update({(0, i): digest for i, digest in self._connection.exec_driver_sql(query)})
         for level, indexes in by_level.items():
             for part in chunks(indexes):
-                numbers = ", ".join(f"{index:d}" for index in part)
-                query = _NODES if level else _LEAVES
-                rows = self._connection.exec_driver_sql(query.format(level=level, numbers=numbers))
+                query = _NODES.format(level=level, indexes=_numbers(part))
+                rows = self._connection.exec_driver_sql(query)
                 found.update({(level, index): digest for index, digest in rows})
         return found
 
@@ -212,13 +223,13 @@ class LogTables(Rows):
 
     def set_spool_position(self, producer: str, segment: int, offset: int) -> None:
         """Note how far it has been read, in the transaction that keeps what was read."""
-        table = schema.log_spools
-        row = {"segment": segment, "offset": offset}
-        at = sa.update(table).where(table.c.producer == producer)
-        if not self._connection.execute(at, row).rowcount:
-            self._connection.execute(sa.insert(table), row | {"producer": producer})
+        self._connection.execute(_MOVE_SPOOL, {"p": producer, "s": segment, "o": offset})
 
     def forget_spool(self, producer: str) -> None:
         """Forget a producer whose spool is gone."""
         table = schema.log_spools
         self._connection.execute(sa.delete(table).where(table.c.producer == producer))
+
+
+def _numbers(indexes: Sequence[int]) -> str:
+    return ", ".join(f"{index:d}" for index in indexes)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 T = TypeVar("T")
+
+Processor = Callable[[Any], Any]
+"""Makes a value that a driver takes of one of ours."""
 
 CHUNK: Final = 500
 """Rows or parameters per statement: SQLite allows 32,766 parameters, PostgreSQL 65,535."""
@@ -24,18 +27,23 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
 @cache
 def _insertion(
     table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect
-) -> tuple[str, dict[int, Callable[[Any], Any]]]:
+) -> tuple[str, dict[int, Processor]]:
     """The statement that inserts tuples, and what makes a database's value of which column."""
     quoted = dialect.identifier_preparer.quote
     mark = "?" if dialect.paramstyle == "qmark" else "%s"
     columns, marks = ", ".join(map(quoted, names)), ", ".join([mark] * len(names))
-    processors: dict[int, Callable[[Any], Any]] = {}
+    processors: dict[int, Processor] = {}
     for position, name in enumerate(names):
         kind = table.c[name].type
-        processor = kind.dialect_impl(dialect).bind_processor(dialect)
-        if processor is not None and type(kind) is not sa.LargeBinary:  # drivers take bytes
-            processors[position] = processor
+        if isinstance(kind, sa.TypeDecorator):  # over types that drivers take as they are
+            processors[position] = partial(kind.process_bind_param, dialect=dialect)
+        elif isinstance(kind, sa.Boolean) and (process := _processor(kind, dialect)) is not None:
+            processors[position] = process
     return f"INSERT INTO {quoted(table.name)} ({columns}) VALUES ({marks})", processors  # noqa: S608 - our own names
+
+
+def _processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Processor | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 class Rows:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, lru_cache
@@ -66,7 +66,7 @@ def _integer(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return _integer(value) or (isinstance(value, float) and math.isfinite(value))
+    return math.isfinite(value) if type(value) is float else _integer(value)
 
 
 def _optional(check: Check) -> Check:
@@ -75,26 +75,34 @@ def _optional(check: Check) -> Check:
 
 _text_or_none = _optional(_text)
 _number_or_none = _optional(_number)
-_PASSING: Final[Mapping[type, Collection[Check]]] = {
-    str: frozenset({_text, _text_or_none}),
-    bool: frozenset({_truth}),
-    type(None): frozenset({_text_or_none, _number_or_none}),
+_EXACT: Final[Mapping[Check, frozenset[type]]] = {
+    _text: frozenset({str}),
+    _text_or_none: frozenset({str, type(None)}),
+    _truth: frozenset({bool}),
+    _number_or_none: frozenset({type(None)}),
 }
-"""Checks that every value of a type passes."""
+"""Types of which a check passes every value: to look at the type alone saves half of the time."""
+
+
+def _all(values: Iterable[Any], check: Check) -> bool:
+    return _EXACT.get(check, frozenset()).issuperset(map(type, values)) or all(map(check, values))
 
 
 def _list_of(check: Check) -> Check:
-    return lambda value: isinstance(value, list) and all(map(check, value))
+    return lambda value: isinstance(value, list) and _all(value, check)
 
 
 def _table_of(check: Check) -> Check:
     return lambda value: (
-        isinstance(value, dict) and all(map(_text, value)) and all(map(check, value.values()))
+        isinstance(value, dict) and _all(value, _text) and _all(value.values(), check)
     )
 
 
+_texts = _list_of(_text)
+
+
 def _term(value: Any) -> bool:
-    return _text(value) or _truth(value) or _number(value) or _list_of(_text)(value)
+    return _text(value) or _texts(value) or _truth(value) or _number(value)
 
 
 SCHEMAS: Final[dict[str, dict[str, Check]]] = {
@@ -103,7 +111,7 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "request_id": _text,
         "model": _text,
         "score": _number,
-        "alternatives": _list_of(_text),
+        "alternatives": _texts,
         "rejected": _table_of(_text),
         "requirement": _table_of(_term),
         "inputs": _text_or_none,
@@ -114,7 +122,7 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "request_id": _text,
         "target_model": _text,
         "protocol": _text,
-        "insights": _list_of(_text),
+        "insights": _texts,
         "quality_score": _number,
         "tokens": _integer,
         "success": _truth,
@@ -144,11 +152,11 @@ SCHEMAS: Final[dict[str, dict[str, Check]]] = {
         "reliability": _optional(_table_of(_number)),
         "validation_status": _text,
         "evidence": _list_of(_table_of(_integer)),
-        "links": _list_of(_text),
+        "links": _texts,
     },
     "erasure": {
         "time": _time,
-        "insights": _list_of(_text),
+        "insights": _texts,
         "records": _list_of(_list_of(_integer)),
         "counts": _table_of(_integer),
     },
@@ -490,9 +498,7 @@ def _check(kind: str, predicate: Mapping[str, Any]) -> None:
         raise WitnessError(f"{kind} statement: missing or unknown fields: {', '.join(wrong)}")
     for name, may_stand in schema.items():
         value = predicate[name]
-        if may_stand in _PASSING.get(type(value), ()):
-            continue  # nearly all do: half of the time is saved
-        if not may_stand(value):
+        if type(value) not in _EXACT.get(may_stand, ()) and not may_stand(value):
             found = type(predicate[name]).__name__  # the value itself may be anybody's secret
             raise WitnessError(f"{kind} statement: {name} cannot be this {found}")
 

@@ -34,8 +34,11 @@ REFUSED: Final = "refused"
 MOST: Final = 512
 """Records of one transaction."""
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.05
 """How often new and dead producers are looked for; who hands something over wakes the writer."""
+
+SIGN_SECONDS: Final = 0.05
+"""A busy writer signs no more often: a signature takes as long as a hundred records."""
 
 STALE_SECONDS: Final = 60
 """A folder that has been in the making for so long is left from a crash."""
@@ -98,6 +101,7 @@ class Writer:
         self._one_by_one = 0  # how many records are left of a batch that was refused as a whole
         self._drains: deque[Drain] = deque()
         self._looked_at = 0.0
+        self._signed_at = 0.0
         self._woken = asyncio.Event()
         self._signing: asyncio.Task[None] | None = None
 
@@ -223,7 +227,10 @@ class Writer:
             if not self._signing.done():
                 return
             self._signing.result()  # if the store failed, so does the writer
-        self._signing = asyncio.create_task(self._sign())
+        now = time.monotonic()
+        if now - self._signed_at >= SIGN_SECONDS:
+            self._signed_at = now
+            self._signing = asyncio.create_task(self._sign())
 
     async def _tidy(self) -> None:
         """Remove what a crash left half-made or half-removed."""
