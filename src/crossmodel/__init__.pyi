@@ -87,6 +87,7 @@ from .errors import ProviderRateLimitError as ProviderRateLimitError
 from .errors import ProviderResponseError as ProviderResponseError
 from .errors import ProviderTimeoutError as ProviderTimeoutError
 from .errors import SelectionError as SelectionError
+from .errors import StoreConflictError as StoreConflictError
 from .errors import StoreError as StoreError
 from .errors import TransferError as TransferError
 from .errors import VerificationError as VerificationError

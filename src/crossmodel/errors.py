@@ -24,6 +24,7 @@
     │   └── ExtractionTimeoutError  (TimeoutError) a pattern or a process took too long
     ├── TransferError                              insights could not be handed over
     ├── StoreError                                 state could not be read or written
+    │   └── StoreConflictError                     it contradicts what is kept already
     └── WitnessError                               a proof could not be made
         └── VerificationError                      a proof that must not be believed
 
@@ -55,6 +56,7 @@ __all__ = [
     "ProviderResponseError",
     "ProviderTimeoutError",
     "SelectionError",
+    "StoreConflictError",
     "StoreError",
     "TransferError",
     "VerificationError",
@@ -227,6 +229,13 @@ class TransferError(CrossModelError):
 
 class StoreError(CrossModelError):
     """The store could not be opened, read or written."""
+
+
+class StoreConflictError(StoreError):
+    """What was to be kept contradicts what is kept, such as a second record of one id.
+
+    The same again will not do better.
+    """
 
 
 class WitnessError(CrossModelError):

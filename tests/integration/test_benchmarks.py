@@ -3,6 +3,8 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FOUNDATIONS = BENCHMARKS / "foundations.py"
 SELECTION = BENCHMARKS / "selection.py"
@@ -83,3 +85,19 @@ async def test_transfer_is_measured():
     found = await run(tasks, ("none", "padding", "oracle", "system"), "free")
     assert [f"| {arm} |" in bench["table"](found, tasks) for arm in found.arms] == [True] * 4
     assert bench["families"](found).count("\n") == 1 + len(found.families)
+
+
+@pytest.mark.slow
+def test_the_witness_is_measured_on_both_databases():
+    bench = runpy.run_path(str(BENCHMARKS / "witness.py"))
+    small = bench["Sizes"](baseline=16, batched=2048, seconds=0.3, few=100, many=3000, verified=500)
+    rows = [line.split(" | ") for line in bench["measure"](small).splitlines() if "| " in line]
+    told = [row[0] for row in rows if row[0] != "| what"]
+    assert len(told) == 5 + 6 + 5 + 7
+    for expected in (
+        "one RSA signature and commit for each record (baseline)",
+        "writer process, 256 wait at once",
+        "one inclusion proof of 3,000 leaves",
+        "verifying 500 records from the store",
+    ):
+        assert sum(expected in each for each in told) >= 1

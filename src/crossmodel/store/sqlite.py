@@ -13,7 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
+from crossmodel.errors import (
+    CrossModelError,
+    InvalidInputError,
+    StoreConflictError,
+    StoreError,
+)
 from crossmodel.ports import Transaction
 from crossmodel.store import backfill, marks
 from crossmodel.store.fulltext import Fts5Index
@@ -284,6 +289,7 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
         message = str(error.orig)
         advice = next((a for piece, a in ADVICE.items() if piece in message), "")
         said = f"{engine.url.database}: SQLite says: {message}"
-        raise StoreError(f"{said}; {advice}" if advice else said) from None
+        kind = StoreConflictError if isinstance(error, exc.IntegrityError) else StoreError
+        raise kind(f"{said}; {advice}" if advice else said) from None
     except exc.SQLAlchemyError as error:
         raise StoreError(f"the store refused this: {type(error).__name__}") from error

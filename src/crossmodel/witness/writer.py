@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from crossmodel.errors import InvalidInputError, WitnessError
+from crossmodel.errors import InvalidInputError, StoreConflictError, WitnessError
 from crossmodel.ports import Store, Transaction
 from crossmodel.witness.drain import Batch, Drain
 from crossmodel.witness.spool import UNFINISHED, WAKE, Position, make_fifo
@@ -44,7 +44,8 @@ STALE_SECONDS: Final = 60
 """A folder that has been in the making for so long is left from a crash."""
 
 Apply = Callable[[Transaction, Sequence[bytes]], None]
-"""Writes records. Raises ``InvalidInputError`` if one of them can never be written."""
+"""Writes records. ``InvalidInputError`` says that one of them can never be written, as the store's
+``StoreConflictError`` does."""
 
 
 class Checkpoint(Protocol):
@@ -184,7 +185,7 @@ class Writer:
 
         try:
             await self._store.transact(work)
-        except InvalidInputError as error:
+        except (InvalidInputError, StoreConflictError) as error:
             if len(bodies) > 1:
                 self._one_by_one = len(bodies)
                 return

@@ -137,12 +137,14 @@ async def test_what_cannot_be_written_is_kept_aside_and_the_rest_is_written(root
     turns = [turn() for _ in range(6)]
     bodies = [encode_turn(each) for each in turns]
     bodies[1:1] = [b"no turn"]
-    bodies[5:5] = [b"nor this"]
+    bodies[5:5] = [b"nor this", bodies[0]]
     hand_over(root, bodies)
     await writer.run()
     assert await names_in_the_log(store) == [each.selection.request_id for each in turns]
     kept = sorted((root / REFUSED).iterdir())
-    assert sorted(path.read_bytes() for path in kept) == [b"no turn", b"nor this"]
+    assert sorted(path.read_bytes() for path in kept) == sorted(
+        [b"no turn", b"nor this", bodies[0]]
+    )
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
 
 
