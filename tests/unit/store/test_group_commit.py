@@ -9,7 +9,7 @@ from crossmodel.domain.insight import Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord
 from crossmodel.domain.selection import Outcome
-from crossmodel.errors import InvalidInputError, StoreError
+from crossmodel.errors import InvalidInputError, StoreConflictError, StoreError
 from crossmodel.store import open_store
 
 
@@ -86,7 +86,7 @@ async def test_a_work_that_raises_takes_only_its_own_changes_back(store, commits
         type(None),
         InvalidInputError,
         type(None),
-        StoreError,
+        StoreConflictError,
         RuntimeError,
         type(None),
     ]

@@ -200,6 +200,9 @@ async def test_who_waits_hears_when_it_is_durable_and_not_before(root, store, wr
     running = asyncio.create_task(writer.run())
     await asyncio.gather(*waiting[1:])
     assert len(await names_in_the_log(store)) == 20
+    name = handover.spool.producer
+    kept = await store.read(lambda tx: tx.spool_position(name))
+    assert kept == handover.spool.written > (0, 0)
     await handover.settle()
     await handover.close()
     await running
