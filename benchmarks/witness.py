@@ -33,6 +33,7 @@ from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord
 from crossmodel.domain.witness import LogLeaf
+from crossmodel.settings import WitnessSettings
 from crossmodel.store import open_store, schema
 from crossmodel.store.log import LogTables
 from crossmodel.witness import KeyPair, merkle
@@ -282,7 +283,7 @@ def cpu_seconds(process: int) -> float:
 async def writer_process(folder: Path, sizes: Sizes, table: Table) -> None:
     """Turns handed to the writer on another core, from append to durable."""
     settings = WriterSettings(
-        f"sqlite:///{folder}/process.db", f"{folder}/keys", "CROSSMODEL_NO_PASSPHRASE", ORIGIN
+        f"sqlite:///{folder}/process.db", WitnessSettings(origin=ORIGIN, key_dir=f"{folder}/keys")
     )
     root = settings.spool
     assert root is not None

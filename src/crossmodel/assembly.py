@@ -47,7 +47,7 @@ from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
 from crossmodel.replay import Replayer
 from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
-from crossmodel.settings import ProviderSettings, Settings, WitnessSettings, load_settings
+from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
 from crossmodel.transfer import InsightTransfer

@@ -219,8 +219,8 @@ class WitnessSettings:
         ed25519_signer: likewise for the Ed25519 key; one may be a URI and the other a file.
         ed25519_public_key: likewise.
         writer: with ``process``, turns from which nothing is learned are handed to a process that
-            writes many at once, and answers do not wait for it; with ``inline``, an answer is on the
-            record when it is given.
+            writes many at once, and answers do not wait for it; with ``inline``, an answer is on
+            the record when it is given.
     """
 
     origin: str = "crossmodel.local/log"

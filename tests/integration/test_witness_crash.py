@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from crossmodel.settings import WitnessSettings
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, load_or_create_keys, merkle
 from crossmodel.witness.checkpoint import Checkpoint
@@ -127,7 +128,8 @@ def kill_writer(root):
 @pytest.mark.slow
 async def test_killed_a_hundred_times_nothing_acknowledged_is_lost_or_there_twice(tmp_path):
     settings = WriterSettings(
-        f"sqlite:///{tmp_path}/s.db", str(tmp_path / "keys"), "CROSSMODEL_NO_KEY", ORIGIN
+        f"sqlite:///{tmp_path}/s.db",
+        WitnessSettings(origin=ORIGIN, key_dir=str(tmp_path / "keys")),
     )
     (tmp_path / "settings.json").write_bytes(msgspec.json.encode(settings))
     (tmp_path / "writer.py").write_text(WRITER)
@@ -169,7 +171,7 @@ async def test_killed_a_hundred_times_nothing_acknowledged_is_lost_or_there_twic
 
 
 async def check_the_log(settings, acknowledged, notes_file):
-    keys = load_or_create_keys(Path(settings.key_dir))
+    keys = load_or_create_keys(Path(settings.witness.key_dir))
     vif = CrossModelVIF(keys=keys, origin=ORIGIN)
     notes = notes_file.read_text().split("\0")[:-1]
     store = await open_store(settings.store_url)
