@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
 from crossmodel.errors import InvalidInputError
@@ -39,6 +40,7 @@ class ExactText(sa.TypeDecorator[str]):
 
 
 _DOCUMENT: Final = json.JSONEncoder(default=str, separators=(",", ":")).encode
+_PLAIN: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class Json(sa.TypeDecorator[Any]):
@@ -54,6 +56,19 @@ class Json(sa.TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002 - the base class's signature
         """Text as a document."""
         return None if value is None else json.loads(value)
+
+
+class PlainJson(Json):
+    """Likewise, of what JSON knows and without NaN: ten times as fast."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str:
+        """A document as text."""
+        try:
+            return _PLAIN(value).decode()
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape
+            return super().process_bind_param(value, dialect)
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -105,8 +120,8 @@ selections = sa.Table(
     sa.Column("request_id", sa.Text, primary_key=True),
     sa.Column("model_id", sa.Text, nullable=False),
     sa.Column("suitability_score", Real, nullable=False),
-    sa.Column("alternatives", Json, nullable=False),
-    sa.Column("requirement", Json, nullable=False),
+    sa.Column("alternatives", PlainJson, nullable=False),
+    sa.Column("requirement", PlainJson, nullable=False),
     sa.Column("selected_at", Moment, nullable=False),
     sa.Column("latency_ms", Real, nullable=False),
     sa.Column("propensity", Real),
@@ -213,7 +228,7 @@ transfers = sa.Table(
     sa.Column("target_model", sa.Text, nullable=False),
     sa.Column("protocol", sa.Text, nullable=False),
     sa.Column("success", sa.Boolean, nullable=False),
-    sa.Column("insight_ids", Json, nullable=False),
+    sa.Column("insight_ids", PlainJson, nullable=False),
     sa.Column("quality_score", Real, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("context_digest", sa.Text, nullable=False),

@@ -33,15 +33,21 @@ class Scanned(NamedTuple):
     damaged: list[tuple[int, int]]
 
 
-def frame(body: bytes) -> bytes:
-    """The frame of a body.
+def header(body: bytes) -> bytes:
+    """What stands before a body in its frame.
 
     Raises:
         WitnessError: if the body is empty or larger than 64 MiB.
     """
-    if not 0 < len(body) <= MAX_BODY:
-        raise WitnessError(f"a record has 1 to {MAX_BODY:,} bytes, not {len(body):,}")
-    return _HEADER.pack(MARK, len(body), zlib.crc32(body)) + body
+    size = len(body)
+    if not 0 < size <= MAX_BODY:
+        raise WitnessError(f"a record has 1 to {MAX_BODY:,} bytes, not {size:,}")
+    return _HEADER.pack(MARK, size, zlib.crc32(body))
+
+
+def frame(body: bytes) -> bytes:
+    """The frame of a body; see :func:`header`."""
+    return header(body) + body
 
 
 def scan(data: bytes, most: int) -> Scanned:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from crossmodel.errors import WitnessError
-from crossmodel.witness.frames import frame
+from crossmodel.witness.frames import header
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """A segment that has grown this large is followed by the next."""
@@ -121,9 +121,8 @@ class Spool:
         """
         if self._buffered >= self._buffer_bytes or self._torn:
             self.flush()
-        framed = frame(body)
-        self._frames.append(framed)
-        self._buffered += len(framed)
+        self._frames += (header(body), body)
+        self._buffered += len(body)
 
     def flush(self) -> Position:
         """Write what was taken; returns the place behind it.
