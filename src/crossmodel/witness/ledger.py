@@ -248,20 +248,23 @@ class Ledger:
         except WitnessError:
             logger.exception("the last records stay unsigned: crossmodel verify says what is wrong")
 
-    async def checkpoint(self, *, now: bool = False) -> None:
-        """Sign the head of the log if that is due, or ``now``.
+    async def checkpoint(self, *, now: bool = False) -> bool:
+        """Sign the head of the log if that is due, or ``now``; whether no record is unsigned then.
 
         The head is read and signed after the records under it are durable, and kept afterwards.
         """
 
-        def sign(tx: LogTransaction) -> SignedCheckpoint | None:
-            due = self.vif.unsigned(tx) > 0 if now else self.vif.checkpoint_due(tx)
-            return self.vif.sign_checkpoint(tx) if due else None
+        def sign(tx: LogTransaction) -> tuple[SignedCheckpoint | None, bool]:
+            unsigned = self.vif.unsigned(tx) > 0
+            if unsigned and (now or self.vif.checkpoint_due(tx)):
+                return self.vif.sign_checkpoint(tx), True
+            return None, not unsigned
 
-        signed = await self.store.read(sign)
+        signed, is_whole = await self.store.read(sign)
         if signed is not None:
             kept = signed
             await self.store.transact(lambda tx: tx.add_checkpoint(kept))
+        return is_whole
 
     def _hand_over(self, turn: Turn, record: TurnRecord) -> bool:
         """Hand a turn to the writer, unless it must be written here."""

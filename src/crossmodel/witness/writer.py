@@ -51,8 +51,8 @@ Apply = Callable[[Transaction, Sequence[bytes]], None]
 class Checkpoint(Protocol):
     """Signs the head of the log if that is due, or ``now``."""
 
-    def __call__(self, *, now: bool) -> Awaitable[None]:
-        """Sign it; raises ``WitnessError`` if that must not be."""
+    def __call__(self, *, now: bool) -> Awaitable[bool]:
+        """Whether all is signed now; raises ``WitnessError`` if it must not be."""
         ...
 
 
@@ -105,6 +105,8 @@ class Writer:
         self._signed_at = 0.0
         self._woken = asyncio.Event()
         self._signing: asyncio.Task[None] | None = None
+        self._is_signed = False  # whether a head covers all that was written
+        self._is_told = False  # of a head that cannot be signed: once is enough
 
     async def run(self, *, stay: bool = True) -> None:
         """Write until no producer lives and nothing is left. Call it under the lock.
@@ -143,13 +145,15 @@ class Writer:
         taken = self._take()
         if taken:
             await self._write(taken)
+            self._is_signed = False
             self._sign_meanwhile()
         elif await self._remove_finished():
             await self._look()
         elif not self._drains or not stay:
             return False
         else:
-            self._sign_meanwhile()  # for the time that has passed
+            if not self._is_signed:
+                self._sign_meanwhile()  # some are due when time has passed
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
         return True
@@ -218,9 +222,11 @@ class Writer:
     async def _sign(self, *, now: bool = False) -> None:
         """Sign the head if that is due: a log that was edited stays unsigned, and is written on."""
         try:
-            await self._checkpoint(now=now)
+            self._is_signed = await self._checkpoint(now=now)
         except WitnessError:
-            logger.exception("records stay unsigned: crossmodel verify says what is wrong")
+            if not self._is_told:
+                logger.exception("records stay unsigned: crossmodel verify says what is wrong")
+            self._is_told = True
 
     def _sign_meanwhile(self) -> None:
         """Have the head signed while the next records are written; those who wait do not wait."""
