@@ -364,6 +364,7 @@ class CrossModel(InsightDesk):
         """
         of = tenant or self.settings.loop.tenant
         config = self.settings.cross_model_vif.provenance_tracking
+        await self.engine.ledger.settle()
         return await self.engine.store.read(
             lambda tx: ProvenanceTracker(tx, insights_of=tx.get_insights, config=config).chain(
                 of, id

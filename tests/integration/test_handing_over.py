@@ -62,6 +62,9 @@ async def test_answers_do_not_wait_and_whoever_asks_for_the_record_does(settings
         report = await cm.verify()
         assert report.is_valid
         assert report.records == 2 * 5 + 1 + len(taught.leaves) + 3  # it was given a lesson
+        unsettled = await cm.complete("code?", model="cheap")
+        chain = await cm.trace(unsettled.id)
+        assert unsettled.id in str(chain.to_dict())
         evidence = await cm.witness(report.records - 1)
         assert cm.engine.ledger.vif.verify_witness(evidence).is_valid
         outcomes = await cm.engine.store.read(lambda tx: tx.outcomes("default", last.id))

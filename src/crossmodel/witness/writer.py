@@ -105,6 +105,7 @@ class Writer:
         self._signed_at = 0.0
         self._woken = asyncio.Event()
         self._signing: asyncio.Task[None] | None = None
+        self._batches = 0  # that were written
         self._is_signed = False  # whether a head covers all that was written
         self._is_told = False  # of a head that cannot be signed: once is enough
 
@@ -145,6 +146,7 @@ class Writer:
         taken = self._take()
         if taken:
             await self._write(taken)
+            self._batches += 1
             self._is_signed = False
             self._sign_meanwhile()
         elif await self._remove_finished():
@@ -221,8 +223,10 @@ class Writer:
 
     async def _sign(self, *, now: bool = False) -> None:
         """Sign the head if that is due: a log that was edited stays unsigned, and is written on."""
+        batches = self._batches
         try:
-            self._is_signed = await self._checkpoint(now=now)
+            is_whole = await self._checkpoint(now=now)
+            self._is_signed = is_whole and batches == self._batches  # nothing came meanwhile
         except WitnessError:
             if not self._is_told:
                 logger.exception("records stay unsigned: crossmodel verify says what is wrong")
