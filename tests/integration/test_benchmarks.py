@@ -93,7 +93,7 @@ def test_the_witness_is_measured_on_both_databases():
     small = bench["Sizes"](baseline=16, batched=2048, seconds=0.3, few=100, many=3000, verified=500)
     rows = [line.split(" | ") for line in bench["measure"](small).splitlines() if "| " in line]
     told = [row[0] for row in rows if row[0] != "| what"]
-    assert len(told) == 5 + 6 + 5 + 7
+    assert len(told) == 7 + 6 + 5 + 7
     for expected in (
         "one RSA signature and commit for each record (baseline)",
         "writer process, 256 wait at once",

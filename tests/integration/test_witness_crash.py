@@ -118,11 +118,40 @@ def is_free(root):
 
 
 def kill_writer(root):
+    """Kill the writer, if it is there: the number in the file may be that of an earlier one."""
     try:
-        os.kill(int((root / LOCK).read_text()), signal.SIGKILL)
+        number = int((root / LOCK).read_text())
+        if str(root.parent).encode() not in Path(f"/proc/{number}/cmdline").read_bytes():
+            return False
+        os.kill(number, signal.SIGKILL)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return False  # it is starting, or being started
     return True
+
+
+def kill_a_hundred_times(root, folder, producers):
+    """How often the writer and a producer were killed, at any moment and under load."""
+    chance = random.Random(11)
+    acknowledged = folder / "acknowledged"
+    wait_until(lambda: acknowledged.stat().st_size > 0)
+    kills = Counter()
+    while kills.total() < 100:
+        time.sleep(chance.uniform(0.0, 0.2))
+        what = chance.choice(["writer", "producer", "producer", "both"])
+        if what != "producer":
+            if not kill_writer(root):
+                continue
+            kills["writer"] += 1
+        if what != "writer":
+            victim = chance.randrange(2)
+            producers[victim].kill()
+            producers[victim].wait()
+            kills["producer"] += 1
+            producers[victim] = start_producer(folder)
+        if chance.random() < 0.5:  # else the next one comes while things are being started
+            before = acknowledged.stat().st_size
+            wait_until(lambda size=before: acknowledged.stat().st_size > size)
+    return kills
 
 
 @pytest.mark.slow
@@ -137,30 +166,16 @@ async def test_killed_a_hundred_times_nothing_acknowledged_is_lost_or_there_twic
     acknowledged = tmp_path / "acknowledged"
     acknowledged.touch()
     root = settings.spool
-    chance = random.Random(11)
     producers = [start_producer(tmp_path) for _ in range(2)]
-    wait_until(lambda: acknowledged.stat().st_size > 0)
-
-    kills = Counter()
-    while kills.total() < 100:
-        time.sleep(chance.uniform(0.0, 0.2))
-        what = chance.choice(["writer", "producer", "producer", "both"])
-        if what != "producer":
-            if not kill_writer(root):
-                continue
-            kills["writer"] += 1
-        if what != "writer":
-            victim = chance.randrange(2)
-            producers[victim].kill()
-            producers[victim].wait()
-            kills["producer"] += 1
-            producers[victim] = start_producer(tmp_path)
-        if chance.random() < 0.5:  # else the next one comes while things are being started
-            before = acknowledged.stat().st_size
-            wait_until(lambda size=before: acknowledged.stat().st_size > size)
-    (tmp_path / "stop").touch()
-    assert [producer.wait(timeout=60) for producer in producers] == [0, 0]
-    wait_until(lambda: is_free(root))
+    try:
+        kills = kill_a_hundred_times(root, tmp_path, producers)
+        (tmp_path / "stop").touch()
+        assert [producer.wait(timeout=60) for producer in producers] == [0, 0]
+        wait_until(lambda: is_free(root))
+    finally:
+        for producer in producers:
+            producer.kill()
+        kill_writer(root)
 
     assert kills["writer"] > 20
     assert kills["producer"] > 20
