@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import struct
@@ -37,6 +38,7 @@ DONE: Final = "done"
 UNFINISHED: Final = "."
 """Folders whose names start so are being made or removed: they hold nothing to be read."""
 
+_PRODUCER: Final = re.compile(r"[0-9a-f]{32}")
 _DONE: Final = struct.Struct("<QQQ")
 _CHECK: Final = struct.Struct("<I")
 DONE_BYTES: Final = _DONE.size + _CHECK.size
@@ -64,6 +66,11 @@ class Progress(NamedTuple):
 
     position: Position
     refused: int = 0
+
+
+def is_producer(name: str) -> bool:
+    """Whether a folder of that name is a producer's."""
+    return _PRODUCER.fullmatch(name) is not None
 
 
 def segment_name(number: int) -> str:

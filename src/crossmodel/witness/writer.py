@@ -23,7 +23,7 @@ from typing import Final, Protocol
 from crossmodel.errors import InvalidInputError, StoreConflictError, WitnessError
 from crossmodel.ports import Store, Transaction
 from crossmodel.witness.drain import Batch, Drain
-from crossmodel.witness.spool import UNFINISHED, WAKE, Position, make_fifo
+from crossmodel.witness.spool import UNFINISHED, WAKE, Position, is_producer, make_fifo
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ LOCK: Final = "writer.lock"
 REFUSED: Final = "refused"
 """Folder of what could not be written, under the spool's root."""
 
-MOST: Final = 512
-"""Records of one transaction."""
+MOST: Final = 256
+"""Records of one transaction: enough to share a commit, and few enough not to wait long for it."""
 
 LOOK_SECONDS: Final = 0.05
 """How often new and dead producers are looked for; who hands something over wakes the writer."""
@@ -276,11 +276,8 @@ class Writer:
         return bool(finished)
 
     def _folders(self) -> list[Path]:
-        return [
-            path
-            for path in self._root.iterdir()
-            if path.is_dir() and path.name != REFUSED and not path.name.startswith(UNFINISHED)
-        ]
+        """The producers' folders; what else there is, is nobody's to remove."""
+        return [path for path in self._root.iterdir() if is_producer(path.name) and path.is_dir()]
 
     def _hear(self, wake: int) -> None:
         try:

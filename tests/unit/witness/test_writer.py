@@ -113,7 +113,9 @@ async def test_what_the_dead_left_is_written_signed_and_removed(root, store, vif
     turns = [turn() for _ in range(10)]
     for part in (turns[:7], turns[7:]):
         hand_over(root, map(encode_turn, part))
+    (root / "somebody's").mkdir()  # not ours: it is left alone
     await writer.run()
+    (root / "somebody's").rmdir()
     names = [each.selection.request_id for each in turns]
     assert sorted(await names_in_the_log(store)) == sorted(names)
     assert [path.name for path in root.iterdir()] == ["wake"]
