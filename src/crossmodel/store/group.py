@@ -20,7 +20,7 @@ from crossmodel.ports import Transaction
 MOST_TOGETHER: Final = 256
 """Works of one transaction."""
 
-Outcome = Callable[[], object]
+Tell = Callable[[], object]
 """What is done once the transaction is durable: somebody is told what came of their work."""
 
 
@@ -63,8 +63,8 @@ class Waiting:
 def run_together(
     connection: sa.Connection,
     works: list[Work],
-    run: Callable[[sa.Connection, Work], Outcome],
-) -> list[Outcome]:
+    run: Callable[[sa.Connection, Work], Tell],
+) -> list[Tell]:
     """Run works in the connection's transaction; what to do once that is durable.
 
     Raises:
@@ -77,21 +77,21 @@ def run_together(
 
 
 def _with_savepoint(
-    connection: sa.Connection, work: Work, run: Callable[[sa.Connection, Work], Outcome]
-) -> Outcome:
+    connection: sa.Connection, work: Work, run: Callable[[sa.Connection, Work], Tell]
+) -> Tell:
     connection.exec_driver_sql("SAVEPOINT work")
     try:
-        outcome = run(connection, work)
+        tell = run(connection, work)
     except Exception as error:
         failed = error
         if not _is_open(connection):
             raise
         connection.exec_driver_sql("ROLLBACK TO work")
-        outcome = lambda: work.future.set_exception(failed)  # noqa: E731 - as short as the other
+        tell = lambda: work.future.set_exception(failed)  # noqa: E731 - as short as the other
     if not _is_open(connection):  # a full disk ends the transaction, whoever caught the error
         raise StoreError("the database took the transaction back: nothing has changed")
     connection.exec_driver_sql("RELEASE work")
-    return outcome
+    return tell
 
 
 def _is_open(connection: sa.Connection) -> bool:

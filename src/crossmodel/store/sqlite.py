@@ -22,7 +22,7 @@ from crossmodel.errors import (
 from crossmodel.ports import Transaction
 from crossmodel.store import backfill, marks
 from crossmodel.store.fulltext import Fts5Index
-from crossmodel.store.group import Outcome, Waiting, Work, run_together
+from crossmodel.store.group import Tell, Waiting, Work, run_together
 from crossmodel.store.migration import migrate
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.transaction import SqlTransaction
@@ -197,18 +197,18 @@ class SqliteStore:
             return  # they shared the transaction before
         try:
             with _explained(self._writer), self._writer.begin() as connection:
-                outcomes = run_together(connection, works, self._write_one)
+                tells = run_together(connection, works, self._write_one)
         except BaseException as error:  # noqa: BLE001 - the callers get it
             for work in works:
                 work.future.set_exception(error if len(works) == 1 else _copied(error))
             return
-        for work, outcome in zip(works, outcomes, strict=True):
+        for work, tell in zip(works, tells, strict=True):
             try:
-                outcome()
+                tell()
             except Exception as error:  # noqa: BLE001 - one caller's trouble is not the next one's
                 work.future.set_exception(error)
 
-    def _write_one(self, connection: sa.Connection, work: Work) -> Outcome:
+    def _write_one(self, connection: sa.Connection, work: Work) -> Tell:
         with _explained(self._writer):
             result, erased = self._run_work(connection, work.run)
 
