@@ -487,11 +487,11 @@ def heading() -> str:
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     body = len(record().seal(utc_now()).body)
     return (
-        f"Written by `benchmarks/witness.py` on {when}: {where}; load before, {load}.\n\n"
+        f"Written by `benchmarks/witness.py` on {when}: {where}; load at its end {load}.\n\n"
         f"A record is a statement of {body} bytes, its hidden value, its leaf and its nodes; making"
         " the statement is included, and rates of batches are medians. A turn is two records with"
         " three hidden values, and a row of each selections and outcomes. Every commit is synced to"
-        " disk.\n"
+        " disk. Where others use the machine too, the first two rows say how much of it was left.\n"
     )
 
 
