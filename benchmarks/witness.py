@@ -405,7 +405,8 @@ async def size(log: Log, sizes: Sizes, count: int, table: Table) -> None:
 VERIFY: Final = """
 import asyncio, sys, time
 from crossmodel.store import open_store
-from crossmodel.witness import Trust, verify
+from crossmodel.witness import Trust
+from crossmodel.witness.verify_log import verify_log
 
 def most_memory():
     lines = open("/proc/self/status").read().splitlines()
@@ -416,7 +417,7 @@ async def main():
     trust = Trust.from_json(open(sys.argv[2], "rb").read())
     before = most_memory()
     started = time.perf_counter()
-    report = await store.read(lambda tx: verify.verify_log(tx, trust))
+    report = await store.read(lambda tx: verify_log(tx, trust))
     elapsed = time.perf_counter() - started
     assert report.is_valid, report.to_dict()
     print(report.records, elapsed, before / 1024, most_memory() / 1024)
