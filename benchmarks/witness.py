@@ -354,9 +354,7 @@ def fill(count: int) -> Iterator[tuple[list[LogLeaf], dict[tuple[int, int], byte
         many = min(20_000, count - start)
         made_up = secrets.token_bytes(32 * many)
         hashes = [made_up[at : at + 32] for at in range(0, len(made_up), 32)]
-        nodes: dict[tuple[int, int], bytes] = {}
-        for digest in hashes:
-            nodes.update(builder.add(digest))
+        nodes = builder.extend(hashes)
         yield (
             [
                 LogLeaf(index, PAYLOAD_TYPE, b"", digest, "bench", f"req_{index:032x}")

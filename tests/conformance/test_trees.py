@@ -87,7 +87,7 @@ def test_roots_of_every_size(log):
     builder = TreeBuilder()
     assert merkle.root([]) == builder.root() == mth(0, 0) == merkle.EMPTY_ROOT
     for size, leaf in enumerate(LEAVES, 1):
-        builder.add(leaf)
+        builder.extend([leaf])
         assert mth(0, size) == builder.root() == merkle.root(LEAVES[:size]) == root_at(log, size)
 
 
@@ -135,7 +135,7 @@ def test_another_library_agrees():
     leaves = [merkle.leaf_hash(b"entry %d" % number) for number in range(LARGEST)]
     builder = TreeBuilder()
     for size in range(1, LARGEST + 1):
-        builder.add(leaves[size - 1])
+        builder.extend([leaves[size - 1]])
         assert tree.get_root(size) == builder.root()
     for size in (*range(1, ALL_PAIRS), 127, 128, 129, 511, 1000, LARGEST):
         root = tree.get_root(size)

@@ -32,21 +32,8 @@ class TreeBuilder:
         self.size = size
         self.peaks = list(peaks)
 
-    def add(self, leaf_hash: bytes) -> dict[NodeAt, bytes]:
-        """Add one leaf; returns the nodes that it completes and that are to be kept."""
-        completed: dict[NodeAt, bytes] = {}
-        level, computed = 0, leaf_hash
-        while self.peaks and self.peaks[-1][0] == level:
-            computed = merkle.node_hash(self.peaks.pop()[1], computed)
-            level += 1
-            if level % NODE_STRIDE == 0:
-                completed[level, self.size >> level] = computed
-        self.peaks.append((level, computed))
-        self.size += 1
-        return completed
-
     def extend(self, leaf_hashes: Sequence[bytes]) -> dict[NodeAt, bytes]:
-        """Add many leaves, level by level: what :meth:`add` does, several times as fast."""
+        """Add leaves, level by level; returns the nodes that they complete and that are kept."""
         completed: dict[NodeAt, bytes] = {}
         waiting = dict(self.peaks)  # at most one subtree a level waits for its right sibling
         level, first, nodes = 0, self.size, list(leaf_hashes)
@@ -88,21 +75,19 @@ def append(
     before = next((logged_at(leaf.statement) for leaf in tx.leaves(size - 1, size)), None)
     moment = clock() if before is None else max(clock(), before)
     leaves: list[LogLeaf] = []
-    nodes: dict[NodeAt, bytes] = {}
     hidden: dict[int, list[Commitment]] = {}
     known: set[tuple[str, str]] = set()
     for index, each in enumerate(statements, size):
         said = each.seal(moment) if isinstance(each, Draft) else each
         digest = leaf_hash(said.payload_type, said.body)
         leaves.append(LogLeaf(index, said.payload_type, said.body, digest, said.tenant, said.about))
-        nodes.update(builder.add(digest))
         for commitment in said.commitments:
             value = said.about, commitment.digest
             if value not in known:
                 known.add(value)
                 hidden.setdefault(index, []).append(commitment)
     tx.append_leaves(leaves)
-    tx.write_nodes(nodes)
+    tx.write_nodes(builder.extend([leaf.leaf_hash for leaf in leaves]))
     tx.put_commitments_of(hidden)
     return [leaf.index for leaf in leaves]
 

@@ -508,4 +508,4 @@ def _check(kind: str, predicate: Mapping[str, Any]) -> None:
 
 
 def _rfc3339(moment: datetime) -> str:
-    return as_utc(moment).isoformat().replace("+00:00", "Z")
+    return as_utc(moment).isoformat().removesuffix("+00:00") + "Z"

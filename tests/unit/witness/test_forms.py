@@ -105,7 +105,7 @@ def test_a_tree_grows_alike_by_one_and_by_many(parts):
         leaves = [leaf_hash(f"{one.size + n}".encode()) for n in range(part)]
         nodes = {}
         for leaf in leaves:
-            nodes |= one.add(leaf)
+            nodes |= one.extend([leaf])
         assert many.extend(leaves) == nodes
         assert (many.size, many.peaks, many.root()) == (one.size, one.peaks, one.root())
 
