@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
 import msgspec
 
-from crossmodel.desk import InsightDesk
+from crossmodel.desk import Exported, InsightDesk, LogDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
-from crossmodel.domain.erasure import ErasureReceipt, RetentionReport
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
@@ -26,18 +24,13 @@ from crossmodel.domain.replay import Replay
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import (
-    ConsistencyProof,
     LogKey,
-    SignedCheckpoint,
-    VerificationReport,
 )
 from crossmodel.engine import Engine
 from crossmodel.errors import (
     ConfigurationError,
     CrossModelError,
     InvalidInputError,
-    NotFoundError,
-    VerificationError,
 )
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.bulk import Extracted, extract_all
@@ -51,34 +44,13 @@ from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
 from crossmodel.transfer import InsightTransfer
-from crossmodel.transfer.export import Exported
 from crossmodel.transfer.feedback import Grader, graded
 from crossmodel.witness import (
     CrossModelVIF,
-    FolderKeyring,
     Ledger,
-    Retention,
-    Trust,
-    rotate_keys,
     settle_keys,
-    verify_witness,
 )
-from crossmodel.witness import (
-    accept_rotation as accepted,
-)
-from crossmodel.witness.provenance import (
-    Chain,
-    InsightNode,
-    ProvenanceTracker,
-    Record,
-    RequestNode,
-)
-from crossmodel.witness.provenance.in_toto import bundle
-from crossmodel.witness.provenance.openlineage import openlineage
-from crossmodel.witness.provenance.prov_json import prov_json
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
-from crossmodel.witness.verify import verify_file
-from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
 from crossmodel.writing import (
     WriterSettings,
     folder_keyring,
@@ -88,26 +60,16 @@ from crossmodel.writing import (
 )
 
 __all__ = [
-    "Chain",
     "CrossModel",
-    "Depth",
     "Exported",
     "Extracted",
-    "InsightNode",
     "LoggedAnswer",
-    "Record",
-    "RequestNode",
     "UnreadableRow",
-    "accept_rotation",
     "build_extractor",
     "create_keys",
     "extract_all",
-    "prov_json",
     "read_path",
     "read_text",
-    "verify_copy",
-    "verify_evidence",
-    "verify_path",
 ]
 
 CONTEXT_SHARE: Final = 4
@@ -120,7 +82,7 @@ Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[st
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
 
 
-class CrossModel(InsightDesk):
+class CrossModel(InsightDesk, LogDesk):
     """The whole loop behind one door.
 
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
@@ -316,114 +278,6 @@ class CrossModel(InsightDesk):
         await self.engine.feedback(of, answer.id, score, source="grader")
         return score
 
-    async def verify(
-        self,
-        *,
-        against: str | None = None,
-        since: str | int | None = None,
-        depth: Depth = NORMAL,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> VerificationReport:
-        """Check every record of the log against its signed heads and our own keys.
-
-        ``against`` is a checkpoint note that was kept elsewhere; only with one can truncation be
-        noticed. ``since`` starts after a checkpoint: such a note, or the size of one of the log's.
-        ``depth`` says how much is looked at. ``progress`` is told how many records of how many are
-        done.
-        """
-        await self.engine.ledger.seal()
-        vif = self.engine.ledger.vif
-        return await self.engine.store.read(
-            lambda tx: vif.verify_log(
-                tx, against=against, since=since, depth=depth, progress=progress
-            )
-        )
-
-    async def witness(self, leaf: int, *, disclose: Sequence[str] = ()) -> bytes:
-        """The evidence file of one record of the log, which anyone can verify offline.
-
-        ``disclose`` names digests of its commitments whose values it is to reveal, or ``"all"``
-        that have not been erased.
-
-        Raises:
-            WitnessError: if the log has no such record, or it does not commit to such a value.
-        """
-        await self.engine.ledger.settle()
-        await self.engine.ledger.checkpoint(now=True)
-        vif = self.engine.ledger.vif
-        return await self.engine.store.read(
-            lambda tx: vif.generate_witness(leaf, tx, disclose=disclose)
-        )
-
-    async def trace(self, id: str, *, tenant: str | None = None) -> Chain:  # noqa: A002 - the public interface's name
-        """Who said what to whom: the chain of an answer, an insight, or a record by its index.
-
-        Raises:
-            NotFoundError: if the tenant has no such answer, insight or record.
-            WitnessError: if provenance tracking is switched off.
-        """
-        of = tenant or self.settings.loop.tenant
-        config = self.settings.cross_model_vif.provenance_tracking
-        await self.engine.ledger.settle()
-        return await self.engine.store.read(
-            lambda tx: ProvenanceTracker(tx, insights_of=tx.get_insights, config=config).chain(
-                of, id
-            )
-        )
-
-    async def attestations(self, chain: Chain) -> bytes:
-        """The statements of a chain as an in-toto bundle: a DSSE envelope of each, one a line.
-
-        Those that were not signed when they were made are signed now, by the log's keys.
-
-        Raises:
-            WitnessError: if one of them is not what the log proves; then nothing is signed.
-        """
-        await self.engine.ledger.checkpoint(now=True)
-        vif = self.engine.ledger.vif
-        return await self.engine.store.read(
-            lambda tx: bundle(chain, tx, lambda leaf: vif.sign_record(leaf, tx))
-        )
-
-    def lineage(self, chain: Chain) -> bytes:
-        """A chain as OpenLineage run events, one JSON object a line; the log names their runs."""
-        return openlineage(chain, namespace=self.engine.ledger.vif.origin)
-
-    async def apply_retention(self, *, dry_run: bool = False) -> RetentionReport:
-        """Erase what was asked and answered longer ago than is to be kept; the proofs stay.
-
-        A CrossModel with models does so by itself once a day. This one goes by the clock, even
-        where the clock has leapt. With ``dry_run`` it is only said what would go.
-        """
-        return await (self._retention.plan() if dry_run else self._retention.apply())
-
-    async def erase_request(
-        self,
-        request_id: str,
-        reason: str,
-        *,
-        with_insights: bool = False,
-        tenant: str | None = None,
-    ) -> ErasureReceipt:
-        """Erase what was asked in a request, handed over for it and answered, for good.
-
-        Insights that stand on the answer are named by the receipt, with their evidence they stay;
-        ``with_insights`` erases them in the same transaction. The log keeps a record of it, which
-        :meth:`witness` gives evidence of.
-
-        Raises:
-            InvalidInputError: if there is no reason, or it quotes what is to be erased.
-            NotFoundError: if there is no such request.
-        """
-        return await self.engine.ledger.erase_request(
-            tenant or self.settings.loop.tenant, request_id, reason, with_insights=with_insights
-        )
-
-    @property
-    def _retention(self) -> Retention:
-        days = self.settings.cross_model_vif.provenance_tracking.retention_period_days
-        return Retention(self.engine.ledger, timedelta(days=days))
-
     async def replay(
         self,
         id: str,  # noqa: A002 - the public interface's name
@@ -449,97 +303,6 @@ class CrossModel(InsightDesk):
         of = tenant or self.settings.loop.tenant
         return await replayer.replay(of, id, ask=ask and self._with_models)
 
-    async def leaves_about(self, id: str, *, tenant: str | None = None) -> list[int]:  # noqa: A002 - the public interface's name
-        """Where the log holds the tenant's records about a request or insight.
-
-        Raises:
-            NotFoundError: if it has none.
-        """
-        of = tenant or self.settings.loop.tenant
-        found = await self.engine.store.read(lambda tx: tx.leaves_about(of, id))
-        if not found:
-            raise NotFoundError(f"the log has no record about {id!r}")
-        return [leaf.index for leaf in found]
-
-    async def log_head(self) -> SignedCheckpoint:
-        """The signed head of the log as it is now: keep its note to verify against later.
-
-        Raises:
-            NotFoundError: if the log has no records yet.
-        """
-        await self.engine.ledger.checkpoint(now=True)
-        head = await self.engine.store.read(lambda tx: tx.latest_checkpoint())
-        if head is None:
-            raise NotFoundError("the log has no records yet")
-        return head
-
-    async def log_consistency(self, size1: int, size2: int | None = None) -> ConsistencyProof:
-        """The proof that the log's first ``size1`` records begin its first ``size2``, checked.
-
-        Raises:
-            InvalidInputError: unless ``1 <= size1 <= size2``, and the log has so many records.
-            WitnessError: if the log's nodes do not give the roots that were signed.
-        """
-        await self.engine.ledger.checkpoint(now=True)
-        vif = self.engine.ledger.vif
-        return await self.engine.store.read(lambda tx: vif.consistency(size1, size2, tx))
-
-    async def export_log(
-        self,
-        write: Callable[[bytes], object],
-        *,
-        disclose: Collection[str] = (),
-        progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> int:
-        """Give the whole log, of all tenants, as lines to ``write``; returns how many records.
-
-        ``disclose`` names digests whose hidden values are to be shown, or ``"all"``. ``write`` and
-        ``progress`` are called in another thread.
-
-        Raises:
-            WitnessError: if a record is damaged, or a value to be disclosed is not kept.
-        """
-        await self.engine.ledger.checkpoint(now=True)
-        vif = self.engine.ledger.vif
-        return await self.engine.store.read(
-            lambda tx: vif.export(write, tx, disclose=disclose, progress=progress)
-        )
-
-    def trust_file(self) -> bytes:
-        """The public keys that verify this log: hand it to verifiers by a way that they trust."""
-        return self.engine.ledger.vif.trust_file()
-
-    async def keys(self) -> list[LogKey]:
-        """The keys of all generations that have signed the log, the first ones first."""
-        vif = self.engine.ledger.vif
-        trust = await self.engine.store.read(vif.trust_of)
-        if isinstance(vif.keyring, FolderKeyring):
-            return vif.keyring.describe(trust)
-        return [
-            LogKey(each.key.algorithm, each.key.key_id, each.from_size, each.to_size)
-            for each in trust.keys
-        ]
-
-    async def rotate_keys(self) -> int:
-        """Go on with new keys, and destroy the old private ones; returns the record that says so.
-
-        Verifiers accept it by :meth:`rotation_evidence` and :func:`accept_rotation`.
-
-        Raises:
-            WitnessError: if another process is changing the keys, they are not in a folder of ours,
-                the log was edited, or the witness is switched off.
-        """
-        return await rotate_keys(self.engine.store, self.engine.ledger.vif)
-
-    async def rotation_evidence(self, leaf: int) -> bytes:
-        """The evidence file of a rotation, by which a verifier who trusts the old keys goes on.
-
-        Raises:
-            WitnessError: if that record is no rotation, or its head is missing.
-        """
-        vif = self.engine.ledger.vif
-        return await self.engine.store.read(lambda tx: vif.rotation_evidence(leaf, tx))
-
     def models(self) -> list[ModelSpec]:
         """The configured models."""
         return list(self.engine.models.values())
@@ -564,18 +327,6 @@ def build_extractor(settings: Settings) -> InsightExtractor:
     return extractor
 
 
-def verify_evidence(
-    evidence: bytes, *, trust: bytes, against: str | None = None
-) -> VerificationReport:
-    """Check an evidence file by a trust file: offline, without settings, store or keys of ours.
-
-    Raises:
-        VerificationError: if the trust file is none; whatever is wrong with the evidence is in the
-            report instead.
-    """
-    return verify_witness(evidence, Trust.from_json(trust), against=against)
-
-
 def create_keys(settings: Settings) -> list[LogKey]:
     """Make the log's first keys, where the settings say; nothing else is opened.
 
@@ -593,61 +344,6 @@ def create_keys(settings: Settings) -> list[LogKey]:
     keyring = folder_keyring(settings.witness)
     vif = CrossModelVIF(settings.cross_model_vif, keys=keyring, origin=settings.witness.origin)
     return keyring.describe(vif.trust)
-
-
-def accept_rotation(evidence: bytes, *, trust: bytes) -> bytes:
-    """The trust file to use after a rotation, by its evidence and the trust file so far: offline.
-
-    Raises:
-        InvalidInputError: if the trust file is none.
-        VerificationError: if the rotation must not be believed; the message says why.
-    """
-    try:
-        believed = Trust.from_json(trust)
-    except VerificationError as error:
-        raise InvalidInputError(f"the trust file: {error}") from error
-    return accepted(evidence, believed).to_json()
-
-
-def verify_path(
-    path: Path,
-    *,
-    trust: bytes,
-    against: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> VerificationReport:
-    """Check an evidence file, or an export of a log, by a trust file: offline.
-
-    Raises:
-        VerificationError: if the trust file is none; whatever is wrong with the path's content is
-            in the report instead.
-        OSError: if it cannot be read.
-    """
-    return verify_file(path, Trust.from_json(trust), against=against, progress=progress)
-
-
-def verify_copy(
-    url: str,
-    *,
-    trust: bytes,
-    against: str | None = None,
-    since: str | int | None = None,
-    depth: Depth = NORMAL,
-    progress: Callable[[int, int], None] | None = None,
-) -> VerificationReport:
-    """Check the log of somebody's store by a trust file: no keys are needed, nothing is written.
-
-    Raises:
-        StoreError: if it cannot be read.
-        VerificationError: if the trust file is none.
-    """
-    from crossmodel.store.copies import open_copy  # noqa: PLC0415 - an ORM is slow to import
-
-    believed = Trust.from_json(trust)
-    with open_copy(url) as log:
-        return verify_log(
-            log, believed, against=against, since=since, depth=depth, progress=progress
-        )
 
 
 async def _build(

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from crossmodel import CrossModel
-from crossmodel.assembly import Depth, verify_copy, verify_path
+from crossmodel.auditing import Depth, verify_copy, verify_path
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Statement

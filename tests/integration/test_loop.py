@@ -220,7 +220,7 @@ async def test_witnessing_can_be_switched_off(settings):
 
 
 async def test_evidence_of_one_record_verifies_offline(settings):
-    from crossmodel.assembly import verify_evidence
+    from crossmodel.auditing import verify_evidence
 
     async with CrossModel.open(settings) as cm:
         answer = await cm.complete("Hello", model="cheap")

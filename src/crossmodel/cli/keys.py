@@ -149,7 +149,7 @@ def accept(
     json: JsonOption = False,
 ) -> None:
     """Accept a rotation by keys that you trust, offline. Exit code 0 accepted, 1 refused."""
-    from crossmodel.assembly import accept_rotation
+    from crossmodel.auditing import accept_rotation
 
     try:
         data = accept_rotation(_read(evidence), trust=_read(trust))

@@ -22,7 +22,7 @@ from crossmodel.cli.output import (
 from crossmodel.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from crossmodel.assembly import Chain
+    from crossmodel.desk import Chain
 
 TRACE_ID_DIGITS = 32
 """Hex digits of a trace's id (W3C Trace Context)."""
@@ -80,7 +80,8 @@ async def _trace(
     about: str, tenant: str | None, form: str, config: Path | None
 ) -> tuple[Chain, bytes]:
     """The chain, and its export in the form that was chosen."""
-    from crossmodel.assembly import CrossModel, prov_json
+    from crossmodel.assembly import CrossModel
+    from crossmodel.auditing import prov_json
 
     async with CrossModel.open(config_source(config), with_models=False) as cm:
         chain = await cm.trace(about, tenant=tenant)

@@ -11,7 +11,7 @@ from rich.tree import Tree
 from crossmodel.cli.output import plain
 
 if TYPE_CHECKING:
-    from crossmodel.assembly import Chain, InsightNode, Record, RequestNode
+    from crossmodel.desk import Chain, InsightNode, Record, RequestNode
 
 DIGEST_SHOWN: Final = 12
 NAME_SHOWN: Final = 80

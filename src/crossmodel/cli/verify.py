@@ -27,7 +27,7 @@ from crossmodel.domain.witness import VerificationReport
 from crossmodel.errors import CrossModelError, InvalidInputError
 
 if TYPE_CHECKING:
-    from crossmodel.assembly import Depth
+    from crossmodel.auditing import Depth
 
 _DATABASE: Final = b"SQLite format 3\0"
 
@@ -98,7 +98,7 @@ def _verify(
     depth: tuple[bool, bool],
     config: Path | None,
 ) -> VerificationReport:
-    from crossmodel.assembly import Depth, verify_copy, verify_path
+    from crossmodel.auditing import Depth, verify_copy, verify_path
     from crossmodel.settings import load_settings
 
     pinned = _text(against) if against else None

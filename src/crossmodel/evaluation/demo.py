@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from crossmodel.assembly import CrossModel, LoggedAnswer, verify_evidence
+from crossmodel.assembly import CrossModel, LoggedAnswer
+from crossmodel.auditing import verify_evidence
 from crossmodel.domain.answer import Answer
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now

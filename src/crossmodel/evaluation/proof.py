@@ -10,7 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossmodel.assembly import CrossModel, verify_evidence
+from crossmodel.assembly import CrossModel
+from crossmodel.auditing import verify_evidence
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.settings import Settings, StoreSettings
 from crossmodel.witness.log import leaf_hash
