@@ -37,12 +37,12 @@ from crossmodel.settings import WitnessSettings
 from crossmodel.store import open_store, schema
 from crossmodel.store.log import LogTables
 from crossmodel.witness import KeyPair, merkle
-from crossmodel.witness.handover import Handover
+from crossmodel.witness.handing_over.handover import Handover
+from crossmodel.witness.handing_over.spool import Spool
+from crossmodel.witness.handing_over.writer import LOCK
 from crossmodel.witness.log import TreeBuilder, inclusion_proof, root_at
-from crossmodel.witness.spool import Spool
 from crossmodel.witness.statement import PAYLOAD_TYPE, Draft, build, commit
 from crossmodel.witness.turns import TurnRecord, encode_turn
-from crossmodel.witness.writer import LOCK
 from crossmodel.writing import WriterSettings, start_writer
 
 ROOT: Final = Path(__file__).parents[1]

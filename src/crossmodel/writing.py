@@ -23,9 +23,9 @@ from crossmodel.settings import WitnessSettings
 
 if TYPE_CHECKING:
     from crossmodel.witness import FolderKeyring, KeyPair
-    from crossmodel.witness.handover import Handover
+    from crossmodel.witness.handing_over.handover import Handover
+    from crossmodel.witness.handing_over.writer import Writer
     from crossmodel.witness.ledger import Ledger
-    from crossmodel.witness.writer import Writer
 
 LOG: Final = "writer.log"
 MAX_LOG_BYTES: Final = 1_000_000
@@ -90,8 +90,8 @@ def open_handover(settings: WriterSettings) -> Handover:
     if root is None:
         raise ConfigurationError("a writer process needs a store that is a file", path=where)
     try:
-        from crossmodel.witness.handover import Handover  # noqa: PLC0415 - as the error says
-        from crossmodel.witness.spool import Spool  # noqa: PLC0415 - likewise
+        from crossmodel.witness.handing_over.handover import Handover  # noqa: PLC0415 - as the error says
+        from crossmodel.witness.handing_over.spool import Spool  # noqa: PLC0415 - likewise
     except ImportError as error:
         raise ConfigurationError(f"this system cannot have one: {error}", path=where) from error
     return Handover(Spool(root), partial(start_writer, settings, root))
@@ -102,7 +102,7 @@ async def write_what_is_left(settings: WriterSettings, store: Store, ledger: Led
     root = settings.spool
     if root is None or not root.is_dir():
         return
-    from crossmodel.witness.writer import sole_writer  # noqa: PLC0415 - few ever need it
+    from crossmodel.witness.handing_over.writer import sole_writer  # noqa: PLC0415 - few ever need it
 
     with sole_writer(root) as is_mine:
         if is_mine:
@@ -159,15 +159,15 @@ async def write(settings: WriterSettings, root: Path) -> None:
 
 
 def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
+    from crossmodel.witness.handing_over.writer import Writer  # noqa: PLC0415 - as above
     from crossmodel.witness.turns import write_handed_over  # noqa: PLC0415 - as above
-    from crossmodel.witness.writer import Writer  # noqa: PLC0415 - as above
 
     return Writer(root, store, partial(write_handed_over, vif=ledger.vif), ledger.checkpoint)
 
 
 def main() -> int:
     """Be the writer, unless there is one; 0 unless something went wrong."""
-    from crossmodel.witness.writer import sole_writer  # noqa: PLC0415 - as above
+    from crossmodel.witness.handing_over.writer import sole_writer  # noqa: PLC0415 - as above
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=WriterSettings)

@@ -33,7 +33,8 @@ from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.cosignature import cosigner_hash, find_cosignature
 from crossmodel.witness.evidence import Evidence, parse_statement
-from crossmodel.witness.keys import Cosigner, FileSigner, PublicKey, TimestampAuthority, Trust
+from crossmodel.witness.keys.pairs import FileSigner, PublicKey
+from crossmodel.witness.keys.trust import Cosigner, TimestampAuthority, Trust
 from crossmodel.witness.note import Note, key_hash, sign_note
 from crossmodel.witness.statement import pae
 from crossmodel.witness.strict import MAX_DEPTH, load_base64, load_json

@@ -9,9 +9,9 @@ import pytest
 
 from crossmodel import ConfigurationError, CrossModel, NotFoundError
 from crossmodel.providers import FakeProvider
-from crossmodel.witness.spool import Spool
+from crossmodel.witness.handing_over.spool import Spool
+from crossmodel.witness.handing_over.writer import LOCK, sole_writer
 from crossmodel.witness.turns import TurnRecord, encode_turn
-from crossmodel.witness.writer import LOCK, sole_writer
 
 HANDBOOK = "A ticket code is always the queue's prefix, a dash and the floor number.\n"
 

@@ -13,7 +13,7 @@ from opentelemetry import trace as opentelemetry
 
 from crossmodel import Answer, CrossModel, InvalidInputError, NotFoundError, WitnessError
 from crossmodel.providers import FakeProvider
-from crossmodel.witness.keys import Trust
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.statement import pae
 
 HANDBOOK = """\

@@ -17,9 +17,9 @@ from crossmodel.settings import WitnessSettings
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, load_or_create_keys, merkle
 from crossmodel.witness.checkpoint import Checkpoint
+from crossmodel.witness.handing_over.writer import LOCK, REFUSED, sole_writer
 from crossmodel.witness.log import consistency_proof, root_at
 from crossmodel.witness.note import Note
-from crossmodel.witness.writer import LOCK, REFUSED, sole_writer
 from crossmodel.writing import WriterSettings
 
 ORIGIN = "example.org/log"
@@ -52,8 +52,8 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord
 from crossmodel.domain.selection import Outcome
 from crossmodel.errors import WitnessError
-from crossmodel.witness.handover import Handover
-from crossmodel.witness.spool import Spool
+from crossmodel.witness.handing_over.handover import Handover
+from crossmodel.witness.handing_over.spool import Spool
 from crossmodel.witness.turns import TurnRecord, encode_turn
 from crossmodel.writing import WriterSettings
 

@@ -326,7 +326,7 @@ log_nodes = sa.Table(
     sa.Column("hash", sa.LargeBinary, nullable=False),
 )
 
-# How far the spool of each process that hands records over has been written: see witness.spool.
+# How far the spool of each process that hands over has been written: see witness.handing_over.
 log_spools = sa.Table(
     "log_spools",
     metadata,

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from crossmodel.witness import merkle
 
 if TYPE_CHECKING:
-    from crossmodel.witness.keyring import FolderKeyring
-    from crossmodel.witness.keys import KeyPair, Trust, load_or_create_keys
+    from crossmodel.witness.keys.files import load_or_create_keys
+    from crossmodel.witness.keys.keyring import FolderKeyring
+    from crossmodel.witness.keys.pairs import KeyPair
+    from crossmodel.witness.keys.signers import KeyPlace, open_keys
+    from crossmodel.witness.keys.trust import Trust
     from crossmodel.witness.ledger import Ledger
     from crossmodel.witness.retention import Retention
     from crossmodel.witness.rotating import rotate_keys, settle_keys
     from crossmodel.witness.rotation import accept_rotation
-    from crossmodel.witness.signers import KeyPlace, open_keys
     from crossmodel.witness.verify import verify_witness
     from crossmodel.witness.vif import CrossModelVIF
 
@@ -40,15 +42,15 @@ __all__ = [
 
 _MODULE_OF = {
     "CrossModelVIF": "vif",
-    "FolderKeyring": "keyring",
-    "KeyPair": "keys",
-    "KeyPlace": "signers",
+    "FolderKeyring": "keys.keyring",
+    "KeyPair": "keys.pairs",
+    "KeyPlace": "keys.signers",
     "Ledger": "ledger",
     "Retention": "retention",
-    "Trust": "keys",
+    "Trust": "keys.trust",
     "accept_rotation": "rotation",
-    "load_or_create_keys": "keys",
-    "open_keys": "signers",
+    "load_or_create_keys": "keys.files",
+    "open_keys": "keys.signers",
     "rotate_keys": "rotating",
     "settle_keys": "rotating",
     "verify_witness": "verify",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossmodel.errors import VerificationError, WitnessError
-from crossmodel.witness.keys import ED25519, Cosigner, PublicKey, Signer
+from crossmodel.witness.keys.pairs import ED25519, PublicKey, Signer
+from crossmodel.witness.keys.trust import Cosigner
 from crossmodel.witness.note import Note, line_hash, signature_line
 from crossmodel.witness.strict import is_key_name
 

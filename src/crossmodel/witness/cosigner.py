@@ -9,7 +9,8 @@ from crossmodel.domain.period import utc_now
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import merkle
 from crossmodel.witness.cosignature import cosignature_line
-from crossmodel.witness.keys import Signer, Trust
+from crossmodel.witness.keys.pairs import Signer
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.note import Note
 from crossmodel.witness.steps import signed_checkpoint
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from crossmodel.errors import VerificationError
-from crossmodel.witness.keys import Signer
+from crossmodel.witness.keys.pairs import Signer
 from crossmodel.witness.statement import pae
 from crossmodel.witness.strict import load_base64, load_json
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from crossmodel.errors import VerificationError
 from crossmodel.witness.dsse import Signature, parse_signatures
-from crossmodel.witness.keys import PublicKey
+from crossmodel.witness.keys.pairs import PublicKey
 from crossmodel.witness.statement import SALT_BYTES, STATEMENT_TYPE, pae, subject_digests
 from crossmodel.witness.strict import load_base64, load_json
 

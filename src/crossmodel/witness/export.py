@@ -24,7 +24,7 @@ from crossmodel.domain.witness import SignedCheckpoint, VerificationReport
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import Clock, LogReader, NodeAt, RawLeaf
 from crossmodel.witness.checkpoint import Checkpoint
-from crossmodel.witness.keys import Trust
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.note import Note
 from crossmodel.witness.steps import INVALID, Refused, Steps

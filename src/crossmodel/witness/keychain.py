@@ -8,8 +8,9 @@ from contextlib import suppress
 from crossmodel.domain.witness import LogLeaf
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import LogTransaction
-from crossmodel.witness.keyring import Keyring
-from crossmodel.witness.keys import KeyPair, PublicKey, Signer, Trust
+from crossmodel.witness.keys.keyring import Keyring
+from crossmodel.witness.keys.pairs import KeyPair, PublicKey, Signer
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.rotation import Rotation, generations
 from crossmodel.witness.statement import KEY_ROTATION
 

@@ -28,7 +28,9 @@ from crossmodel.witness.turns import TurnRecord, encode_turn, write_turn
 from crossmodel.witness.vif import CrossModelVIF
 
 if TYPE_CHECKING:
-    from crossmodel.witness.handover import Handover  # it needs locks that not every system has
+    from crossmodel.witness.handing_over.handover import (
+        Handover,  # it needs locks that not every system has
+    )
 
 logger = logging.getLogger(__name__)
 

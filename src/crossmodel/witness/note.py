@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crossmodel.errors import VerificationError, WitnessError
-from crossmodel.witness.keys import ED25519, PublicKey, Signer
+from crossmodel.witness.keys.pairs import ED25519, PublicKey, Signer
 from crossmodel.witness.strict import is_key_name, load_base64
 
 SIGNATURE_START: Final = "\N{EM DASH} "

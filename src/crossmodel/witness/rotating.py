@@ -17,7 +17,7 @@ import logging
 
 from crossmodel.errors import WitnessError
 from crossmodel.ports import Store
-from crossmodel.witness.keyring import FolderKeyring
+from crossmodel.witness.keys.keyring import FolderKeyring
 from crossmodel.witness.vif import CrossModelVIF
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from crossmodel.errors import VerificationError
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import TlogProof
 from crossmodel.witness.evidence import Evidence, parse_statement
-from crossmodel.witness.keys import PublicKey, Trust, TrustedKey
+from crossmodel.witness.keys.pairs import PublicKey
+from crossmodel.witness.keys.trust import Trust, TrustedKey
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.statement import (
     KEY_ROTATION,

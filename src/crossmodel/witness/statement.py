@@ -407,7 +407,7 @@ def rotation_statement(
     """That other keys sign the log from a tree of ``from_size`` records on.
 
     It is that tree's last record. Rows of ``old`` and ``new`` are as
-    :meth:`crossmodel.witness.keys.PublicKey.to_row` gives them.
+    :meth:`crossmodel.witness.keys.pairs.PublicKey.to_row` gives them.
     """
     predicate = {
         "time": _rfc3339(moment),

@@ -11,7 +11,7 @@ from crossmodel.domain.witness import VerificationStep
 from crossmodel.errors import VerificationError
 from crossmodel.witness.checkpoint import Checkpoint
 from crossmodel.witness.cosignature import check_cosignatures
-from crossmodel.witness.keys import Trust
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.note import Note
 from crossmodel.witness.timestamps import check_log_times, check_timestamps
 

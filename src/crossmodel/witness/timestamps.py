@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from crossmodel.errors import MissingExtraError, VerificationError
 from crossmodel.witness.evidence import parse_statement
-from crossmodel.witness.keys import TIMESTAMPS_NEED, TimestampAuthority
+from crossmodel.witness.keys.trust import TIMESTAMPS_NEED, TimestampAuthority
 from crossmodel.witness.note import Note, line_hash, signature_line
 from crossmodel.witness.statement import LOGGED_AT, logged_at
 

@@ -68,7 +68,7 @@ from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.export import START, verify_export
-from crossmodel.witness.keys import Trust
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.statement import PAYLOAD_TYPE, understands
 from crossmodel.witness.steps import (

@@ -23,7 +23,7 @@ from crossmodel.witness.checkpoint import Checkpoint
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.forms import Forms
 from crossmodel.witness.hidden import HiddenValues, KeptDigest, hashed
-from crossmodel.witness.keys import Trust
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import TreeBuilder, inclusion_proof, leaf_hash, peaks
 from crossmodel.witness.note import Note
 from crossmodel.witness.rotation import Rotation

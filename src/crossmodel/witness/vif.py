@@ -24,8 +24,9 @@ from crossmodel.witness.dsse import Envelope, Signature
 from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.export import ALL, export_log
 from crossmodel.witness.keychain import KeyChain
-from crossmodel.witness.keyring import FixedKeys, Keyring
-from crossmodel.witness.keys import KeyPair, Signer, Trust
+from crossmodel.witness.keys.keyring import FixedKeys, Keyring
+from crossmodel.witness.keys.pairs import KeyPair, Signer
+from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import (
     MemoryLog,
     append,

@@ -24,7 +24,8 @@ from crossmodel.domain.witness import LogLeaf, SignedCheckpoint, Statement
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust, load_or_create_keys, merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
-from crossmodel.witness.keys import PublicKey, TrustedKey
+from crossmodel.witness.keys.pairs import PublicKey
+from crossmodel.witness.keys.trust import TrustedKey
 from crossmodel.witness.log import MemoryLog, leaf_hash
 from crossmodel.witness.note import Note, key_hash, sign_note
 from crossmodel.witness.statement import PAYLOAD_TYPE, SCHEMAS, build, commit, outcome_statement

@@ -21,7 +21,8 @@ from crossmodel.witness.cosignature import (
     find_cosignature,
 )
 from crossmodel.witness.cosigner import countersign
-from crossmodel.witness.keys import Cosigner, FileSigner
+from crossmodel.witness.keys.pairs import FileSigner
+from crossmodel.witness.keys.trust import Cosigner
 from crossmodel.witness.log import MemoryLog, consistency_proof
 from crossmodel.witness.note import Note, add_line, key_hash, sign_note, signature_line
 from crossmodel.witness.statement import outcome_statement

@@ -14,7 +14,7 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust
 from crossmodel.witness.dsse import Envelope, Signature
-from crossmodel.witness.keys import TrustedKey
+from crossmodel.witness.keys.trust import TrustedKey
 from crossmodel.witness.log import MemoryLog
 from crossmodel.witness.statement import outcome_statement, pae
 

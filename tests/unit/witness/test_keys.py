@@ -22,16 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import FolderKeyring, KeyPair, Trust, load_or_create_keys
-from crossmodel.witness.keyring import NEXT
-from crossmodel.witness.keys import (
-    ED25519,
-    RSA_2048,
-    PublicKey,
-    TrustedKey,
-    generation_folder,
-    load_signer,
-    newest_generation,
-)
+from crossmodel.witness.keys.files import generation_folder, newest_generation
+from crossmodel.witness.keys.keyring import NEXT
+from crossmodel.witness.keys.pairs import ED25519, RSA_2048, PublicKey, load_signer
+from crossmodel.witness.keys.trust import TrustedKey
 
 TINY_PRIMES = (
     0xF2F0609B831945E2BD04AD2CC9DB32433BDEDB8B47045E76C57643A5B5634121,

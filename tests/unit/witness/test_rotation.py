@@ -27,13 +27,14 @@ from crossmodel.witness import (
     Ledger,
     Trust,
     accept_rotation,
-    keyring,
     rotate_keys,
     settle_keys,
 )
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
-from crossmodel.witness.keyring import NEXT
-from crossmodel.witness.keys import RSA_2048, Cosigner, FileSigner, PublicKey, TrustedKey
+from crossmodel.witness.keys import keyring
+from crossmodel.witness.keys.keyring import NEXT
+from crossmodel.witness.keys.pairs import RSA_2048, FileSigner, PublicKey
+from crossmodel.witness.keys.trust import Cosigner, TrustedKey
 from crossmodel.witness.log import MemoryLog, root_at
 from crossmodel.witness.note import Note, sign_note
 from crossmodel.witness.rotation import Rotation

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from crossmodel.errors import WitnessError
-from crossmodel.witness.drain import READ_BYTES, Drain
-from crossmodel.witness.frames import HEADER_BYTES, MARK, MAX_BODY, frame, scan
-from crossmodel.witness.spool import DONE, Position, Progress, Spool, segment_name
+from crossmodel.witness.handing_over.drain import READ_BYTES, Drain
+from crossmodel.witness.handing_over.frames import HEADER_BYTES, MARK, MAX_BODY, frame, scan
+from crossmodel.witness.handing_over.spool import DONE, Position, Progress, Spool, segment_name
 
 START = Position(0, 0)
 
@@ -172,7 +172,7 @@ def test_what_is_damaged_at_the_end_of_a_full_segment_is_told(root):
 
 def test_a_killed_producer_is_known_to_be_dead(root):
     code = (
-        "import sys; from pathlib import Path; from crossmodel.witness.spool import Spool\n"
+        "import sys; from pathlib import Path; from crossmodel.witness.handing_over.spool import Spool\n"
         "spool = Spool(Path(sys.argv[1])); spool.append(b'said'); spool.flush()\n"
         "print(spool.folder, flush=True); sys.stdin.read()"
     )
@@ -250,7 +250,7 @@ READ_ONLY = """
 import os, sys
 from pathlib import Path
 from crossmodel.errors import WitnessError
-from crossmodel.witness.spool import Spool
+from crossmodel.witness.handing_over.spool import Spool
 
 place = Path(sys.argv[1])
 if os.geteuid() == 0:  # nothing is read-only to root

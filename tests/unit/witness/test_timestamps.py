@@ -20,7 +20,7 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Statement
 from crossmodel.errors import MissingExtraError, VerificationError
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust
-from crossmodel.witness.keys import TimestampAuthority
+from crossmodel.witness.keys.trust import TimestampAuthority
 from crossmodel.witness.log import MemoryLog
 from crossmodel.witness.note import Note, add_line, line_hash, signature_line
 from crossmodel.witness.statement import PAYLOAD_TYPE, outcome_statement

@@ -13,12 +13,12 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import InvalidInputError, WitnessError
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, KeyPair, Ledger
-from crossmodel.witness import handover as module
-from crossmodel.witness.frames import frame
-from crossmodel.witness.handover import Handover
-from crossmodel.witness.spool import Spool, segment_name
+from crossmodel.witness.handing_over import handover as module
+from crossmodel.witness.handing_over.frames import frame
+from crossmodel.witness.handing_over.handover import Handover
+from crossmodel.witness.handing_over.spool import Spool, segment_name
+from crossmodel.witness.handing_over.writer import REFUSED, Writer, sole_writer
 from crossmodel.witness.turns import TurnRecord, encode_turn, write_handed_over, write_turn
-from crossmodel.witness.writer import REFUSED, Writer, sole_writer
 
 KEYS = KeyPair.generate()
 

@@ -3,7 +3,7 @@
 Each producer has a folder of its own under the spool's root, and appends to segments in it, which
 the writer deletes when it is done with them. So the queue takes no memory, drops nothing, and
 outlives either side. It is not forced to disk: what must survive the machine, and not only the
-process, is waited for (see :mod:`crossmodel.witness.handover`).
+process, is waited for (see :mod:`crossmodel.witness.handing_over.handover`).
 
 A producer holds a lock on its folder for as long as it lives. Where it has got to stands in the
 database, in the transaction that holds the records; ``done`` tells the producer.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from crossmodel.errors import WitnessError
-from crossmodel.witness.frames import header
+from crossmodel.witness.handing_over.frames import header
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """A segment that has grown this large is followed by the next."""

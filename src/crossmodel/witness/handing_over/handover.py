@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from crossmodel.errors import WitnessError
-from crossmodel.witness.spool import Position, Progress, Spool
+from crossmodel.witness.handing_over.spool import Position, Progress, Spool
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,8 @@ from typing import Final, Protocol
 
 from crossmodel.domain.witness import LogKey
 from crossmodel.errors import WitnessError
-from crossmodel.witness.keys import (
+from crossmodel.witness.keys.files import (
     KEY_FILES,
-    PKCS8_ENCRYPTED,
-    RSA_2048,
-    KeyPair,
-    Trust,
-    TrustedKey,
     create_keys,
     generation_folder,
     load_keys,
@@ -33,6 +28,8 @@ from crossmodel.witness.keys import (
     newest_generation,
     sync_folder,
 )
+from crossmodel.witness.keys.pairs import PKCS8_ENCRYPTED, RSA_2048, KeyPair
+from crossmodel.witness.keys.trust import Trust, TrustedKey
 
 NEXT: Final = "next"
 

@@ -29,14 +29,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from crossmodel.errors import MissingExtraError, VerificationError, WitnessError
-from crossmodel.witness.keys import (
+from crossmodel.witness.keys.files import load_or_create_keys
+from crossmodel.witness.keys.pairs import (
     ED25519,
     RSA_2048,
     FileSigner,
     KeyPair,
     PublicKey,
     Signer,
-    load_or_create_keys,
     load_signer,
 )
 

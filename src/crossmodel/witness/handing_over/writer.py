@@ -22,8 +22,8 @@ from typing import Final, Protocol
 
 from crossmodel.errors import InvalidInputError, StoreConflictError, WitnessError
 from crossmodel.ports import Store, Transaction
-from crossmodel.witness.drain import Batch, Drain
-from crossmodel.witness.spool import UNFINISHED, WAKE, Position, is_producer, make_fifo
+from crossmodel.witness.handing_over.drain import Batch, Drain
+from crossmodel.witness.handing_over.spool import UNFINISHED, WAKE, Position, is_producer, make_fifo
 
 logger = logging.getLogger(__name__)
 

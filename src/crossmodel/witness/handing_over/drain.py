@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from crossmodel.witness.frames import Scanned, scan
-from crossmodel.witness.spool import (
+from crossmodel.witness.handing_over.frames import Scanned, scan
+from crossmodel.witness.handing_over.spool import (
     DONE,
     DONE_BYTES,
     UNFINISHED,
