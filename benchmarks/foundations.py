@@ -25,6 +25,7 @@ from markdown_it import MarkdownIt
 
 from crossmodel import CrossModelVIF, Insight, InsightExtractor, Outcome
 from crossmodel.domain.insight import Evidence, text_sha256
+from crossmodel.domain.period import utc_now
 from crossmodel.extraction.logs import LoggedAnswer, read_path
 from crossmodel.store import open_store
 from crossmodel.text.segments import parse
@@ -125,6 +126,7 @@ def witnessing() -> list[Row]:
     """Appending to the log and verifying it, beside one hash of the same bytes."""
     keys = KeyPair.generate()
     statements = [outcome_statement(Outcome(f"r{n}", "m", success=True)) for n in range(RECORDS)]
+    bodies = [each.seal(utc_now()).body for each in statements]
 
     def log() -> CrossModelVIF:
         vif = CrossModelVIF(keys=keys)
@@ -132,7 +134,7 @@ def witnessing() -> list[Row]:
         return vif
 
     def hashed() -> list[bytes]:
-        return [hashlib.sha256(each.body).digest() for each in statements]
+        return [hashlib.sha256(body).digest() for body in bodies]
 
     vif = log()
     vif.log.add_checkpoint(vif.sign_checkpoint())
