@@ -364,6 +364,7 @@ async def _build(
     )
     await settle_keys(store, vif)
     ledger = await _ledger(settings, vif, store, opening, hands_over=with_models)
+    await ledger.seal()  # what a crash has left unsigned, above all erasures
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))

@@ -94,6 +94,13 @@ class LogReader(Protocol):
         """The signed heads of at least that size, by size, in bounded memory."""
         ...
 
+    def raw_signatures(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes]]]:
+        """Record, key id and signature of all signatures over records from ``first_leaf`` on.
+
+        In order, some hundred at a time.
+        """
+        ...
+
     def get_signatures(self, leaf: int) -> dict[str, bytes]:
         """The signatures over one record, by the id of their key."""
         ...

@@ -123,6 +123,12 @@ class LogTables(Rows):
             ),
         )
 
+    def raw_signatures(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes]]]:
+        """Record, key id and signature of what signs records, in order, some at a time."""
+        table = schema.log_signatures
+        query = sa.select(*map(_as_stored, table.c)).where(table.c.leaf >= first_leaf)
+        return self._in_parts(query.order_by(table.c.leaf, table.c.key_id))
+
     def get_signatures(self, leaf: int) -> dict[str, bytes]:
         """The signatures over one record, by the id of their key."""
         table = schema.log_signatures

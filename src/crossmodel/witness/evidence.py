@@ -50,28 +50,12 @@ class Evidence:
         return cls(texts[0], load_base64(texts[1]), texts[2], disclosed, signatures)
 
     def check_signatures(self, keys: Sequence[PublicKey]) -> list[PublicKey]:
-        """Whether each of the record's own signatures is by one of the trusted ``keys``.
-
-        Which key it is, is tried and not read; a key id that then names another key is a lie.
+        """Whether the record's own signatures are as :func:`check_signatures` asks.
 
         Raises:
             VerificationError: for the first that is not.
         """
-        message = pae(self.payload_type, self.body)
-        found = []
-        for signature in self.signatures:
-            key = next((each for each in keys if each.verifies(signature.sig, message)), None)
-            if key is None:
-                raise VerificationError(
-                    f"the signature said to be by {signature.keyid[:16]!r} is by no key that is "
-                    "trusted for this record"
-                )
-            if signature.keyid != key.key_id:
-                raise VerificationError(f"a signature by {key.key_id[:16]}… names another key")
-            found.append(key)
-        if len(set(found)) < len(found):
-            raise VerificationError("a key signed twice")
-        return found
+        return check_signatures(self.payload_type, self.body, self.signatures, keys)
 
     def check_disclosed(self, document: Mapping[str, Any]) -> None:
         """Whether each disclosed value is one that the statement commits to.
@@ -87,6 +71,33 @@ class Evidence:
                 raise VerificationError(f"the value disclosed for {digest[:16]}… is another")
             if digest not in committed:
                 raise VerificationError(f"the statement does not commit to {digest[:16]}…")
+
+
+def check_signatures(
+    payload_type: str, body: bytes, signatures: Sequence[Signature], keys: Sequence[PublicKey]
+) -> list[PublicKey]:
+    """Whether each signature over a record is by one of the trusted ``keys``; names those keys.
+
+    Which key it is, is tried and not read; a key id that then names another key is a lie.
+
+    Raises:
+        VerificationError: for the first that is not, or if a key signed twice.
+    """
+    message = pae(payload_type, body)
+    found = []
+    for signature in signatures:
+        key = next((each for each in keys if each.verifies(signature.sig, message)), None)
+        if key is None:
+            raise VerificationError(
+                f"the signature said to be by {signature.keyid[:16]!r} is by no key that is "
+                "trusted for this record"
+            )
+        if signature.keyid != key.key_id:
+            raise VerificationError(f"a signature by {key.key_id[:16]}… names another key")
+        found.append(key)
+    if len(set(found)) < len(found):
+        raise VerificationError("a key signed twice")
+    return found
 
 
 def parse_statement(body: bytes) -> Mapping[str, Any]:

@@ -5,6 +5,8 @@ latest checkpoint and the log's own trust file (which says what the log's owner 
 brings another copy). Then, in the log's order, one line each, without white space:
 
 - ``{"index", "payloadType", "statement"}`` for a record, its exact bytes in base64;
+- ``{"signature", "leaf", "keyid"}`` after a record, for each signature over the record itself by a
+  key of the log: rotations have some, and others where ``sign_each`` was on;
 - ``{"leaf", "digest", "salt", "value"}`` after a record, for what was disclosed of it;
 - ``{"checkpoint"}`` after the last record that it covers, the signed note as text.
 """
@@ -42,6 +44,7 @@ ALL: Final = "all"
 """In place of digests: disclose every value that is kept."""
 
 _RECORD: Final = b'{"index":'
+_SIGNATURE: Final = b'{"signature":'
 _VALUE: Final = b'{"leaf":'
 _CHECKPOINT: Final = b'{"checkpoint":'
 
@@ -77,9 +80,15 @@ def export_log(
     values = chain.from_iterable(log.raw_values(0)) if disclose else iter(())
     value = next(values, None)
     wanted = set(disclose)
+    signatures = chain.from_iterable(log.raw_signatures(0))
+    signature = next(signatures, None)
     for chunk in log.raw_leaves(0):
         for leaf in chunk:
             write(_record(leaf))
+            while signature is not None and signature[0] <= leaf[0]:
+                if _is_of_the_log(*signature, trust):
+                    write(_signature(*signature))
+                signature = next(signatures, None)
             while value is not None and value[0] <= leaf[0]:
                 if ALL in wanted or value[1] in wanted:
                     wanted -= {value[1]}
@@ -171,7 +180,7 @@ class ExportedLog:
                     continue
                 kind = row["payloadType"]
                 chunk.append((row["index"], kind, body, leaf_hash(kind, body)))
-            elif not line.startswith((_VALUE, _CHECKPOINT)):
+            elif not line.startswith((_SIGNATURE, _VALUE, _CHECKPOINT)):
                 raise VerificationError(f"line {number} is none of ours")
             if len(chunk) == RECORDS_AT_ONCE:
                 yield chunk
@@ -198,9 +207,19 @@ class ExportedLog:
         """None: what is exported is what cannot be computed."""
         return {}
 
-    def get_signatures(self, leaf: int) -> dict[str, bytes]:  # noqa: ARG002 - likewise
-        """None: an export has the heads' signatures alone."""
-        return {}
+    def raw_signatures(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes]]]:
+        """The signatures over records, in the order of their lines."""
+        for number, line in self._lines(1):
+            if line.startswith(_SIGNATURE):
+                row = _fields(number, line, {"signature": str, "leaf": int, "keyid": str})
+                signature = load_base64(row["signature"])
+                if row["leaf"] >= first_leaf:
+                    yield [(row["leaf"], row["keyid"], signature)]
+
+    def get_signatures(self, leaf: int) -> dict[str, bytes]:
+        """The signatures over one record, by the id of their key; reads the file for them."""
+        rows = chain.from_iterable(self.raw_signatures(leaf))
+        return {key_id: signature for at, key_id, signature in rows if at == leaf}
 
     def _lines(self, after: int) -> Iterator[tuple[int, bytes]]:
         """The lines after the first ``after``, with their numbers from 1 on."""
@@ -249,6 +268,16 @@ def _record(leaf: RawLeaf) -> bytes:
     if not (isinstance(kind, str) and isinstance(body, bytes)):
         raise WitnessError(f"record {index} is damaged: crossmodel verify says more")
     return _line({"index": index, "payloadType": kind, "statement": _base64(body)})
+
+
+def _is_of_the_log(leaf: int, key_id: str, signature: bytes, trust: Trust) -> bool:
+    """Whether it may be one by a key of the log's own; of others' no verifier could say anything."""
+    own = {trusted.key.key_id for trusted in trust.keys if trusted.covers(leaf + 1)}
+    return key_id in own and isinstance(signature, bytes)
+
+
+def _signature(leaf: int, key_id: str, signature: bytes) -> bytes:
+    return _line({"signature": _base64(signature), "leaf": leaf, "keyid": key_id})
 
 
 def _disclosed(leaf: int, digest: str, salt: bytes, value: bytes) -> bytes:

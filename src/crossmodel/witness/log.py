@@ -199,6 +199,15 @@ class MemoryLog:
         """Keep signatures over one record, by the id of their key."""
         self._signatures.setdefault(leaf, {}).update(signatures)
 
+    def raw_signatures(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes]]]:
+        """Record, key id and signature of what signs records, in order."""
+        yield [
+            (leaf, key_id, signature)
+            for leaf in sorted(self._signatures)
+            for key_id, signature in sorted(self._signatures[leaf].items())
+            if leaf >= first_leaf
+        ]
+
     def get_signatures(self, leaf: int) -> dict[str, bytes]:
         """The signatures over one record, by the id of their key."""
         return dict(self._signatures.get(leaf, {}))

@@ -37,8 +37,7 @@ A whole log passes these (:mod:`crossmodel.witness.verify_log`), 12 to 22 for ev
 23. where only what follows a checkpoint is read: the stored nodes give that checkpoint's root, and
     the last record before it is under that root;
 26. each key rotation is signed by the keys before it and after it, both trusted for the head that
-    ends in it, which all of them have signed (an export has that head, not the record's own
-    signatures).
+    ends in it, which all of them have signed.
 
 Both pass these at the end, where the trust file names outsiders:
 
@@ -50,7 +49,8 @@ Both pass these at the end, where the trust file names outsiders:
 An export passes these besides (:mod:`crossmodel.witness.export`):
 
 24. its first line says which log it is of; each further line, as it is read, is strict JSON of
-    exactly our fields.
+    exactly our fields;
+25. each signature over a record is as in an evidence file, and stands in the records' order.
 """
 
 from __future__ import annotations

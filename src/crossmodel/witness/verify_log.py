@@ -20,6 +20,7 @@ from crossmodel.errors import InvalidInputError, StoreError, VerificationError, 
 from crossmodel.ports import Clock, LogReader, NodeAt, RawLeaf
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint
+from crossmodel.witness.dsse import Signature
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.forms import Forms
 from crossmodel.witness.hidden import HiddenValues, KeptDigest, hashed
@@ -27,6 +28,7 @@ from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import TreeBuilder, inclusion_proof, leaf_hash, peaks
 from crossmodel.witness.note import Note
 from crossmodel.witness.rotation import Rotation
+from crossmodel.witness.signed_records import SignedRecords
 from crossmodel.witness.statement import (
     KEY_ROTATION,
     LOGGED_AT,
@@ -68,6 +70,7 @@ NAMES: Final = {
     20: "the log's times never fall and are past",
     21: "hidden values are those committed to",
     22: "values that are gone were erased",
+    25: "the records' own signatures are by trusted keys",
     26: "each key rotation is by both generations",
 }
 """The steps that go along together, in the order in which they are reported."""
@@ -86,7 +89,8 @@ class Depth:
         values: hash every hidden value; without it, only whether it is there is checked.
         schemas: hold every statement to its kind's schema, which is never refused but reported;
             without it, only kinds are told apart.
-        is_export: an export has no nodes, and only those hidden values that were disclosed.
+        is_export: an export has no nodes, only those hidden values that were disclosed, and of
+            the signatures over records only those by the log's keys, which are all checked.
     """
 
     values: bool = True
@@ -107,7 +111,7 @@ def verify_log(
     clock: Clock = utc_now,
     progress: Progress | None = None,
 ) -> VerificationReport:
-    """Check a whole log by the steps 10 to 23 and 26 of :mod:`crossmodel.witness.verify`.
+    """Check a whole log by the steps 10 to 23, 25 and 26 of :mod:`crossmodel.witness.verify`.
 
     Memory is bounded but for an eighth of a byte for each record. Records after the latest
     checkpoint are checked and reported as not yet signed. Whatever is wrong is in the report.
@@ -164,6 +168,8 @@ class _LogVerifier:
         self._counts = Counter[str]()
         self._believed: list[str] = []
         self._wanted: dict[int, bytes] = {}
+        self._signed_records = SignedRecords(log.raw_signatures(0), trust)
+        self._signatures: dict[int, list[Signature]] = {}  # over those of the part being read
 
     @property
     def read(self) -> int:
@@ -264,7 +270,7 @@ class _LogVerifier:
     # the records
 
     def _read_all(self) -> None:
-        """Steps 12 to 16 and 20 to 22."""
+        """Steps 12 to 16, 20 to 22, 25 and 26."""
         self._checkpoints = self._log.checkpoints(self._first)
         self._next_checkpoint()
         hidden = HiddenValues(self._kept_values(), self._first)
@@ -277,7 +283,12 @@ class _LogVerifier:
                 _refuse(12, _first_wrong(chunk, first))
             self._heads.clear()
             self._grow(hashes)
+            if self._depth.is_export:
+                with _at(25):
+                    self._signatures = self._signed_records.take(first, chunk[-1][0])
             self._follow(chunk, hidden)
+            with _at(25):
+                self._signed_records.check(chunk, self._signatures)
             if self._progress is not None:
                 self._progress(self._tree.size, self._size)
         self._compare_nodes()
@@ -287,6 +298,9 @@ class _LogVerifier:
             _refuse(16, f"a head of {self._due.size!r} records was signed: the tail is cut")
         if self._last_head != self._signed_size:
             _refuse(16, f"the latest head, of {self._signed_size} records, is not among the others")
+        if self._depth.is_export:
+            with _at(25):
+                self._signed_records.finish()
         with _at(21):
             self._counts["erased"] = hidden.finish()
         gone = hidden.unexplained()
@@ -300,9 +314,12 @@ class _LogVerifier:
             16: f"{self._counts['checkpoints']} checkpoints",
             21: "" if self._depth.values else "only whether they are there",
             22: f"{self._counts['erased']} records lack one",
+            25: f"{self._signed_records.checked} signatures",
             26: f"{self._counts['rotations']} rotations",
         }
         left_out = {13, 22} if self._depth.is_export else set()
+        if not self._signed_records.checked:
+            left_out.add(25)
         if not self._counts["rotations"]:
             left_out.add(26)
         self._steps.passed.extend(
@@ -380,12 +397,14 @@ class _LogVerifier:
         """Step 26. The head that ends in the record is one of those that were just checked."""
         self._counts["rotations"] += 1
         with _at(26):
-            if not self._depth.is_export:
-                signatures = self._log.get_signatures(index).values()
-                if not all(isinstance(each, bytes) for each in signatures):
-                    raise VerificationError(f"a signature of record {index} is no bytes")
-                rotation = Rotation.of(index, PAYLOAD_TYPE, body, signatures)
-                rotation.check_trusted(self._trust)
+            if self._depth.is_export:
+                signatures = [each.sig for each in self._signatures.get(index, ())]
+            else:
+                signatures = list(self._log.get_signatures(index).values())
+            if not all(isinstance(each, bytes) for each in signatures):
+                raise VerificationError(f"a signature of record {index} is no bytes")
+            rotation = Rotation.of(index, PAYLOAD_TYPE, body, signatures)
+            rotation.check_trusted(self._trust)
             if index < self._signed_size and index + 1 not in self._heads:
                 raise VerificationError(
                     f"the head of {index + 1} records, where keys changed, is missing"

@@ -31,6 +31,7 @@ from crossmodel.witness import (
     settle_keys,
 )
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.export import ExportedLog, verify_export
 from crossmodel.witness.keys import keyring
 from crossmodel.witness.keys.keyring import NEXT
 from crossmodel.witness.keys.pairs import RSA_2048, FileSigner, PublicKey
@@ -673,3 +674,106 @@ async def test_keys_that_were_read_serve_while_their_folder_is_away(store, tmp_p
     assert await is_valid(ledger, 2)
     with pytest.raises(WitnessError, match="cannot keep keys"):
         await rotate_keys(store, ledger.vif)
+
+
+# a rotated log as an export
+
+
+def exported(vif, path, change=lambda rows: rows):
+    """The log as an export, its lines changed as somebody in between could."""
+    lines = []
+    vif.export(lines.append)
+    path.write_bytes(b"".join(change(lines)))
+    return verify_export(path, vif.trust_of())
+
+
+def signatures_changed(change):
+    """Changes the rows of the record's own signatures as a list; ``None`` for all other lines."""
+
+    def perform(lines):
+        start = next(n for n, line in enumerate(lines) if line.startswith(b'{"signature"'))
+        rows = [json.loads(line) for line in lines if line.startswith(b'{"signature"')]
+        kept = [line for line in lines if not line.startswith(b'{"signature"')]
+        changed = [json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in change(rows)]
+        return [*kept[:start], *changed, *kept[start:]]
+
+    return perform
+
+
+def swapped(rows):
+    """Two signatures change places under their key ids."""
+    rows[0]["signature"], rows[1]["signature"] = rows[1]["signature"], rows[0]["signature"]
+    return rows
+
+
+def other_record(rows):
+    """Signatures by the right key, over another record."""
+    pairs = {signer.public.key_id: signer for pair in PAIRS for signer in pair.signers(RSA_2048)}
+    for row in rows[:1]:
+        forged = pairs[row["keyid"]].sign(pae("text/plain", b"another"))
+        row["signature"] = base64.b64encode(forged).decode()
+    return rows
+
+
+@pytest.mark.parametrize("config", [None, ED25519])
+def test_an_export_carries_who_signed_each_rotation(tmp_path, config):
+    vif, leaves = rotated(rotations=2, config=config)
+    report = exported(vif, tmp_path / "log.jsonl")
+    assert report.is_valid, report.steps[-1]
+    said = {step.number: step.detail for step in report.steps}
+    each = 2 if config else 4
+    assert said[SIGNATURE_STEP] == f"{2 * each} signatures"
+    assert said[ROTATION_STEP] == "2 rotations"
+    log = ExportedLog(tmp_path / "log.jsonl")
+    for leaf in (*leaves, 0):
+        assert log.get_signatures(leaf) == vif.log.get_signatures(leaf)
+
+
+SPOILT = {
+    "all stripped": (lambda rows: [], ROTATION_STEP),
+    "one stripped": (lambda rows: rows[1:], ROTATION_STEP),
+    "another one stripped": (lambda rows: rows[:-1], ROTATION_STEP),
+    "swapped under their key ids": (swapped, SIGNATURE_STEP),
+    "over another record": (other_record, ROTATION_STEP),
+    "one twice": (lambda rows: [rows[0], *rows], SIGNATURE_STEP),
+    "one moved to a record before": (
+        lambda rows: [*rows, rows[0] | {"leaf": rows[0]["leaf"] - 1}], SIGNATURE_STEP),
+    "one under a record of others": (lambda rows: [rows[0] | {"leaf": 0}, *rows], SIGNATURE_STEP),
+    "one over no record": (lambda rows: [*rows, rows[0] | {"leaf": 99}], SIGNATURE_STEP),
+    "a field too many": (lambda rows: [rows[0] | {"by": "me"}, *rows[1:]], SIGNATURE_STEP),
+    "a field too few": (
+        lambda rows: [{"signature": rows[0]["signature"], "leaf": 3}, *rows[1:]], SIGNATURE_STEP),
+    "a number as text": (lambda rows: [rows[0] | {"leaf": "3"}, *rows[1:]], SIGNATURE_STEP),
+    "lenient base64": (
+        lambda rows: [rows[0] | {"signature": rows[0]["signature"] + "\n"}, *rows[1:]],
+        SIGNATURE_STEP),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SPOILT)
+def test_an_export_with_other_signatures_over_a_rotation_is_refused(tmp_path, change):
+    vif, _ = rotated()
+    perform, step = SPOILT[change]
+    report = exported(vif, tmp_path / "log.jsonl", signatures_changed(perform))
+    assert refused_at(report) == step, report.steps[-1]
+
+
+def test_an_export_carries_the_signatures_of_each_record_and_leaves_out_strangers(tmp_path):
+    config = CrossModelVIFConfig(witness_generation=WitnessGenerationConfig(sign_each=True))
+    vif, [leaf] = rotated(config=config)
+    vif.log._signatures[0]["\x1b[2Jnobody"] = b"x"  # somebody has been at the store
+    report = exported(vif, tmp_path / "log.jsonl")
+    assert report.is_valid, report.steps[-1]
+    said = {step.number: step.detail for step in report.steps}
+    assert said[SIGNATURE_STEP] == f"{6 * 2 + 4} signatures"
+    keys = set(ExportedLog(tmp_path / "log.jsonl").get_signatures(0))
+    assert keys == {key.key_id for key in publics(PAIRS[0])}
+    # of a record that is no rotation, they are checked as well
+    spoil = signatures_changed(swapped)
+    assert refused_at(exported(vif, tmp_path / "log.jsonl", spoil)) == SIGNATURE_STEP
+    # the keys of another generation have no say
+    later = [signer.sign(b"x") for signer in PAIRS[1].signers(RSA_2048)]
+    vif.log._signatures[0] = {PAIRS[1].rsa.public.key_id: later[0]}
+    assert exported(vif, tmp_path / "log.jsonl").is_valid
+    assert ExportedLog(tmp_path / "log.jsonl").get_signatures(0) == {}
+    assert leaf == 3
