@@ -80,6 +80,17 @@ async def test_open_with_models_it_runs_by_itself_and_ends_with_it(folder):
     assert holds(folder, "asked-new-")
 
 
+async def test_what_a_crash_left_unsigned_is_signed_on_opening(folder):
+    await remember(folder, one=2)  # ends without signing, as what is killed does
+    for _ in range(2):  # the second time there is nothing to sign
+        async with CrossModel.open("crossmodel.toml", with_models=False) as cm:
+            vif = cm.engine.ledger.vif
+            heads = await cm.engine.store.read(lambda tx: [h.size for h in tx.checkpoints()])
+            assert heads == [2]
+            report = await cm.engine.store.read(vif.verify_log)
+            assert (report.records, report.details["unsigned"]) == (2, 0)
+
+
 async def test_closing_at_once_waits_for_no_day(folder):
     for _ in range(3):
         async with CrossModel.open("crossmodel.toml"):

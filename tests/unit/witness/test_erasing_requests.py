@@ -113,6 +113,15 @@ async def test_what_was_asked_and_answered_goes_and_what_was_learned_is_named(
     assert (await store.read(ledger.vif.verify_log)).is_valid
 
 
+async def test_it_is_signed_at_once_so_that_a_copy_of_the_store_verifies(ledger, store):
+    await ask(ledger, "r1")
+    await ledger.seal()
+    await ledger.erase_request("t", "r1", "they asked for it")
+    report = await store.read(ledger.vif.verify_log)
+    assert report.is_valid, report.steps[-1]
+    assert (report.details["unsigned"], report.details["erased"]) == (0, 3)
+
+
 async def test_with_insights_all_of_it_goes_at_once(ledger, store, tmp_path):
     await ask(ledger, "r1")
     rule, _ = await learn(ledger, RULE, "the desk of Qzxwvoplian.")

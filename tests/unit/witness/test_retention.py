@@ -225,6 +225,17 @@ async def test_a_run_that_fails_between_batches_goes_on_there(
     await check(ledger)
 
 
+async def test_a_run_ends_signed_so_that_a_copy_of_the_store_verifies(store, ledger, retain, clock):
+    await ask(ledger, "old")
+    await ledger.seal()
+    clock.now += YEAR + DAY
+    done = await retain.apply()
+    assert done.values
+    report = await store.read(ledger.vif.verify_log)
+    assert report.is_valid, report.steps[-1]
+    assert (report.details["unsigned"], report.details["erased"]) == (0, 3)
+
+
 async def test_sources_go_that_no_insight_stands_on(store, ledger, retain, clock):
     kept = await learn(ledger, "Before. The relay code is 47.", "The relay code is 47.")
     unused = [SourceText(f"text {n} of nobody", "m", "t", "", START) for n in range(3)]
