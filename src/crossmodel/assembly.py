@@ -364,7 +364,6 @@ async def _build(
     )
     await settle_keys(store, vif)
     ledger = await _ledger(settings, vif, store, opening, hands_over=with_models)
-    await ledger.seal()  # what a crash has left unsigned, above all erasures
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))
@@ -406,6 +405,7 @@ async def _ledger(
 ) -> Ledger:
     """The ledger, once what earlier processes handed over and nobody has written is in it."""
     ledger = Ledger(vif, store)
+    await ledger.seal()  # what a crash has left unsigned, above all erasures
     told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
     if hands_over and settings.witness.writer == "process":
         handover = open_handover(told)

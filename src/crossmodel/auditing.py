@@ -1,4 +1,7 @@
-"""What an outsider does: check evidence, exports and copies of a log, with nothing of ours open."""
+"""What an outsider does: check evidence, exports and copies of a log, and sign its checkpoints.
+
+Nothing of ours is open.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crossmodel.domain.witness import VerificationReport
-from crossmodel.errors import InvalidInputError, VerificationError
-from crossmodel.witness import Trust, verify_witness
+from crossmodel.errors import InvalidInputError
+from crossmodel.witness import KeyPlace, Trust, verify_witness
 from crossmodel.witness import (
     accept_rotation as accepted,
 )
+from crossmodel.witness.cosigner import countersign
+from crossmodel.witness.keys.pairs import ED25519
+from crossmodel.witness.keys.signers import open_signer
+from crossmodel.witness.outsiders import believed, parse_consistency
 from crossmodel.witness.provenance.prov_json import prov_json
 from crossmodel.witness.verify import verify_file
 from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
@@ -18,6 +25,7 @@ from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
 __all__ = [
     "Depth",
     "accept_rotation",
+    "cosign",
     "prov_json",
     "verify_copy",
     "verify_evidence",
@@ -44,11 +52,42 @@ def accept_rotation(evidence: bytes, *, trust: bytes) -> bytes:
         InvalidInputError: if the trust file is none.
         VerificationError: if the rotation must not be believed; the message says why.
     """
-    try:
-        believed = Trust.from_json(trust)
-    except VerificationError as error:
-        raise InvalidInputError(f"the trust file: {error}") from error
-    return accepted(evidence, believed).to_json()
+    return accepted(evidence, believed(trust)).to_json()
+
+
+def cosign(
+    checkpoint: str,
+    *,
+    trust: bytes,
+    name: str,
+    key: Path,
+    passphrase: str | None = None,
+    previous: str | None = None,
+    proof: bytes | None = None,
+) -> str:
+    """An outsider's signature line under a log's checkpoint: without settings or a store of ours.
+
+    Keep the checkpoint afterwards: it is ``previous`` the next time.
+
+    Args:
+        checkpoint: the signed note.
+        trust: the log's trust file.
+        name: what the outsider calls itself.
+        key: the outsider's Ed25519 key, PKCS#8 in PEM.
+        passphrase: what it is encrypted with.
+        previous: the checkpoint of this log that was signed last.
+        proof: that it is the beginning of the new one: the JSON of :class:`ConsistencyProof`.
+
+    Raises:
+        InvalidInputError: if the trust file is none, or there is a proof from no ``previous``.
+        VerificationError: if the checkpoint is not the log's, or does not extend ``previous``.
+        WitnessError: if the key or the name is not a cosigner's.
+    """
+    if proof is not None and previous is None:
+        raise InvalidInputError("a proof leads from a checkpoint that was signed before: name it")
+    path = () if proof is None else parse_consistency(proof).path
+    signer = open_signer(KeyPlace(f"file:{key}"), ED25519, passphrase=passphrase)
+    return countersign(checkpoint, believed(trust), name, signer, previous=previous, proof=path)
 
 
 def verify_path(
@@ -85,8 +124,6 @@ def verify_copy(
     """
     from crossmodel.store.copies import open_copy  # noqa: PLC0415 - an ORM is slow to import
 
-    believed = Trust.from_json(trust)
+    keys = Trust.from_json(trust)
     with open_copy(url) as log:
-        return verify_log(
-            log, believed, against=against, since=since, depth=depth, progress=progress
-        )
+        return verify_log(log, keys, against=against, since=since, depth=depth, progress=progress)

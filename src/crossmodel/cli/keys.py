@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from crossmodel.cli.output import (
     plain,
     print_json,
     print_table,
+    read_file,
     replacing,
     report,
     run_async,
@@ -33,9 +34,6 @@ from crossmodel.errors import InvalidInputError, NotFoundError, VerificationErro
 from crossmodel.settings import Settings, load_settings
 
 app = typer.Typer(help="Make, rotate and list the keys that sign the log.", no_args_is_help=True)
-
-MAX_BYTES: Final = 4 * 1024 * 1024
-"""No evidence or trust file is larger."""
 
 
 @app.command()
@@ -95,20 +93,48 @@ def list_keys(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def trust(
+    cosigner: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PUBLIC.pem",
+            help="An outsider who signs checkpoints, and its Ed25519 public key; may be repeated.",
+        ),
+    ] = None,
+    cosignatures_needed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="How many of them must have signed the latest checkpoint; or all."
+        ),
+    ] = None,
+    authority: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=CERT.pem",
+            help="A time-stamp authority, and its root certificate; may be repeated.",
+        ),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--out", help="Where to write it; standard output if left out.")
     ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the trust file: hand it to verifiers by a way that they trust."""
+    """Write the trust file: hand it to verifiers by a way that they trust.
+
+    It may name outsiders, without whose word verifiers will not believe the log.
+    """
     from crossmodel.assembly import CrossModel
 
     settings = _with_keys(config)
+    cosigners, authorities = _named("--cosigner", cosigner), _named("--authority", authority)
 
     async def work() -> bytes:
         async with CrossModel(settings, with_models=False) as cm:
-            return cm.trust_file()
+            return cm.trust_file(
+                cosigners=cosigners,
+                cosignatures_needed=cosignatures_needed,
+                authorities=authorities,
+            )
 
     _write_trust(run_async(work()), to, json)
 
@@ -152,7 +178,7 @@ def accept(
     from crossmodel.auditing import accept_rotation
 
     try:
-        data = accept_rotation(_read(evidence), trust=_read(trust))
+        data = accept_rotation(read_file(evidence), trust=read_file(trust))
     except VerificationError as error:
         report(error)
         raise typer.Exit(REFUSED) from None
@@ -236,9 +262,11 @@ def _warn(keys: Sequence[LogKey], settings: Settings) -> None:
             err.print(plain(f"warning: others may read or write {key.path}: chmod 600 it"))
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
+def _named(option: str, given: Sequence[str] | None) -> dict[str, bytes]:
+    """What stands in the files of ``NAME=FILE``."""
+    pairs = [each.partition("=") for each in given or ()]
+    if not all(name and path for name, _, path in pairs):
+        raise InvalidInputError(f"{option} is NAME=FILE")
+    if len({name for name, *_ in pairs}) < len(pairs):
+        raise InvalidInputError(f"{option}: a name stands twice")
+    return {name: read_file(Path(path)) for name, _, path in pairs}

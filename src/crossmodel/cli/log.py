@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO, Final
 import typer
 from rich.progress import Progress
 
+from crossmodel.cli import outsiders
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
@@ -27,6 +28,9 @@ TRUST_FILE: Final = "trust.json"
 PIN_FILE: Final = "checkpoint.txt"
 
 app = typer.Typer(help="The witness log: its head, proofs, exports.", no_args_is_help=True)
+app.command("cosign")(outsiders.cosign)
+app.command("attach")(outsiders.attach)
+app.command("stamp")(outsiders.stamp)
 
 DiscloseOption = Annotated[
     list[str] | None,

@@ -38,6 +38,9 @@ FAILED: Final = 3
 
 DEFAULT_CONFIG: Final = "crossmodel.toml"
 
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""No key, checkpoint, evidence or trust file is larger."""
+
 T = TypeVar("T")
 
 out = Console(highlight=False)
@@ -98,6 +101,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         if is_plain:
             aside.unlink(missing_ok=True)
+
+
+def read_file(path: Path) -> bytes:
+    """A small file's bytes: a key, a checkpoint, evidence; or enough of them to be refused.
+
+    Raises:
+        InvalidInputError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def plain(text: object) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from crossmodel.domain.erasure import ErasureReceipt, RetentionReport
@@ -14,12 +14,19 @@ from crossmodel.domain.witness import (
     VerificationReport,
 )
 from crossmodel.engine import Engine
-from crossmodel.errors import NotFoundError
+from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.settings import Settings
-from crossmodel.witness import FolderKeyring, Retention, rotate_keys
+from crossmodel.witness import FolderKeyring, Retention, Trust, rotate_keys
+from crossmodel.witness.outsiders import (
+    attach_cosignatures,
+    attach_timestamp,
+    believed,
+    name_outsiders,
+)
 from crossmodel.witness.provenance import Chain, ProvenanceTracker
 from crossmodel.witness.provenance.in_toto import bundle
 from crossmodel.witness.provenance.openlineage import openlineage
+from crossmodel.witness.timestamps import timestamp_request
 from crossmodel.witness.verify_log import NORMAL, Depth
 
 
@@ -128,9 +135,84 @@ class LogDesk(ABC):
             lambda tx: vif.export(write, tx, disclose=disclose, progress=progress)
         )
 
-    def trust_file(self) -> bytes:
-        """The public keys that verify this log: hand it to verifiers by a way that they trust."""
-        return self.engine.ledger.vif.trust_file()
+    async def attach_cosignatures(
+        self, lines: str, *, trust: bytes | None = None, size: int | None = None
+    ) -> list[tuple[str, int]]:
+        """Keep cosigners' lines with the checkpoints that they signed, all of them or none.
+
+        With a ``trust`` file that names the cosigners each line is verified, and its checkpoint is
+        found; without, ``size`` says which checkpoint it is. Returns names and sizes.
+
+        Raises:
+            InvalidInputError: if neither says which checkpoint it is, or the trust file is none or
+                another log's.
+            NotFoundError: if there is no checkpoint of that size.
+            VerificationError: if a line is malformed, or not over such a checkpoint.
+        """
+        vif = self.engine.ledger.vif
+        cosigners = self._outsiders(trust).cosigners if trust is not None else ()
+        if trust is not None and not cosigners:
+            raise InvalidInputError("the trust file names no cosigners")
+        return await self.engine.store.transact(
+            lambda tx: attach_cosignatures(
+                tx, lines, origin=vif.origin, cosigners=cosigners, size=size
+            )
+        )
+
+    async def timestamp_request(self) -> tuple[int, bytes]:
+        """The size of the log's head as it is now, and the request for a time-stamp over it.
+
+        Raises:
+            NotFoundError: if the log has no records yet.
+            MissingExtraError: without the extra ``audit``.
+        """
+        head = await self.log_head()
+        return head.size, timestamp_request(head.note)
+
+    async def attach_timestamp(self, response: bytes, *, trust: bytes) -> tuple[str, int]:
+        """Keep an authority's answer with the checkpoint that it is over.
+
+        Returns the authority's name, as the ``trust`` file has it, and the checkpoint's size.
+
+        Raises:
+            InvalidInputError: if the trust file is none, another log's, or names no authority.
+            VerificationError: if the answer is over no checkpoint of the log, or not by a trusted
+                authority.
+        """
+        authorities = self._outsiders(trust).timestamp_authorities
+        return await self.engine.store.transact(
+            lambda tx: attach_timestamp(tx, response, authorities)
+        )
+
+    def _outsiders(self, trust: bytes) -> Trust:
+        """A trust file of this log, for the outsiders that it names."""
+        named, origin = believed(trust), self.engine.ledger.vif.origin
+        if named.origin != origin:
+            raise InvalidInputError(
+                f"the trust file is of the log {named.origin!r}, not {origin!r}"
+            )
+        return named
+
+    def trust_file(
+        self,
+        *,
+        cosigners: Mapping[str, bytes] | None = None,
+        cosignatures_needed: int | None = None,
+        authorities: Mapping[str, bytes] | None = None,
+    ) -> bytes:
+        """The public keys that verify this log: hand it to verifiers by a way that they trust.
+
+        It may name outsiders: ``cosigners`` by their Ed25519 public keys, of whom
+        ``cosignatures_needed`` must have signed a head (all if left out), and time-stamp
+        ``authorities`` by their certificates, all in PEM.
+
+        Raises:
+            InvalidInputError: if a key or certificate cannot be read, or verifiers would refuse it.
+        """
+        trust = self.engine.ledger.vif.trust
+        if cosigners or authorities or cosignatures_needed:
+            trust = name_outsiders(trust, cosigners or {}, cosignatures_needed, authorities or {})
+        return trust.to_json()
 
     async def keys(self) -> list[LogKey]:
         """The keys of all generations that have signed the log, the first ones first."""

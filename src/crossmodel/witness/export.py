@@ -271,7 +271,7 @@ def _record(leaf: RawLeaf) -> bytes:
 
 
 def _is_of_the_log(leaf: int, key_id: str, signature: bytes, trust: Trust) -> bool:
-    """Whether it may be one by a key of the log's own; of others' no verifier could say anything."""
+    """Whether it may be by a key of the log's own; of others' no verifier could say anything."""
     own = {trusted.key.key_id for trusted in trust.keys if trusted.covers(leaf + 1)}
     return key_id in own and isinstance(signature, bytes)
 

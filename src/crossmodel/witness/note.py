@@ -32,6 +32,21 @@ class NoteSignature:
     key_hash: bytes
     signature: bytes
 
+    @classmethod
+    def parse(cls, line: str) -> NoteSignature:
+        """Take a signature line, without its newline, apart.
+
+        Raises:
+            VerificationError: if it is not exactly of the form.
+        """
+        name, space, encoded = line.removeprefix(SIGNATURE_START).partition(" ")
+        if not line.startswith(SIGNATURE_START) or not space or not is_key_name(name):
+            raise VerificationError("a signature line is a dash, a name and base64")
+        raw = load_base64(encoded)
+        if len(raw) <= KEY_HASH_BYTES:
+            raise VerificationError("a signature line holds no signature")
+        return cls(name, raw[:KEY_HASH_BYTES], raw[KEY_HASH_BYTES:])
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -54,7 +69,7 @@ class Note:
         lines = tail[:-1].split("\n")
         if len(lines) > MAX_SIGNATURES:
             raise VerificationError(f"a note has at most {MAX_SIGNATURES} signatures")
-        return cls(text + "\n", tuple(_parse_line(line) for line in lines))
+        return cls(text + "\n", tuple(NoteSignature.parse(line) for line in lines))
 
     def is_signed_by(self, name: str, key: PublicKey) -> bool:
         """Whether the note has lines of that name and key, and each of them verifies.
@@ -103,7 +118,7 @@ def add_line(note: str, line: str) -> str:
     Raises:
         VerificationError: if either is not of the form, or the note has no room for it.
     """
-    added = _parse_line(line.removesuffix("\n"))
+    added = NoteSignature.parse(line.removesuffix("\n"))
     if added in Note.parse(note).signatures:
         return note
     longer = f"{note}{signature_line(added.name, added.key_hash, added.signature)}\n"
@@ -125,16 +140,6 @@ def line_hash(name: str, kind: bytes, material: bytes) -> bytes:
     """The first four bytes of SHA-256 over name, newline, signature type and key material."""
     said = name.encode("utf-8", "surrogatepass")  # which names no line: notes are UTF-8
     return hashlib.sha256(said + b"\n" + kind + material).digest()[:KEY_HASH_BYTES]
-
-
-def _parse_line(line: str) -> NoteSignature:
-    name, space, encoded = line.removeprefix(SIGNATURE_START).partition(" ")
-    if not line.startswith(SIGNATURE_START) or not space or not is_key_name(name):
-        raise VerificationError("a signature line is a dash, a name and base64")
-    raw = load_base64(encoded)
-    if len(raw) <= KEY_HASH_BYTES:
-        raise VerificationError("a signature line holds no signature")
-    return NoteSignature(name, raw[:KEY_HASH_BYTES], raw[KEY_HASH_BYTES:])
 
 
 def _check_characters(note: str) -> None:

@@ -70,4 +70,6 @@ class SignedRecords:
         """
         row = self._waiting or next(self._rows, None)
         if row is not None:
-            raise VerificationError(f"there is a signature over record {row[0]}, but no such record")
+            raise VerificationError(
+                f"there is a signature over record {row[0]}, but no such record"
+            )

@@ -7,6 +7,7 @@ with a long identifier of ours. Needs the extra ``audit``.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -28,7 +29,10 @@ TIMESTAMP_TYPE: Final = b"\xffcrossmodel.dev/rfc3161-timestamp"
 GRANULARITY: Final = timedelta(seconds=1)
 """Least that a stated time may lie before the true one: authorities state whole seconds."""
 
-_SHA2: Final = {f"2.16.840.1.101.3.4.2.{arc}" for arc in (1, 2, 3)}
+_SHA2: Final = {
+    f"2.16.840.1.101.3.4.2.{arc}": name
+    for arc, name in enumerate(("sha256", "sha384", "sha512"), 1)
+}
 """SHA-256, SHA-384 and SHA-512 (RFC 5754, 2)."""
 
 _RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
@@ -105,9 +109,30 @@ def verify_timestamp(message: bytes, authority: TimestampAuthority, response: by
         raise VerificationError(
             f"the time-stamp is not by {authority.name} over this: {reason}"
         ) from error
-    if not digests <= _SHA2:
+    if not digests <= _SHA2.keys():
         raise VerificationError(f"the time-stamp by {authority.name} is signed over a weak digest")
     return Timestamp(authority.name, stated, latest)
+
+
+def is_stamped(message: bytes, response: bytes) -> bool:
+    """Whether an authority's answer is over this message, whoever's it is.
+
+    Raises:
+        VerificationError: if it is no answer, or not over a digest by SHA-2.
+        MissingExtraError: without the extra ``audit``.
+    """
+    try:
+        from rfc3161_client import decode_timestamp_response  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise MissingExtraError("time-stamps", "audit") from None
+    try:
+        imprint = decode_timestamp_response(response).tst_info.message_imprint
+        name, digest = _SHA2[imprint.hash_algorithm.dotted_string], imprint.message
+    except KeyError:
+        raise VerificationError("the time-stamp is over a weak digest") from None
+    except Exception as error:  # whatever a foreign parser says of hostile bytes
+        raise VerificationError(f"this is no time-stamp response: {str(error)[:200]}") from error
+    return hashlib.new(name, message).digest() == digest
 
 
 def check_timestamps(note: Note, authorities: Sequence[TimestampAuthority]) -> list[Timestamp]:

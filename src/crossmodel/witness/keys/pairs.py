@@ -87,6 +87,23 @@ class PublicKey:
         _check_identifier(key, spki)
         return cls(RSA_2048, spki, key)
 
+    @classmethod
+    def from_pem(cls, pem: bytes) -> PublicKey:
+        """A key from its SubjectPublicKeyInfo in PEM (RFC 7468, 13), if our policy allows it.
+
+        Raises:
+            VerificationError: if it is none, or as :meth:`load`.
+        """
+        try:
+            key = serialization.load_pem_public_key(pem)
+        except (ValueError, UnsupportedAlgorithm):
+            raise VerificationError("not a public key in PEM") from None
+        return cls.load(
+            key.public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+
     @property
     def key_id(self) -> str:
         """SHA-256 of the SubjectPublicKeyInfo, in hex: a name, never a reason to believe."""

@@ -20,13 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from crossmodel.errors import MissingExtraError, VerificationError, WitnessError
 from crossmodel.witness.keys.files import load_or_create_keys
@@ -206,12 +200,9 @@ def _public(place: KeyPlace, algorithm: str) -> PublicKey:
             f"{place.uri.partition(':')[0]}: needs the public key too, as a file in PEM"
         )
     try:
-        key = load_pem_public_key(place.public_key.read_bytes())
-        public = PublicKey.load(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        public = PublicKey.from_pem(place.public_key.read_bytes())
     except OSError as error:
         raise WitnessError(f"cannot read {place.public_key}: {error.strerror}") from error
-    except (ValueError, UnsupportedAlgorithm):
-        raise WitnessError(f"{place.public_key} is no public key in PEM") from None
     except VerificationError as error:
         raise WitnessError(f"{place.public_key}: {error}") from None
     if public.algorithm != algorithm:
