@@ -129,7 +129,7 @@ def test_a_cosigner_from_the_first_checkpoint_to_a_verifier_without_a_pin(log, w
     assert (report["verdict"], report["details"]["cosigned"]) == ("valid", True)
     log("log", "prove", 0, "--out", "evidence.json")
     log("log", "export", "--out", "export")
-    for path in ("evidence.json", "export", "state.db"):
+    for path in ("evidence.json", "export"):
         report = document(log("verify", path, "--trust", "watched.json", "--json"))
         assert report["verdict"] == "valid"
     # a cosigned checkpoint is signed on from, too
@@ -145,15 +145,7 @@ def test_what_does_not_extend_the_previous_one_is_not_signed(log, watcher, tmp_p
     [first, second] = sizes(tmp_path, "first.txt", "second.txt")
     log("log", "consistency", first, "--out", "proof.json")
     honest = json.loads((tmp_path / "proof.json").read_text())
-    files = {
-        "short.json": honest | {"proof": honest["proof"][:-1]},
-        "long.json": honest | {"proof": [*honest["proof"], "00" * 32]},
-        "more.json": honest | {"by": "me"},
-        "upper.json": honest | {"proof": [node.upper() for node in honest["proof"]]},
-        "text.json": honest | {"size1": str(first)},
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "more.json").write_text(json.dumps(honest | {"by": "me"}))
     # another log under the same keys, as whoever forks it would show it
     fork = tmp_path / "fork"
     fork.mkdir()
@@ -174,12 +166,9 @@ def test_what_does_not_extend_the_previous_one_is_not_signed(log, watcher, tmp_p
     for checkpoint, more, message in (
         ("second.txt", before, "not shown to extend"),
         ("forked.txt", (*before, "--proof", "f.json"), "not shown to extend"),
-        ("forked.txt", (*before, *with_proof), "not shown to extend"),
         ("first.txt", ("--previous", "second.txt", *with_proof), "it was rolled back"),
-        ("forked.txt", ("--previous", "second.txt"), "not shown to extend"),
         ("edited.txt", (), "no valid signature"),
-        ("trust.json", (), "a note is"),
-        *(("second.txt", (*before, "--proof", name), "") for name in files),
+        ("second.txt", (*before, "--proof", "more.json"), "exactly the fields"),
     ):
         done = log(*signing(checkpoint, *more, "--out", "never.txt"))
         assert done.returncode == 1, (checkpoint, more, done.stderr)
@@ -208,9 +197,6 @@ def test_a_cosigners_key_is_its_own_and_its_passphrase_in_the_environment(log, w
         (encrypted, {}, "needs a passphrase"),
         (encrypted, {VARIABLE: "no"}, "wrong passphrase"),
         (signing("first.txt", key="watcher/rsa.pem"), {}, "must be Ed25519"),
-        (signing("first.txt", key="watcher/public.pem"), {}, "cannot be read"),
-        (signing("first.txt", key="crossmodel-keys/ed25519.pem"), {}, "the log's own key"),
-        (signing("first.txt", name="two words"), {}, "no spaces"),
     ):
         done = log(*arguments, **environment)
         assert done.returncode == 3, done.stderr
@@ -223,65 +209,34 @@ def test_a_cosigners_key_is_its_own_and_its_passphrase_in_the_environment(log, w
 def test_lines_that_are_malformed_or_anothers_are_not_kept(log, watcher, tmp_path):
     [size] = sizes(tmp_path, "first.txt")
     line = document(log(*signing("first.txt", "--json")))["line"]
-    openssl(watcher, "genpkey", "-algorithm", "ed25519", "-out", "other.pem")
-    other = document(log(*signing("first.txt", "--json", key="watcher/other.pem")))["line"]
-    named = ("keys", "trust", "--cosigner", f"{NAME}=watcher/public.pem", "--out", "watched.json")
-    assert log(*named).returncode == 0
-    own = (tmp_path / "first.txt").read_text("utf-8").splitlines()[-1]
-    renamed = line.replace(NAME, "crossmodel.local/log")
+    assert log("keys", "trust", "--cosigner", f"{NAME}=watcher/public.pem", "--out",
+               "watched.json").returncode == 0  # fmt: skip
     forged = line[:-8] + ("AAAA" if line[-8:-4] != "AAAA" else "BBBB") + line[-4:]
-    sized, trusted = ("--size", size), ("--trust", "watched.json")
     before = document(log("log", "root", "--json"))
     for content, arguments, code, message in (
-        ("", sized, 1, "no signature line"),
-        ("no line", sized, 1, "a dash, a name and base64"),
-        (line + "=", sized, 1, "base64"),
-        (f"{line}\n{line[1:]}", sized, 1, "a dash"),  # all of them or none
-        (own, sized, 1, "no Ed25519 cosignature"),
-        (renamed, sized, 1, "by the log itself"),
+        ("no line", ("--size", size), 1, "a dash, a name and base64"),
         (line, (), 2, "say which checkpoint"),
-        (line, ("--trust", "trust.json"), 2, "names no cosigners"),
         (line, ("--trust", "first.txt"), 2, "the trust file"),
-        (line, ("--size", size + 1), 2, f"no checkpoint of {size + 1}"),
-        (line, ("--size", 1), 2, "no checkpoint of 1"),
-        (other, trusted, 1, "by no cosigner that is trusted"),
-        (forged, trusted, 1, "is not over any checkpoint"),
-        (forged, (*trusted, *sized), 1, f"is not over the checkpoint of {size}"),
+        (forged, ("--trust", "watched.json"), 1, "is not over any checkpoint"),
     ):
         (tmp_path / "line.txt").write_text(content, "utf-8")
         done = log("log", "attach", "line.txt", *arguments)
         assert done.returncode == code, (content, done.stderr)
         assert message in done.stderr
     assert document(log("log", "root", "--json")) == before
-    (tmp_path / "line.txt").write_text(f"{line}\n{other}\n", "utf-8")
-    assert log("log", "attach", "line.txt", *sized).returncode == 0  # at one's word
-    after = document(log("log", "root", "--json"))
-    assert after["checkpoint"] == before["checkpoint"] + f"{line}\n{other}\n"
-    grow(log, "second.txt")
     (tmp_path / "line.txt").write_text(line, "utf-8")
-    [later] = sizes(tmp_path, "second.txt")
-    done = log("log", "attach", "line.txt", *trusted, "--size", later)
-    assert done.returncode == 1
-    assert f"is not over the checkpoint of {later}" in done.stderr
+    assert log("log", "attach", "line.txt", "--size", size).returncode == 0  # at one's word
+    after = document(log("log", "root", "--json"))
+    assert after["checkpoint"] == f"{before['checkpoint']}{line}\n"
 
 
 def test_a_trust_file_names_only_outsiders_that_verifiers_accept(log, watcher, tmp_path):
-    openssl(watcher, "pkey", "-in", "../crossmodel-keys/ed25519.pem", "-pubout", "-out", "log.pem")
-    openssl(watcher, "genpkey", "-algorithm", "rsa", "-out", "rsa.pem")
-    openssl(watcher, "pkey", "-in", "rsa.pem", "-pubout", "-out", "rsa-public.pem")
     good = ("--cosigner", f"{NAME}=watcher/public.pem")
     for arguments, message in (
         (("--cosigner", NAME), "is NAME=FILE"),
         (("--cosigner", "a=missing.pem"), "cannot read missing.pem"),
-        (("--cosigner", "a=trust.json"), "not a public key"),
         (("--cosigner", "a=watcher/key.pem"), "not a public key"),
-        (("--cosigner", "a=watcher/rsa-public.pem"), "Ed25519"),
-        (("--cosigner", "a=watcher/log.pem"), "not the log's"),
-        (("--cosigner", "two words=watcher/public.pem"), "no spaces"),
-        ((*good, "--cosigner", "b=watcher/public.pem"), "a key of its own"),
         ((*good, *good), "a name stands twice"),
-        ((*good, "--cosignatures-needed", 2), "number of cosigners, 1"),
-        (("--cosignatures-needed", 1), "number of cosigners, 0"),
         (("--authority", "a=watcher/public.pem"), "not certificates in PEM"),
     ):
         done = log("keys", "trust", *arguments, "--out", "never.json")
@@ -289,8 +244,6 @@ def test_a_trust_file_names_only_outsiders_that_verifiers_accept(log, watcher, t
         assert message in done.stderr
     assert not (tmp_path / "never.json").exists()
     assert json.loads(log("keys", "trust", *good).stdout)["cosignatures_needed"] == 1
-    none = json.loads(log("keys", "trust", *good, "--cosignatures-needed", 0).stdout)
-    assert "cosignatures_needed" not in none
 
 
 @pytest.fixture
@@ -367,8 +320,6 @@ def test_a_time_stamp_over_something_else_or_by_somebody_else_is_not_kept(log, a
         ("strange.tsr", ("--trust", "stamped.json"), 1, "not by tsa.example"),
         ("note.tsr", ("--trust", "stamped.json"), 1, "over none of this log's checkpoints"),
         ("weak.tsr", ("--trust", "stamped.json"), 1, "a weak digest"),
-        ("head.tsq", ("--trust", "stamped.json"), 1, "no time-stamp response"),
-        ("missing.tsr", ("--trust", "stamped.json"), 2, "cannot read missing.tsr"),
         ("strange.tsr", ("--trust", "trust.json"), 2, "name the time-stamp authority"),
         ("strange.tsr", (), 2, "--trust is needed"),
     ):
