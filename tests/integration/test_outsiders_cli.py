@@ -235,7 +235,7 @@ def test_a_trust_file_names_only_outsiders_that_verifiers_accept(log, watcher, t
     for arguments, message in (
         (("--cosigner", NAME), "is NAME=FILE"),
         (("--cosigner", "a=missing.pem"), "cannot read missing.pem"),
-        (("--cosigner", "a=watcher/key.pem"), "not a public key"),
+        (("--cosigner", "a=watcher/key.pem"), "no public key"),
         ((*good, *good), "a name stands twice"),
         (("--authority", "a=watcher/public.pem"), "not certificates in PEM"),
     ):

@@ -11,7 +11,8 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import InvalidInputError, NotFoundError, VerificationError
 from crossmodel.witness import CrossModelVIF, KeyPair
 from crossmodel.witness.cosignature import cosignature_line
-from crossmodel.witness.keys import Cosigner, FileSigner
+from crossmodel.witness.keys.pairs import FileSigner
+from crossmodel.witness.keys.trust import Cosigner
 from crossmodel.witness.log import MemoryLog
 from crossmodel.witness.note import MAX_SIGNATURES, Note, signature_line
 from crossmodel.witness.outsiders import (
@@ -153,7 +154,7 @@ def test_a_trust_file_names_outsiders(vif):
 @pytest.mark.parametrize(
     ("cosigners", "needed", "message"),
     [
-        ({"a": b"no key"}, None, "the cosigner a: not a public key in PEM"),
+        ({"a": b"no key"}, None, "the cosigner a: no public key in PEM"),
         ({"a": pem(rsa.generate_private_key(65537, 2048))}, None, "Ed25519"),
         ({"a": pem(rsa.generate_private_key(65537, 1024))}, None, "bits"),
         ({"a": pem(PAIR.ed25519._key)}, None, "not the log's"),

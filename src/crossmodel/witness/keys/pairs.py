@@ -97,7 +97,7 @@ class PublicKey:
         try:
             key = serialization.load_pem_public_key(pem)
         except (ValueError, UnsupportedAlgorithm):
-            raise VerificationError("not a public key in PEM") from None
+            raise VerificationError("no public key in PEM") from None
         return cls.load(
             key.public_bytes(
                 serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
