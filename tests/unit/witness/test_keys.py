@@ -116,6 +116,26 @@ def test_bytes_that_are_no_public_key_are_refused(data):
         PublicKey.load(data)
 
 
+@pytest.mark.parametrize(
+    "point",
+    [
+        "0100000000000000000000000000000000000000000000000000000000000000",  # of order 1
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # 2
+        "0000000000000000000000000000000000000000000000000000000000000000",  # 4
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",  # 8
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # 1, as p + 1
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # 4, as p
+    ],
+)
+def test_an_ed25519_key_by_which_anyone_signs_is_none(point):
+    with pytest.raises(VerificationError, match="small order"):
+        PublicKey.load(bytes.fromhex("302a300506032b6570032100" + point))
+
+
 def test_trailing_bytes_make_no_second_name_for_a_key():
     good = spki(Ed25519PrivateKey.generate())
     with pytest.raises(VerificationError):

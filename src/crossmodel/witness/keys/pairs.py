@@ -39,6 +39,10 @@ _PSS_IDENTIFIERS: Final = (
 )
 """AlgorithmIdentifiers (RFC 4055, 3.1) of RSA keys that may verify only what we verify."""
 
+_FIELD: Final = 2**255 - 19
+_CURVE: Final = -121665 * pow(121666, -1, _FIELD) % _FIELD
+"""The curve's equation: -x² + y² = 1 + _CURVE·x²·y² over the field (RFC 8032, 5.1)."""
+
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=SALT_BYTES)
 
 
@@ -73,13 +77,15 @@ class PublicKey:
 
         Raises:
             VerificationError: for other algorithms, RSA outside of 2048..4096 bits, an exponent
-                that is not 65537, or an RSA key that says it is for other signatures than ours.
+                that is not 65537, an RSA key that says it is for other signatures than ours, or an
+                Ed25519 key that verifies what nobody signed.
         """
         try:
             key = serialization.load_der_public_key(spki)
         except (ValueError, UnsupportedAlgorithm):
             raise VerificationError("not a public key that we know") from None
         if isinstance(key, Ed25519PublicKey):
+            _check_order(key)
             return cls(ED25519, spki, key)
         if not isinstance(key, rsa.RSAPublicKey):
             raise VerificationError("keys must be RSA or Ed25519")
@@ -252,6 +258,15 @@ def _check_rsa(key: rsa.RSAPublicKey) -> None:
         )
     if key.public_numbers().e != RSA_EXPONENT:
         raise VerificationError(f"RSA keys must have the exponent {RSA_EXPONENT}")
+
+
+def _check_order(key: Ed25519PublicKey) -> None:
+    """A point of order 1, 2, 4 or 8 is nobody's key: signatures by it are found by trying."""
+    y = int.from_bytes(key.public_bytes_raw(), "little") % 2**255
+    square = y * y % _FIELD
+    # orders 1 and 2 have y = ±1, order 4 has y = 0, order 8 is what doubling brings to y = 0
+    if square in {0, 1} or (_CURVE * square * square + 2 * square - 1) % _FIELD == 0:
+        raise VerificationError("an Ed25519 key must not be a point of small order")
 
 
 def _check_identifier(key: rsa.RSAPublicKey, spki: bytes) -> None:
