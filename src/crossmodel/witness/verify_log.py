@@ -239,6 +239,8 @@ class _LogVerifier:
         return start
 
     def _note_of(self, size: int) -> str:
+        if not 0 <= size <= merkle.MAX_SIZE:
+            raise VerificationError("no checkpoint is of so many records")
         found = next(self._log.checkpoints(size), None)
         if found is None or found.size != size or not isinstance(found.note, str):
             following = f"; the next one has {found.size}" if found else ""
@@ -341,10 +343,10 @@ class _LogVerifier:
     def _follow(self, chunk: Sequence[RawLeaf], hidden: HiddenValues) -> None:
         """Steps 20 and 21: what records say of themselves, without parsing most of them."""
         form, follow, closely = self._forms.of, hidden.follow, self._depth.schemas
-        for index, _, body, _ in chunk:
-            known = form(body)
+        for index, payload_type, body, _ in chunk:
+            known = form(body) if payload_type == PAYLOAD_TYPE else None
             if known is None:
-                self._other_form(index, body, hidden)
+                self._other_form(index, payload_type, body, hidden)
                 continue
             kind, time, digests = known
             if time != self._time:
@@ -360,12 +362,16 @@ class _LogVerifier:
         with _at(21):
             hidden.settle()
 
-    def _other_form(self, index: int, body: bytes, hidden: HiddenValues) -> None:
+    def _other_form(self, index: int, payload_type: str, body: bytes, hidden: HiddenValues) -> None:
         """A record whose bytes do not stand as ours do: somebody else's, or of another version."""
         try:
             document = parse_statement(body)
         except VerificationError:
             self._counts["not_understood"] += 1
+            return
+        if payload_type != PAYLOAD_TYPE:  # whatever it looks like, it says so to nobody
+            self._counts["not_understood"] += 1
+            hidden.allow(index, [digest.encode() for digest in subject_digests(document)])
             return
         time = _stated_time(document)
         if time is not None and time != self._time:
@@ -378,6 +384,8 @@ class _LogVerifier:
             hidden.allow(index, digests)
         else:
             hidden.follow(index, digests)
+        if kind_of(document) == KEY_ROTATION:
+            self._check_rotation(index, body)
         self._look_closer(index, body, hidden)
 
     def _look_closer(self, index: int, body: bytes, hidden: HiddenValues) -> None:

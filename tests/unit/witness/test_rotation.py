@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from crossmodel.domain.config import CrossModelVIFConfig, WitnessGenerationConfig
+from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import Outcome
-from crossmodel.domain.witness import SignedCheckpoint
+from crossmodel.domain.witness import SignedCheckpoint, Statement
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.store import open_store
 from crossmodel.witness import (
@@ -39,7 +40,7 @@ from crossmodel.witness.keys.trust import Cosigner, TrustedKey
 from crossmodel.witness.log import MemoryLog, root_at
 from crossmodel.witness.note import Note, sign_note
 from crossmodel.witness.rotation import Rotation
-from crossmodel.witness.statement import outcome_statement, pae, rotation_statement
+from crossmodel.witness.statement import log_time, outcome_statement, pae, rotation_statement
 
 PAIRS = [KeyPair.generate() for _ in range(3)]
 STRANGER = KeyPair.generate()
@@ -97,6 +98,13 @@ def rotated(*, rotations=1, config=None, each=3):
     vif.append([outcome(f"r{n}") for n in range(each)])
     sign(vif)
     return vif, leaves
+
+
+def sign_anyway(vif, pair):
+    """What only whoever has the keys, and means no good, does."""
+    size, root = vif.log.log_size(), root_at(vif.log, vif.log.log_size())
+    note = sign_note(Checkpoint(ORIGIN, size, root).to_text(), ORIGIN, pair.signers(RSA_2048))
+    vif.log.add_checkpoint(SignedCheckpoint(size, root, note))
 
 
 def refused_at(report):
@@ -178,6 +186,18 @@ def test_a_rotation_needs_every_signature_and_its_head():
         trust = vif.trust_of()
         spoil(vif.log, leaf)
         assert refused_at(vif.verify_log(trust=trust)) == ROTATION_STEP
+
+
+def test_a_rotation_that_is_written_otherwise_is_one_too():
+    vif, [leaf] = rotated()
+    [row] = vif.log.leaves(leaf, leaf + 1)
+    document = json.loads(row.statement)
+    document["predicate"]["logged_at"] = log_time(utc_now())
+    size = document["predicate"]["from_size"] = vif.log.log_size() + 1
+    vif.append([Statement(row.payload_type, json.dumps(document, indent=1).encode(), ())])
+    assert vif.log.log_size() == size
+    sign_anyway(vif, PAIRS[1])
+    assert refused_at(vif.verify_log()) == ROTATION_STEP
 
 
 def test_a_store_that_was_edited_brings_in_no_key():
