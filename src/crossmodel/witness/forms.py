@@ -33,6 +33,9 @@ _SUBJECT: Final = rb'\{"name":"[^"\\]*","digest":\{"sha256":"[0-9a-f]{64}"\}\}'
 _SUBJECTS: Final = re.compile(rb',"subject":\[%b(?:,%b)*\]\}' % (_SUBJECT, _SUBJECT))
 _DIGEST: Final = re.compile(rb'(?<=:")[0-9a-f]{64}(?="\}\})')
 
+_LONGEST: Final = 64 * 1024
+"""Longest form of subjects that is remembered, in bytes."""
+
 _MOST: Final = 64
 """Forms of subjects that are remembered for a kind."""
 
@@ -51,7 +54,10 @@ class _Tail:
     @classmethod
     def of(cls, body: bytes) -> _Tail | None:
         """The tail of a body, if it ends in subjects as ours are written."""
-        tail = _SUBJECTS.fullmatch(body, max(body.rfind(b',"subject":['), 0))
+        start = max(body.rfind(b',"subject":['), 0)
+        if len(body) - start > _LONGEST:
+            return None
+        tail = _SUBJECTS.fullmatch(body, start)
         if tail is None:
             return None
         literals = _DIGEST.split(tail[0])
@@ -76,9 +82,11 @@ class Forms:
         stated = body[start:end]
         if not body.startswith(head):
             return None
+        if body[end : end + 1] != b'"':
+            return None
         if stated != self._stated:
             time = stated.decode("latin-1")
-            if not is_log_time(time) or body[end : end + 1] != b'"':
+            if not is_log_time(time):
                 return None
             self._stated, self._time = stated, time
         tails = self._tails[kind]

@@ -100,9 +100,11 @@ class HiddenValues:
             VerificationError: as :meth:`settle` does.
         """
         self.settle()
-        for each in predicate["records"]:
-            if len(each) == 2:  # noqa: PLR2004 - the first and the last of a range
-                self._gone.remove(each[0], min(each[1], index - 1))
+        ranges = sorted(each for each in predicate["records"] if len(each) == 2)  # noqa: PLR2004 - first and last
+        done = -1  # ranges that overlap a million times cost no more than one
+        for first, last in ranges:
+            self._gone.remove(max(first, done + 1), min(last, index - 1))
+            done = max(done, last)
 
     def finish(self) -> int:
         """All records were followed; returns how many lack a value.

@@ -119,3 +119,20 @@ def test_a_value_that_is_not_what_its_digest_says_is_refused(change):
     row |= change
     with pytest.raises(VerificationError, match="record 3"):
         list(hashed(iter([[(3, row["digest"], row["salt"], row["value"])]])))
+
+
+def test_an_erasure_of_the_same_over_and_over_is_done_once():
+    """Such a record fits into an export, and would be a hundred thousand million bytes' work."""
+    values = followed([], [])
+    values._gone.add(40_000_000)
+    values.erased(40_000_001, {"records": [[0, 40_000_000]] * 20_000})
+    assert values.unexplained() is None
+
+
+@given(st.lists(st.lists(st.integers(-3, 60), min_size=1, max_size=3)), st.integers(1, 50))
+def test_ranges_erase_what_they_hold_and_nothing_that_comes_later(ranges, index):
+    values = followed([], [(number, [str(number)]) for number in range(50)])
+    values.erased(index, {"records": ranges})
+    erased = {n for each in ranges if len(each) == 2 for n in range(each[0], each[1] + 1)}
+    left = [n for n in range(50) if n not in erased or n >= index]
+    assert values.unexplained() == (left[0] if left else None)
