@@ -28,6 +28,7 @@ from crossmodel.ports import Clock, LogReader, NodeAt, RawLeaf
 from crossmodel.witness.checkpoint import Checkpoint
 from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import leaf_hash
+from crossmodel.witness.merkle import MAX_SIZE
 from crossmodel.witness.note import Note
 from crossmodel.witness.steps import INVALID, Refused, Steps
 from crossmodel.witness.strict import MAX_BYTES, load_base64, load_json
@@ -49,6 +50,8 @@ _VALUE: Final = b'{"leaf":'
 _CHECKPOINT: Final = b'{"checkpoint":'
 
 RECORDS_AT_ONCE: Final = 500
+BYTES_AT_ONCE: Final = 16 * 1024 * 1024
+"""Records are held until there are so many of them, or they have so many bytes."""
 
 
 def export_log(
@@ -150,6 +153,8 @@ class ExportedLog:
             raise VerificationError(f"it is of the form {head['log'][:40]!r}, not {FORMAT!r}")
         self.origin: str = head["origin"]
         self._size: int = head["size"]
+        if not 0 <= self._size <= MAX_SIZE:
+            raise VerificationError(f"line 1: no log has {str(self._size)[:30]} records")
         self._latest = head["checkpoint"]
 
     def log_size(self) -> int:
@@ -171,6 +176,7 @@ class ExportedLog:
     def raw_leaves(self, start: int) -> Iterator[Sequence[RawLeaf]]:
         """The records from ``start`` on, in the order of their lines."""
         chunk: list[RawLeaf] = []
+        held = 0
         for number, line in self._lines(1):
             if line.startswith(_RECORD):
                 fields = {"index": int, "payloadType": str, "statement": str}
@@ -180,11 +186,12 @@ class ExportedLog:
                     continue
                 kind = row["payloadType"]
                 chunk.append((row["index"], kind, body, leaf_hash(kind, body)))
+                held += len(body)
             elif not line.startswith((_SIGNATURE, _VALUE, _CHECKPOINT)):
                 raise VerificationError(f"line {number} is none of ours")
-            if len(chunk) == RECORDS_AT_ONCE:
+            if len(chunk) == RECORDS_AT_ONCE or held >= BYTES_AT_ONCE:
                 yield chunk
-                chunk = []
+                chunk, held = [], 0
         if chunk:
             yield chunk
 
