@@ -64,6 +64,8 @@ class Evidence:
             VerificationError: for the first that is not.
         """
         committed = set(subject_digests(document))
+        if len({digest for digest, *_ in self.disclosed}) < len(self.disclosed):
+            raise VerificationError("a value is disclosed twice")
         for digest, salt, value in self.disclosed:
             if len(salt) != SALT_BYTES:  # else bytes could pass from the value into the salt
                 raise VerificationError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")

@@ -456,5 +456,5 @@ def _disclosures(at: LogTransaction, leaf: LogLeaf, digests: Sequence[str]) -> l
             "salt": base64.b64encode(kept[digest].salt).decode(),
             "value": base64.b64encode(kept[digest].value).decode(),
         }
-        for digest in digests
+        for digest in dict.fromkeys(digests)  # verifiers refuse one that is there twice
     ]

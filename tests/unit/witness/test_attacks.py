@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from crossmodel import witness
 from crossmodel.domain.config import CrossModelVIFConfig, WitnessGenerationConfig
+from crossmodel.domain.erasure import Erased
+from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import LogLeaf, SignedCheckpoint, Statement
 from crossmodel.errors import VerificationError, WitnessError
@@ -28,7 +30,14 @@ from crossmodel.witness.keys.pairs import PublicKey
 from crossmodel.witness.keys.trust import TrustedKey
 from crossmodel.witness.log import MemoryLog, leaf_hash
 from crossmodel.witness.note import Note, key_hash, sign_note
-from crossmodel.witness.statement import PAYLOAD_TYPE, SCHEMAS, build, commit, outcome_statement
+from crossmodel.witness.statement import (
+    PAYLOAD_TYPE,
+    SCHEMAS,
+    build,
+    commit,
+    erasure_statement,
+    outcome_statement,
+)
 from crossmodel.witness.strict import load_base64, load_json
 
 PAIR = KeyPair.generate()
@@ -119,6 +128,35 @@ def test_an_envelope_under_another_payload_type_is_refused():
     log.add_checkpoint(vif.sign_checkpoint())
     replayed = edited(vif.generate_witness(0), payloadType=PAYLOAD_TYPE)
     assert refused_at(vif.verify_witness(replayed)) == 7
+
+
+def test_an_erasure_under_another_payload_type_explains_nothing():
+    vif, log = filled()
+    erased = erasure_statement(Erased((), records=((0, 9),)), commit("why"), NOW).seal(utc_now())
+    log._commitments.clear()
+    vif.append([dataclasses.replace(erased, payload_type="text/plain", commitments=())])
+    log.add_checkpoint(vif.sign_checkpoint())
+    assert refused_at(vif.verify_log()) == 22
+    vif.append([dataclasses.replace(erased, commitments=())])
+    log.add_checkpoint(vif.sign_checkpoint())
+    assert refused_at(vif.verify_log()) == 22  # its own two values are gone, and only those
+    assert "record 11 " in vif.verify_log().steps[-1].detail
+
+
+def test_a_value_that_is_disclosed_twice_is_refused():
+    vif, _ = filled()
+    evidence = vif.generate_witness(3, disclose=["all"])
+    rows = json.loads(evidence)["disclosed"]
+    assert refused_at(vif.verify_witness(edited(evidence, disclosed=[*rows, rows[0]]))) == 8
+    digest = rows[0]["digest"]
+    twice = json.loads(vif.generate_witness(3, disclose=[digest, digest]))
+    assert len(twice["disclosed"]) == 1
+
+
+@pytest.mark.parametrize("size", [-1, 0, 2**63, 10**400])
+def test_to_start_from_no_size_that_a_log_can_have_is_refused(size):
+    vif, _ = filled()
+    assert refused_at(vif.verify_log(since=size)) == 10
 
 
 def test_evidence_of_another_log_is_refused():
