@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -30,6 +31,7 @@ from crossmodel.auditing import Depth, verify_copy, verify_path
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import Statement
+from crossmodel.errors import StoreError
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust, load_or_create_keys, verify_witness
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
@@ -346,6 +348,81 @@ def test_attacks_on_a_store(files, attack):
     perform, step = STORE[attack]
     perform(files)
     assert refused_at(check_store(files)) == step
+
+
+def view(table, query):
+    return [f"ALTER TABLE {table} RENAME TO kept", f"CREATE VIEW {table.upper()} AS {query}"]
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM c) SELECT x {} FROM c"
+MADE_UP = {
+    "records without an end": view("log_leaves", ENDLESS.format('AS "index"')),
+    "a schema that is never found": view(
+        "alembic_version", ENDLESS.format("AS version_num") + " WHERE x < 0"
+    ),
+    "values that change": view("commitments", "SELECT * FROM kept WHERE random() > 0"),
+    "a column that is computed": [
+        "ALTER TABLE log_leaves ADD COLUMN more BLOB AS (zeroblob(900000000))"
+    ],
+    "another kind of table": [
+        "DROP TABLE log_signatures",
+        "CREATE VIRTUAL TABLE log_signatures USING fts5(leaf, key_id, signature)",
+    ],
+}
+
+
+@pytest.mark.parametrize("attack", MADE_UP)
+def test_what_a_database_makes_up_as_it_is_read_is_not_read(files, attack):
+    edit(files, *MADE_UP[attack])
+    with pytest.raises(StoreError, match="no plain table"):
+        check_store(files)
+
+
+def test_what_fills_the_memory_is_not_read(files):
+    edit(files, "UPDATE commitments SET value = zeroblob(70000000) WHERE leaf = 0")
+    with pytest.raises(StoreError, match="too big"):
+        check_store(files)
+
+
+@pytest.mark.parametrize("size", [-1, 2**63, 10**399])
+def test_an_export_of_no_size_that_a_log_can_have_is_refused(files, size):
+    lines(lambda r: [re.sub(rb'"size":\d+', b'"size":%d' % size, r[0], count=1), *r[1:]])(files)
+    assert refused_at(check_file(files, "export")) == 24
+
+
+def test_what_cannot_be_read_is_not_checked_and_not_refused(files):
+    for arguments in (
+        ("/proc/self/mem",),  # a file that does not let itself be read
+        ("n" * 300,),
+        ("state.db", "--since", "9" * 5000),
+        ("state.db", "--since", "9" * 19),
+        ("state.db", "--since", "\u0663"),  # a digit, but none of ours
+    ):
+        said = command(files, "verify", *arguments, "--trust", "trust.json", "--json", code=2)
+        assert not json.loads(said)["valid"]
+    command(files, "verify", "evidence.json", "--trust", "/dev/zero", code=2)
+    command(files, "log", "prove", "9" * 5000, "--out", "folder", code=2)
+
+
+def test_what_evidence_says_neither_drives_nor_stops_the_terminal(files, monkeypatch):
+    evidence = json.loads((files / "evidence.json").read_bytes())
+    said = json.loads(base64.b64decode(evidence["statement"]))
+    said["predicateType"] = "x\nvalid\n\x1b[8m\U0001f600"
+    evidence["statement"] = base64.b64encode(json.dumps(said).encode()).decode()
+    (files / "evidence.json").write_text(json.dumps(evidence))
+    for encoding in ("utf-8", "ascii"):
+        monkeypatch.setenv("PYTHONIOENCODING", encoding)
+        for module in ("crossmodel.witness.verify", "crossmodel"):
+            done = subprocess.run(
+                [sys.executable, "-m", module, *(["verify"] if module == "crossmodel" else []),
+                 "evidence.json", "--trust", "trust.json"],
+                cwd=files, capture_output=True, check=False, timeout=120,
+            )  # fmt: skip
+            assert done.returncode == 1
+            assert b"Traceback" not in done.stderr
+            assert b"\x1b" not in done.stdout
+            assert b"valid" not in done.stdout.split(b"\n")
+            assert b"invalid" in done.stdout
 
 
 @pytest.mark.parametrize("attack", PINNED)

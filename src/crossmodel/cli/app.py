@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -79,6 +80,9 @@ def crossmodel(
 def run() -> None:
     """Run the command line; exits the process."""
     configure_logs()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a character that it lacks must not change a verdict
+            stream.reconfigure(errors="replace")
     try:
         app()
     except CrossModelError as error:

@@ -27,6 +27,9 @@ EXPORT_FILE: Final = "log.jsonl"
 TRUST_FILE: Final = "trust.json"
 PIN_FILE: Final = "checkpoint.txt"
 
+_MOST_DIGITS: Final = 18
+"""Longest number of a record: more is somebody's id."""
+
 app = typer.Typer(help="The witness log: its head, proofs, exports.", no_args_is_help=True)
 app.command("cosign")(outsiders.cosign)
 app.command("attach")(outsiders.attach)
@@ -92,21 +95,23 @@ def prove(
     """Write the evidence file of a record, which anyone can verify offline."""
     from crossmodel.assembly import CrossModel
 
+    is_leaf = record.isascii() and record.isdigit() and len(record) <= _MOST_DIGITS
+
     async def work() -> dict[int, bytes]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
-            if record.isdecimal():
+            if is_leaf:
                 leaves = [int(record)]
             else:
                 leaves = await cm.leaves_about(record, tenant=tenant)
             return {leaf: await cm.witness(leaf, disclose=disclose or ()) for leaf in leaves}
 
-    if file is None and (json or not record.isdecimal()):
+    if file is None and (json or not is_leaf):
         raise InvalidInputError("--out is needed: name the file, or for an id the folder")
     files = run_async(work())
     if file is None:
         sys.stdout.buffer.write(*files.values())
         return
-    if record.isdecimal():
+    if is_leaf:
         written = dict.fromkeys(files, file)
     else:
         _folder(file)

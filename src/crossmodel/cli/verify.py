@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = b"SQLite format 3\0"
 
+_MOST_DIGITS: Final = 18
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""No trust file or checkpoint is larger."""
+
 NOT_CHECKED: Final = {"verdict": "not checked", "valid": False, "records": 0}
 
 
@@ -102,7 +107,7 @@ def _verify(
     from crossmodel.settings import load_settings
 
     pinned = _text(against) if against else None
-    start = int(since) if since and since.isdecimal() else _text(Path(since)) if since else None
+    start = None if since is None else _start(since)
     looked = Depth(values=not depth[0], schemas=depth[1])
     if file is None and trust is None:
         return run_async(_verify_own(config, pinned, start, looked))
@@ -136,10 +141,13 @@ async def _verify_own(
 def _is_store(file: str) -> bool:
     """Whether this names a database, by its URL or by how SQLite's files begin."""
     path = Path(file)
-    if "://" in file or not path.is_file():
-        return "://" in file
-    with path.open("rb") as start:
-        return start.read(len(_DATABASE)) == _DATABASE
+    try:
+        if "://" in file or not path.is_file():
+            return "://" in file
+        with path.open("rb") as start:
+            return start.read(len(_DATABASE)) == _DATABASE
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
 
 
 @contextmanager
@@ -152,14 +160,22 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
 def _show(done: VerificationReport) -> None:
     for step in done.steps:
         mark = "[green]ok[/]  " if step.passed else "[bold red]no[/]  "
-        out.print(
-            f"{step.number:>3} {mark}", plain(f"{step.name}  {step.detail}"), sep="", soft_wrap=True
-        )
+        said = f"{step.name}  {step.detail}".replace("\n", "\N{REPLACEMENT CHARACTER}")
+        out.print(f"{step.number:>3} {mark}", plain(said), sep="", soft_wrap=True)
     unread = done.details.get("not_understood")
     if unread:
         out.print(f"{unread} records are of kinds or forms that this version does not understand")
     colour = "green" if done.is_valid else "bold red"
     out.print(f"[{colour}]{done.verdict}[/], {done.records} records", soft_wrap=True)
+
+
+def _start(since: str) -> str | int:
+    """Where to start: at a head of that size, or at the checkpoint that a file holds."""
+    if not (since.isascii() and since.isdigit()):
+        return _text(Path(since))
+    if len(since) > _MOST_DIGITS:
+        raise InvalidInputError(f"--since {since[:_MOST_DIGITS]}…: no log has so many records")
+    return int(since)
 
 
 def _text(path: Path) -> str:
@@ -168,6 +184,7 @@ def _text(path: Path) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)  # just enough to be refused for its size
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error

@@ -60,7 +60,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.errors import VerificationError
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         against = _read(options.against).decode("utf-8") if options.against else None
         report = verify_file(options.file, trust, against=against)
     except (OSError, UnicodeDecodeError, VerificationError) as error:
-        sys.stderr.write(f"not checked: {error}\n")
+        _say(f"not checked: {error}", sys.stderr)
         if options.json:
             sys.stdout.write(json.dumps(not_checked(error), indent=2) + "\n")
         return USAGE_EXIT
@@ -214,9 +214,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for step in report.steps:
             mark = "ok" if step.passed else "REFUSED"
-            sys.stdout.write(f"{step.number:>3} {mark:<7} {step.name}  {step.detail}\n")
+            _say(f"{step.number:>3} {mark:<7} {step.name}  {step.detail}")
         sys.stdout.write(f"{report.verdict}\n")
     return 0 if report.is_valid else REFUSED_EXIT
+
+
+def _say(line: str, to: TextIO | None = None) -> None:
+    """One line, whatever evidence puts into it: nothing ends it early or drives a terminal."""
+    file = to or sys.stdout
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    encoding = file.encoding or "utf-8"  # which may lack a character
+    file.write(shown.encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def not_checked(error: Exception) -> dict[str, Any]:
