@@ -7,8 +7,9 @@ from itertools import chain
 
 from crossmodel.errors import VerificationError
 from crossmodel.ports import RawLeaf
-from crossmodel.witness.dsse import Signature
+from crossmodel.witness.dsse import MAX_SIGNATURES, Signature
 from crossmodel.witness.evidence import check_signatures
+from crossmodel.witness.keys.pairs import MAX_RSA_BITS
 from crossmodel.witness.keys.trust import Trust
 
 Row = tuple[int, str, bytes]
@@ -44,7 +45,10 @@ class SignedRecords:
                 self._waiting = row
                 break
             self._waiting, first = None, leaf
-            taken.setdefault(leaf, []).append(Signature(key_id, signature))
+            over_it = taken.setdefault(leaf, [])
+            over_it.append(Signature(key_id, signature))
+            if len(over_it) > MAX_SIGNATURES or len(signature) > MAX_RSA_BITS // 8:
+                raise VerificationError(f"the signatures over record {leaf} are too many or long")
         return taken
 
     def check(self, leaves: Iterable[RawLeaf], taken: Mapping[int, Sequence[Signature]]) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from crossmodel.witness.keys.pairs import PublicKey
 from crossmodel.witness.keys.trust import TrustedKey
 from crossmodel.witness.log import MemoryLog, leaf_hash
 from crossmodel.witness.note import Note, key_hash, sign_note
+from crossmodel.witness.signed_records import SignedRecords
 from crossmodel.witness.statement import (
     PAYLOAD_TYPE,
     SCHEMAS,
@@ -837,3 +839,11 @@ def test_a_leaf_is_its_records_hash():
         merkle.root([leaf.leaf_hash])
         == Checkpoint.parse(Note.parse(log.latest_checkpoint().note).text).root
     )
+
+
+@pytest.mark.parametrize("signature", [b"x", b"x" * 513])
+def test_signatures_over_a_record_without_an_end_do_not_fill_the_memory(signature):
+    vif, _ = filled()
+    endless = SignedRecords(itertools.repeat([(0, "k", signature)]), vif.trust_of())
+    with pytest.raises(VerificationError, match="too many or long"):
+        endless.take(0, 0)
