@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
-        trust = Trust.from_json(_read(options.trust))
+        trust = _trust(options.trust)
         against = _read(options.against).decode("utf-8") if options.against else None
         report = verify_file(options.file, trust, against=against)
     except (OSError, UnicodeDecodeError, VerificationError) as error:
@@ -217,6 +217,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{step.number:>3} {mark:<7} {step.name}  {step.detail}\n")
         sys.stdout.write(f"{report.verdict}\n")
     return 0 if report.is_valid else REFUSED_EXIT
+
+
+def _trust(path: Path) -> Trust:
+    try:
+        return Trust.from_json(_read(path))
+    except VerificationError as error:
+        raise VerificationError(f"the trust file {path}: {error}") from error
 
 
 def not_checked(error: Exception) -> dict[str, Any]:

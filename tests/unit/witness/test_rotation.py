@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from crossmodel.domain.config import CrossModelVIFConfig, WitnessGenerationConfig
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import SignedCheckpoint
-from crossmodel.errors import VerificationError, WitnessError
+from crossmodel.errors import NotFoundError, VerificationError, WitnessError
 from crossmodel.store import open_store
 from crossmodel.witness import (
     CrossModelVIF,
@@ -229,7 +229,7 @@ def test_keys_are_signed_for_in_their_turn_only():
         stale.sign_checkpoint()
     with pytest.raises(WitnessError, match="newest keys"):
         stale.append_rotation(STRANGER)
-    with pytest.raises(WitnessError, match="no key rotation"):
+    with pytest.raises(NotFoundError, match="no key rotation"):
         vif.rotation_evidence(0)
 
 
