@@ -54,7 +54,7 @@ from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_o
 from crossmodel.writing import (
     WriterSettings,
     folder_keyring,
-    keys_of,
+    keys_for,
     open_handover,
     write_what_is_left,
 )
@@ -359,9 +359,8 @@ async def _build(
         opening.push_async_callback(providers[row.id].close)
     store = await open_store(settings.store.url, embedder=best_name())
     opening.push_async_callback(store.close)
-    vif = CrossModelVIF(
-        settings.cross_model_vif, keys=keys_of(settings.witness), origin=settings.witness.origin
-    )
+    keys = await keys_for(store, settings.witness)
+    vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
     await settle_keys(store, vif)
     ledger = await _ledger(settings, vif, store, opening, hands_over=with_models)
     opening.push_async_callback(ledger.seal)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.errors import InvalidInputError
-from crossmodel.witness import KeyPlace, Trust, verify_witness
+from crossmodel.witness import KeyPlace, verify_witness
 from crossmodel.witness import (
     accept_rotation as accepted,
 )
@@ -39,10 +39,10 @@ def verify_evidence(
     """Check an evidence file by a trust file: offline, without settings, store or keys of ours.
 
     Raises:
-        VerificationError: if the trust file is none; whatever is wrong with the evidence is in the
+        InvalidInputError: if the trust file is none; whatever is wrong with the evidence is in the
             report instead.
     """
-    return verify_witness(evidence, Trust.from_json(trust), against=against)
+    return verify_witness(evidence, believed(trust), against=against)
 
 
 def accept_rotation(evidence: bytes, *, trust: bytes) -> bytes:
@@ -100,11 +100,11 @@ def verify_path(
     """Check an evidence file, or an export of a log, by a trust file: offline.
 
     Raises:
-        VerificationError: if the trust file is none; whatever is wrong with the path's content is
+        InvalidInputError: if the trust file is none; whatever is wrong with the path's content is
             in the report instead.
         OSError: if it cannot be read.
     """
-    return verify_file(path, Trust.from_json(trust), against=against, progress=progress)
+    return verify_file(path, believed(trust), against=against, progress=progress)
 
 
 def verify_copy(
@@ -120,10 +120,10 @@ def verify_copy(
 
     Raises:
         StoreError: if it cannot be read.
-        VerificationError: if the trust file is none.
+        InvalidInputError: if the trust file is none.
     """
     from crossmodel.store.copies import open_copy  # noqa: PLC0415 - an ORM is slow to import
 
-    keys = Trust.from_json(trust)
+    keys = believed(trust)
     with open_copy(url) as log:
         return verify_log(log, keys, against=against, since=since, depth=depth, progress=progress)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from crossmodel.domain.config import CrossModelVIFConfig
-from crossmodel.errors import ConfigurationError, CrossModelError
+from crossmodel.errors import ConfigurationError, CrossModelError, WitnessError
 from crossmodel.ports import Store
 from crossmodel.settings import WitnessSettings
 
@@ -68,6 +68,31 @@ def keys_of(witness: WitnessSettings) -> KeyPair | FolderKeyring:
         rsa=place(witness.rsa_signer, witness.rsa_public_key),
         ed25519=place(witness.ed25519_signer, witness.ed25519_public_key),
     )
+
+
+async def keys_for(store: Store, witness: WitnessSettings) -> KeyPair | FolderKeyring:
+    """The keys of :func:`keys_of` for a store's log.
+
+    They are made only for a log without records: to one that has some, new keys are a stranger's,
+    and everything that was signed would look forged.
+
+    Raises:
+        WitnessError: if they cannot be had, or the log has records and its key folder is gone.
+    """
+    if _lacks_folder(witness):
+        records = await store.read(lambda tx: tx.log_size())
+        if records and _lacks_folder(witness):  # another process may have made both by now
+            raise WitnessError(
+                f"the log has {records} records, and there is no key folder {witness.key_dir}: "
+                "restore it, or name it in witness.key_dir; crossmodel verify FILE --trust KEYS "
+                "needs none"
+            )
+    return keys_of(witness)
+
+
+def _lacks_folder(witness: WitnessSettings) -> bool:
+    is_elsewhere = witness.rsa_signer and witness.ed25519_signer
+    return not is_elsewhere and not Path(witness.key_dir).exists()
 
 
 def folder_keyring(witness: WitnessSettings) -> FolderKeyring:
@@ -150,7 +175,7 @@ async def write(settings: WriterSettings, root: Path) -> None:
 
     store = await open_store(settings.store_url)
     try:
-        keys = keys_of(settings.witness)
+        keys = await keys_for(store, settings.witness)
         vif = CrossModelVIF(settings.vif, keys=keys, origin=settings.witness.origin)
         await settle_keys(store, vif)
         await _writer(root, store, Ledger(vif, store)).run()

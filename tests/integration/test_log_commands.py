@@ -49,7 +49,7 @@ def test_an_empty_log_has_nothing_to_show(cli):
     for arguments in (("root",), ("prove", "0", "--out", "e.json"), ("export", "--out", "x")):
         done = cli("log", *arguments)
         assert done.returncode != 0
-        assert "no records yet" in done.stderr or "no checkpoint covers" in done.stderr
+        assert "no records yet" in done.stderr or "it has 0" in done.stderr
     refused = cli.document("verify", code=1)
     assert (refused["verdict"], refused["records"]) == ("invalid", 0)
 
@@ -81,7 +81,7 @@ def test_from_a_request_to_an_outsiders_answer(cli, asked, tmp_path):
 
 def test_what_cannot_be_proved_is_said(cli, asked):
     for arguments, message in (
-        (("prove", "99", "--out", "e.json"), "no checkpoint covers record 99"),
+        (("prove", "99", "--out", "e.json"), "the log has no record 99: it has 4"),
         (("prove", "req_nobody", "--out", "p"), "no record about 'req_nobody'"),
         (("prove", asked[0]["id"], "--tenant", "other", "--out", "p"), "no record about"),
         (("prove", asked[0]["id"]), "--out is needed"),
@@ -93,7 +93,7 @@ def test_what_cannot_be_proved_is_said(cli, asked):
         (("consistency", "1", "99"), "sizes must be"),
     ):
         done = cli("log", *arguments)
-        assert done.returncode in {2, 3}
+        assert done.returncode == (3 if "no record keeps" in message else 2)
         assert message in done.stderr
 
 
@@ -197,6 +197,10 @@ def test_what_was_not_checked_is_exit_code_2_and_json_too(cli, asked, tmp_path):
         (("trust.json",), "--trust is needed"),
         (("trust.json", "--trust", "crossmodel.toml"), "not JSON"),
         (("export", "--trust", "trust.json", "--since", "2"), "a file is read whole"),
+        (("export", "--trust", "trust.json", "--quick"), "--quick needs a store"),
+        (("export", "--trust", "trust.json", "--thorough"), "--thorough needs a store"),
+        ((".", "--trust", "trust.json"), "cannot read log.jsonl"),
+        (("export", "--trust", "text.db"), "the trust file: not JSON"),
         (("--since", "missing.txt"), "cannot read missing.txt"),
         (("--store", "missing.db", "--trust", "trust.json"), "no such file"),
         (("--store", "text.db", "--trust", "trust.json"), "not a database"),
@@ -230,3 +234,17 @@ def test_an_export_shows_hidden_values_only_when_asked(cli, asked, tmp_path):
     for name in ("export", "export/log.jsonl", "open.jsonl", "some/one.jsonl"):
         trust = ("--trust", "export/trust.json", "--against", "export/checkpoint.txt")
         assert cli.document("verify", name, *trust)["verdict"] == "valid"
+
+
+def test_a_log_whose_keys_are_gone_gets_no_strangers_keys(cli, asked, tmp_path):
+    cli("log", "root", "--trust-out", "trust.json")
+    keys = (tmp_path / "crossmodel-keys").rename(tmp_path / "elsewhere")
+    for arguments in (("ask", "Three?"), ("log", "root"), ("retention", "--dry-run")):
+        done = cli(*arguments)
+        assert done.returncode == 3
+        assert "there is no key folder crossmodel-keys: restore it" in done.stderr
+    assert "restore it" in cli.document("verify", code=2)["error"]
+    assert not (tmp_path / "crossmodel-keys").exists()
+    assert cli.document("verify", "--store", "--trust", "trust.json")["records"] == 4
+    keys.rename(tmp_path / "crossmodel-keys")
+    assert cli.document("verify")["records"] == 4

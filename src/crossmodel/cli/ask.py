@@ -59,7 +59,7 @@ def ask(
     sys.stdout.write(answer.text + "\n")
     given = len(answer.transfer.transferred_insights) if answer.transfer else 0
     learned = len(answer.extraction.insights) if answer.extraction else 0
-    leaves = f"{answer.leaves[0]}..{answer.leaves[-1]}" if answer.leaves else "none"
+    leaves = f"{answer.leaves[0]}..{answer.leaves[-1]}" if answer.leaves else "to come"
     if answer.transfer and answer.transfer.error:
         err.print(plain(f"insights: {answer.transfer.error}"), style="dim")
     err.print(

@@ -181,7 +181,7 @@ def export(
     async def work(lines: BinaryIO) -> tuple[int, SignedCheckpoint, bytes]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
             head = await cm.log_head()
-            with Progress(console=err, transient=True) as progress:
+            with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
                 bar = progress.add_task("exporting", total=None)
                 records = await cm.export_log(
                     lines.write,

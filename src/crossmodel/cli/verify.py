@@ -67,10 +67,14 @@ def verify(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Do not hash hidden values, only look for them.")
+        bool,
+        typer.Option("--quick", help="Of a store: do not hash hidden values, only look for them."),
     ] = False,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Hold each statement to its kind's schema, too.")
+        bool,
+        typer.Option(
+            "--thorough", help="Of a store: hold each statement to its kind's schema, too."
+        ),
     ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -112,7 +116,10 @@ def _verify(
     if file is None and trust is None:
         return run_async(_verify_own(config, pinned, start, looked))
     if trust is None:
-        raise InvalidInputError("--trust is needed: keys that come with evidence are not believed")
+        raise InvalidInputError(
+            "--trust is needed: keys that come with evidence are not believed; whoever keeps the "
+            "log writes them with crossmodel keys trust"
+        )
     believed = _read(trust)
     with _bar() as advance:
         if file is None or store or _is_store(file):
@@ -120,12 +127,15 @@ def _verify(
             return verify_copy(
                 url, trust=believed, against=pinned, since=start, depth=looked, progress=advance
             )
-        if since:
-            raise InvalidInputError("--since needs a store: a file is read whole")
+        for option, is_given in (("since", since), ("quick", depth[0]), ("thorough", depth[1])):
+            if is_given:
+                raise InvalidInputError(f"--{option} needs a store: a file is read whole")
         try:
             return verify_path(Path(file), trust=believed, against=pinned, progress=advance)
         except OSError as error:
-            raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
+            raise InvalidInputError(
+                f"cannot read {error.filename or file}: {error.strerror}"
+            ) from error
 
 
 async def _verify_own(
@@ -152,7 +162,7 @@ def _is_store(file: str) -> bool:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None]]:
-    with Progress(console=err, transient=True) as progress:
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("verifying", total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)
 

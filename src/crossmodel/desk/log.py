@@ -70,7 +70,8 @@ class LogDesk(ABC):
         that have not been erased.
 
         Raises:
-            WitnessError: if the log has no such record, or it does not commit to such a value.
+            NotFoundError: if the log has no such record, or it does not commit to such a value.
+            WitnessError: if no checkpoint covers it yet, or the value has been erased.
         """
         await self.engine.ledger.settle()
         await self.engine.ledger.checkpoint(now=True)
@@ -240,7 +241,8 @@ class LogDesk(ABC):
         """The evidence file of a rotation, by which a verifier who trusts the old keys goes on.
 
         Raises:
-            WitnessError: if that record is no rotation, or its head is missing.
+            NotFoundError: if that record is no rotation.
+            WitnessError: if its head is missing.
         """
         vif = self.engine.ledger.vif
         return await self.engine.store.read(lambda tx: vif.rotation_evidence(leaf, tx))

@@ -16,7 +16,11 @@ def number(name: str, value: object) -> float:
     """A real number: not NaN, not a bool, not a string; infinities pass."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInputError(f"{name} must be a number, not {type(value).__name__}")
-    if math.isnan(value):
+    try:
+        is_nan = math.isnan(value)
+    except OverflowError:
+        raise InvalidInputError(f"{name} is too large a number") from None
+    if is_nan:
         raise InvalidInputError(f"{name} is NaN")
     return value
 

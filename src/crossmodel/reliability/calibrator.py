@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from calendar import monthrange
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
@@ -224,9 +225,8 @@ def _span(day: date, step: str) -> tuple[date, date]:
         return day, day
     if step == "week":
         monday = day - timedelta(days=day.weekday())
-        return monday, monday + timedelta(days=6)
-    first = day.replace(day=1)
-    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        return monday, monday + min(timedelta(days=6), date.max - monday)
+    return day.replace(day=1), day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def _row(row: Any) -> tuple[date, int, Observed]:

@@ -44,7 +44,8 @@ ADVICE: Final = {
     "database is locked": "another process holds it for long; stop that one, or try again",
     "disk is full": "free some space; nothing that was acknowledged is lost",
     "file is not a database": "the path names some other file",
-    "readonly database": "write in transact, not in read, to a file that may be written",
+    "readonly database": "the file and its folder must be writable, and whoever writes must "
+    "write in transact, not in read; crossmodel verify FILE --trust KEYS only reads",
     "unable to open database file": "the folder must exist and be writable",
     "malformed": "restore the file from a backup",
 }

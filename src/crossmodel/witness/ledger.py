@@ -247,8 +247,10 @@ class Ledger:
         try:
             await self.settle()
             await self.checkpoint(now=True)
-        except WitnessError:
-            logger.exception("the last records stay unsigned: crossmodel verify says what is wrong")
+        except WitnessError as error:
+            logger.error(  # noqa: TRY400 - the reason says it all, where from helps nobody
+                "the last records stay unsigned: %s; crossmodel verify says what is wrong", error
+            )
 
     async def checkpoint(self, *, now: bool = False) -> bool:
         """Sign the head of the log if that is due, or ``now``; whether no record is unsigned then.

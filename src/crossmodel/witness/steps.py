@@ -85,7 +85,10 @@ def check_signatures(checkpoint: Checkpoint, note: Note, trust: Trust) -> list[s
         raise VerificationError(f"no trusted key is valid for a tree of {checkpoint.size} records")
     for key in believed:
         if not note.is_signed_by(checkpoint.origin, key):
-            raise VerificationError(f"no valid signature by {key.algorithm} {key.key_id[:16]}…")
+            raise VerificationError(
+                f"no valid signature by {key.algorithm} {key.key_id[:16]}…; if its owner has "
+                "rotated the keys since, accept that first: crossmodel keys accept"
+            )
     return [f"{key.algorithm} {key.key_id[:16]}…" for key in believed]
 
 

@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
-        trust = Trust.from_json(_read(options.trust))
+        trust = _trust(options.trust)
         against = _read(options.against).decode("utf-8") if options.against else None
         report = verify_file(options.file, trust, against=against)
     except (OSError, UnicodeDecodeError, VerificationError) as error:
@@ -225,6 +225,13 @@ def _say(line: str, to: TextIO | None = None) -> None:
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
     encoding = file.encoding or "utf-8"  # which may lack a character
     file.write(shown.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def _trust(path: Path) -> Trust:
+    try:
+        return Trust.from_json(_read(path))
+    except VerificationError as error:
+        raise VerificationError(f"the trust file {path}: {error}") from error
 
 
 def not_checked(error: Exception) -> dict[str, Any]:

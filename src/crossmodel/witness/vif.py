@@ -16,7 +16,7 @@ from crossmodel.domain.witness import (
     Statement,
     VerificationReport,
 )
-from crossmodel.errors import InvalidInputError, VerificationError, WitnessError
+from crossmodel.errors import InvalidInputError, NotFoundError, VerificationError, WitnessError
 from crossmodel.ports import Clock, LogTransaction
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
@@ -207,11 +207,14 @@ class CrossModelVIF:
         """The evidence of a rotation record under its handover head, for those who accept it.
 
         Raises:
-            WitnessError: if that record is no rotation, or its head is missing.
+            NotFoundError: if that record is no rotation.
+            WitnessError: if its head is missing.
         """
         at = tx or self.log
         if leaf not in {each.index for each in self._keys.rotations(at)}:
-            raise WitnessError(f"record {leaf} is no key rotation: crossmodel keys list names them")
+            raise NotFoundError(
+                f"record {leaf} is no key rotation: crossmodel keys list names them"
+            )
         return self.generate_witness(leaf, at, size=leaf + 1)
 
     def generate_witness(
@@ -228,12 +231,16 @@ class CrossModelVIF:
         for all that have not been erased.
 
         Raises:
-            WitnessError: if no checkpoint covers the record yet, a value to disclose is not the
-                record's or has been erased, or the file would be larger than verifiers read.
+            NotFoundError: if there is no such record, or it has no such value to disclose.
+            WitnessError: if no checkpoint covers the record yet, a value to disclose has been
+                erased, or the file would be larger than verifiers read.
         """
         at = tx or self.log
+        records = at.log_size()
+        if not 0 <= index < records:
+            raise NotFoundError(f"the log has no record {index}: it has {records}, from 0")
         head = at.latest_checkpoint() if size is None else _head_of(at, size)
-        if head is None or not 0 <= index < head.size:
+        if head is None or index >= head.size:
             covered = head.size if head else 0
             raise WitnessError(f"no checkpoint covers record {index}: {covered} are covered")
         leaf = next(iter(at.leaves(index, index + 1)), None)
@@ -445,7 +452,7 @@ def _disclosures(at: LogTransaction, leaf: LogLeaf, digests: Sequence[str]) -> l
         digests = [digest for digest in committed if digest in kept]
     foreign = set(digests) - set(committed)
     if foreign:
-        raise WitnessError(f"the record does not commit to {min(foreign)}")
+        raise NotFoundError(f"the record does not commit to {min(foreign)}")
     kept = at.get_commitments(leaf.index, digests)
     erased = [digest for digest in digests if digest not in kept]
     if erased:

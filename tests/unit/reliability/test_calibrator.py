@@ -181,3 +181,15 @@ def test_many_threads_lose_nothing():
     for thread in threads:
         thread.join()
     assert calibrator.reliability("m").n == 4000
+
+
+@pytest.mark.parametrize("step", ["day", "week", "month"])
+def test_the_last_day_of_the_calendar_has_its_step_too(step):
+    calibrator = CrossModelConfidenceCalibrator()
+    calibrator.observe("m", 0.5, True, datetime.max.replace(tzinfo=UTC))
+    assert [each.n for each in calibrator.ece_over_time("m", step)] == [1]
+
+
+def test_a_number_that_no_float_can_hold_is_refused():
+    with pytest.raises(InvalidInputError, match="confidence is too large a number"):
+        CrossModelConfidenceCalibrator().observe("m", 10**400, True)

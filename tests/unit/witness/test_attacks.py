@@ -24,7 +24,7 @@ from crossmodel.domain.erasure import Erased
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import LogLeaf, SignedCheckpoint, Statement
-from crossmodel.errors import VerificationError, WitnessError
+from crossmodel.errors import NotFoundError, VerificationError, WitnessError
 from crossmodel.witness import CrossModelVIF, KeyPair, Trust, load_or_create_keys, merkle
 from crossmodel.witness.checkpoint import Checkpoint, TlogProof
 from crossmodel.witness.keys.pairs import PublicKey
@@ -258,7 +258,7 @@ def test_disclosed_values_must_be_those_committed_to():
         "value": "eA==",
     }
     assert refused_at(vif.verify_witness(edited(honest, disclosed=[row]))) == 8
-    with pytest.raises(WitnessError, match="does not commit"):
+    with pytest.raises(NotFoundError, match="does not commit"):
         vif.generate_witness(3, disclose=[foreign.digest])
 
 
@@ -741,8 +741,10 @@ def test_a_name_that_cannot_stand_in_a_note_is_refused():
 def test_an_uncovered_record_has_no_evidence_yet():
     vif, _log = filled()
     vif.append([outcome_statement(Outcome("late", "m", success=True))])
-    for index in (10, 99, -1):
-        with pytest.raises(WitnessError, match="10 are covered"):
+    with pytest.raises(WitnessError, match="10 are covered"):
+        vif.generate_witness(10)
+    for index in (11, 99, -1):
+        with pytest.raises(NotFoundError, match="it has 11, from 0"):
             vif.generate_witness(index)
 
 

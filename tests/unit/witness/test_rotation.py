@@ -19,7 +19,7 @@ from crossmodel.domain.config import CrossModelVIFConfig, WitnessGenerationConfi
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.witness import SignedCheckpoint, Statement
-from crossmodel.errors import VerificationError, WitnessError
+from crossmodel.errors import NotFoundError, VerificationError, WitnessError
 from crossmodel.store import open_store
 from crossmodel.witness import (
     CrossModelVIF,
@@ -249,7 +249,7 @@ def test_keys_are_signed_for_in_their_turn_only():
         stale.sign_checkpoint()
     with pytest.raises(WitnessError, match="newest keys"):
         stale.append_rotation(STRANGER)
-    with pytest.raises(WitnessError, match="no key rotation"):
+    with pytest.raises(NotFoundError, match="no key rotation"):
         vif.rotation_evidence(0)
 
 
