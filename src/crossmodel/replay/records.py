@@ -14,7 +14,8 @@ from crossmodel.ports import Transaction
 from crossmodel.witness import CrossModelVIF
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.log import leaf_hash
-from crossmodel.witness.statement import SALT_BYTES, predicate_type
+from crossmodel.witness.schemas import predicate_type
+from crossmodel.witness.statement import SALT_BYTES
 
 LOOKAHEAD: Final = 4096
 """Records after that of an answer among which the insights are that it taught."""

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from crossmodel.witness.statement import SCHEMAS, STATEMENT_TYPE, is_log_time, predicate_type
+from crossmodel.witness.schemas import SCHEMAS, predicate_type
+from crossmodel.witness.statement import STATEMENT_TYPE, is_log_time
 
 DIGEST_CHARACTERS: Final = 64
 

@@ -12,7 +12,7 @@ from crossmodel.witness.keys.keyring import Keyring
 from crossmodel.witness.keys.pairs import KeyPair, PublicKey, Signer
 from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.rotation import Rotation, generations
-from crossmodel.witness.statement import KEY_ROTATION
+from crossmodel.witness.schemas import KEY_ROTATION
 
 
 class KeyChain:

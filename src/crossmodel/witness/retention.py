@@ -21,10 +21,11 @@ from crossmodel.domain.witness import LogLeaf
 from crossmodel.ports import LogTransaction, Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.ledger import Ledger
+from crossmodel.witness.schemas import predicate_type
 
 logger = logging.getLogger(__name__)
 
-KEPT: Final = frozenset(map(statement.predicate_type, ("insight", "erasure", "key-rotation")))
+KEPT: Final = frozenset(map(predicate_type, ("insight", "erasure", "key-rotation")))
 """Kinds whose hidden values stay: insights until somebody deletes them, and what was done to the
 log itself. Those of every other kind go, of kinds that this version does not know too."""
 

@@ -19,14 +19,8 @@ from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.keys.pairs import PublicKey
 from crossmodel.witness.keys.trust import Trust, TrustedKey
 from crossmodel.witness.log import leaf_hash
-from crossmodel.witness.statement import (
-    KEY_ROTATION,
-    PAYLOAD_TYPE,
-    beginning_of,
-    pae,
-    predicate_type,
-    subject_digests,
-)
+from crossmodel.witness.schemas import KEY_ROTATION, predicate_type
+from crossmodel.witness.statement import PAYLOAD_TYPE, beginning_of, pae, subject_digests
 
 _BEGINNING: Final = beginning_of(KEY_ROTATION)
 

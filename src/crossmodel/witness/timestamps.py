@@ -19,7 +19,8 @@ from crossmodel.errors import MissingExtraError, VerificationError
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.keys.trust import TIMESTAMPS_NEED, TimestampAuthority
 from crossmodel.witness.note import Note, line_hash, signature_line
-from crossmodel.witness.statement import LOGGED_AT, logged_at
+from crossmodel.witness.schemas import LOGGED_AT
+from crossmodel.witness.statement import logged_at
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -70,7 +70,8 @@ from crossmodel.witness.evidence import Evidence, parse_statement
 from crossmodel.witness.export import START, verify_export
 from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import leaf_hash
-from crossmodel.witness.statement import PAYLOAD_TYPE, understands
+from crossmodel.witness.schemas import understands
+from crossmodel.witness.statement import PAYLOAD_TYPE
 from crossmodel.witness.steps import (
     INVALID,
     UNPINNED,

@@ -28,18 +28,9 @@ from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import TreeBuilder, inclusion_proof, leaf_hash, peaks
 from crossmodel.witness.note import Note
 from crossmodel.witness.rotation import Rotation
+from crossmodel.witness.schemas import KEY_ROTATION, LOGGED_AT, kind_of, understands
 from crossmodel.witness.signed_records import SignedRecords
-from crossmodel.witness.statement import (
-    KEY_ROTATION,
-    LOGGED_AT,
-    PAYLOAD_TYPE,
-    is_log_time,
-    kind_of,
-    log_time,
-    pae,
-    subject_digests,
-    understands,
-)
+from crossmodel.witness.statement import PAYLOAD_TYPE, is_log_time, log_time, pae, subject_digests
 from crossmodel.witness.steps import (
     INVALID,
     UNPINNED,

@@ -35,12 +35,7 @@ from crossmodel.witness.log import (
     root_at,
 )
 from crossmodel.witness.note import Note, sign_note
-from crossmodel.witness.statement import (
-    Draft,
-    pae,
-    rotation_statement,
-    subject_digests,
-)
+from crossmodel.witness.statement import Draft, pae, rotation_statement, subject_digests
 from crossmodel.witness.strict import MAX_BYTES, is_key_name
 from crossmodel.witness.verify import verify_witness
 from crossmodel.witness.verify_log import NORMAL, Depth, verify_log

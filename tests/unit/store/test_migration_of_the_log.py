@@ -19,7 +19,8 @@ from crossmodel.witness.checkpoint import Checkpoint
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.note import sign_note
-from crossmodel.witness.statement import PAYLOAD_TYPE, STATEMENT_TYPE, predicate_type
+from crossmodel.witness.schemas import predicate_type
+from crossmodel.witness.statement import PAYLOAD_TYPE, STATEMENT_TYPE
 from crossmodel.witness.statement import subject_digests as digests_of
 
 PAIR = KeyPair.generate()

@@ -31,10 +31,10 @@ from crossmodel.witness.keys.pairs import PublicKey
 from crossmodel.witness.keys.trust import TrustedKey
 from crossmodel.witness.log import MemoryLog, leaf_hash
 from crossmodel.witness.note import Note, key_hash, sign_note
+from crossmodel.witness.schemas import SCHEMAS
 from crossmodel.witness.signed_records import SignedRecords
 from crossmodel.witness.statement import (
     PAYLOAD_TYPE,
-    SCHEMAS,
     build,
     commit,
     erasure_statement,

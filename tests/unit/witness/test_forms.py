@@ -14,15 +14,13 @@ from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.forms import Forms
 from crossmodel.witness.log import MemoryLog, TreeBuilder, append
 from crossmodel.witness.merkle import leaf_hash
+from crossmodel.witness.schemas import SCHEMAS, kind_of, understands
 from crossmodel.witness.statement import (
-    SCHEMAS,
     commit,
     erasure_statement,
     insight_statement,
-    kind_of,
     outcome_statement,
     subject_digests,
-    understands,
 )
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 8, tzinfo=UTC)

@@ -28,7 +28,8 @@ from crossmodel.witness.provenance.chain import (
     Record,
     RequestNode,
 )
-from crossmodel.witness.statement import LOGGED_AT, SCHEMAS, logged_at, predicate_type
+from crossmodel.witness.schemas import LOGGED_AT, SCHEMAS, predicate_type
+from crossmodel.witness.statement import logged_at
 
 MAX_DEPTH: Final = 32
 """Answers that a chain goes back over, one from the next."""
