@@ -232,7 +232,7 @@ class Ledger:
 
         erased, leaves, said = await self.store.transact(work)
         is_scrubbed = await self.store.scrub()
-        await self.checkpoint(now=True)  # until it is signed, verifiers miss what was erased
+        await self.seal()  # until it is signed, verifiers miss what was erased
         return ErasureReceipt(
             erased,
             reason,

@@ -88,7 +88,7 @@ class Retention:
                 break
         if report.leaves or report.values or report.sources:
             is_scrubbed = await self.ledger.store.scrub()
-            await self.ledger.checkpoint(now=True)  # until then verifiers miss what was erased
+            await self.ledger.seal()  # until then verifiers miss what was erased
             report = replace(report, is_scrubbed=is_scrubbed)
         return report
 

@@ -100,6 +100,15 @@ async def test_the_receipt_says_what_went_and_nothing_of_what_it_said(ledger):
     assert json.dumps(receipt.to_dict())
 
 
+async def test_an_erasure_that_cannot_be_signed_has_happened_all_the_same(ledger, caplog):
+    edit = "UPDATE log_leaves SET leaf_hash = zeroblob(32)"
+    await ledger.store.transact(lambda tx: tx._connection.exec_driver_sql(edit))
+    receipt = await ledger.erase("t", [RULE.id], REASON)
+    assert receipt.erased.insight_ids == (RULE.id,)
+    assert "stay unsigned" in caplog.text
+    assert await ledger.store.read(lambda tx: tx.get_insights("t", [RULE.id])) == []
+
+
 async def test_another_tenant_loses_nothing(ledger):
     others = [await subject(ledger, leaf, "insight") for leaf in (2, 3)]
     with pytest.raises(NotFoundError):
