@@ -16,7 +16,7 @@ from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, Rows, chunks
 
 # As text, for appending and proving are a dozen of these: to make such a query with SQLAlchemy
-# takes as long as to run five. What is put in are whole numbers.
+# takes longer than to run it. What is put in are whole numbers.
 _SIZE: Final = 'SELECT max("index") FROM log_leaves'
 _LEAF_COLUMNS: Final = ", ".join(f'"{name}"' for name in LogLeaf.__slots__)
 _LEAVES: Final = (

@@ -84,13 +84,13 @@ class Envelope:
         return cls(value["payloadType"], _load_either(value["payload"]), signatures)
 
     def to_json(self) -> bytes:
-        """The envelope as JSON, in standard base64."""
+        """The envelope as one line of JSON, in standard base64."""
         value = {
             "payload": base64.b64encode(self.payload).decode(),
             "payloadType": self.payload_type,
             "signatures": [each.to_row() for each in self.signatures],
         }
-        return json.dumps(value, indent=1).encode() + b"\n"
+        return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
     def verified_by(self, keys: Iterable[Key], threshold: int = 1) -> list[Key]:
         """Those of the trusted ``keys`` that signed it, at least ``threshold`` (1 or more) of them.

@@ -67,7 +67,7 @@ class _Tail:
 
 
 class Forms:
-    """Knows forms again that it has seen, which is several times as fast as an expression."""
+    """Knows forms again that it has seen, which is quicker than an expression."""
 
     def __init__(self) -> None:
         self._tails: dict[str, list[_Tail]] = {kind: [] for kind in SCHEMAS}

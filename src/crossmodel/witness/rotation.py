@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from crossmodel.domain.witness import LogLeaf
 from crossmodel.errors import VerificationError
@@ -20,9 +20,7 @@ from crossmodel.witness.keys.pairs import PublicKey
 from crossmodel.witness.keys.trust import Trust, TrustedKey
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.schemas import KEY_ROTATION, predicate_type
-from crossmodel.witness.statement import PAYLOAD_TYPE, beginning_of, pae, subject_digests
-
-_BEGINNING: Final = beginning_of(KEY_ROTATION)
+from crossmodel.witness.statement import PAYLOAD_TYPE, pae, subject_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +96,6 @@ class Rotation:
             raise VerificationError(
                 f"record {self.index} rotates keys, but not from and to those that are trusted"
             )
-
-
-def is_rotation(leaf: LogLeaf) -> bool:
-    """Whether a leaf says that it is a rotation record, in our own words."""
-    return isinstance(leaf.statement, bytes) and leaf.statement.startswith(_BEGINNING)
 
 
 def generations(

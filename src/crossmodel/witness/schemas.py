@@ -57,7 +57,7 @@ _EXACT: Final[Mapping[Check, frozenset[type]]] = {
     _truth: frozenset({bool}),
     _number_or_none: frozenset({type(None)}),
 }
-"""Types of which a check passes every value: to look at the type alone saves half of the time."""
+"""Types of which a check passes every value: to look at the type alone is quicker."""
 
 
 def _each(check: Check) -> Callable[[Iterable[Any]], bool]:

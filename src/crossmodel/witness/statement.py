@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -309,12 +308,6 @@ def predicate_type_of(body: bytes) -> str | None:
     """The predicate type of a statement, or ``None`` where its bytes do not begin as ours do."""
     found = _BEGINNING.match(body)
     return None if found is None else found[1].decode()
-
-
-def beginning_of(kind: str) -> bytes:
-    """The bytes that every statement of a kind begins with: seen without parsing it."""
-    begun = {"_type": STATEMENT_TYPE, "predicateType": predicate_type(kind)}
-    return json.dumps(begun, separators=(",", ":")).removesuffix("}").encode() + b","
 
 
 def subject_digests(document: Mapping[str, Any]) -> Sequence[str]:

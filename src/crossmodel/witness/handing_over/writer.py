@@ -38,7 +38,7 @@ LOOK_SECONDS: Final = 0.05
 """How often new and dead producers are looked for; who hands something over wakes the writer."""
 
 SIGN_SECONDS: Final = 0.05
-"""A busy writer signs no more often: a signature takes as long as a hundred records."""
+"""A busy writer signs no more often: a signature takes as long as many records."""
 
 STALE_SECONDS: Final = 60
 """A folder that has been in the making for so long is left from a crash."""

@@ -6,12 +6,11 @@ evidence files and the log are for.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 
 from crossmodel.ports import LogTransaction
-from crossmodel.witness.provenance.chain import Chain, Record
+from crossmodel.witness.dsse import Envelope, Signature
+from crossmodel.witness.provenance.chain import Chain
 
 
 def bundle(chain: Chain, tx: LogTransaction, sign: Callable[[int], Mapping[str, bytes]]) -> bytes:
@@ -24,18 +23,6 @@ def bundle(chain: Chain, tx: LogTransaction, sign: Callable[[int], Mapping[str, 
     lines = []
     for record in chain.all_records():
         signatures = tx.get_signatures(record.leaf) or sign(record.leaf)
-        lines.append(envelope(record, signatures) + b"\n")
+        made = tuple(Signature(key_id, signature) for key_id, signature in signatures.items())
+        lines.append(Envelope(record.payload_type, record.statement, made).to_json())
     return b"".join(lines)
-
-
-def envelope(record: Record, signatures: Mapping[str, bytes]) -> bytes:
-    """A DSSE envelope (protocol 1.0) on one line; ``signatures`` by the id of their key."""
-    value = {
-        "payload": base64.b64encode(record.statement).decode(),
-        "payloadType": record.payload_type,
-        "signatures": [
-            {"keyid": key_id, "sig": base64.b64encode(signature).decode()}
-            for key_id, signature in signatures.items()
-        ],
-    }
-    return json.dumps(value, separators=(",", ":")).encode()
