@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -16,13 +14,13 @@ from crossmodel.domain.witness import (
     Statement,
     VerificationReport,
 )
-from crossmodel.errors import InvalidInputError, NotFoundError, VerificationError, WitnessError
+from crossmodel.errors import NotFoundError, VerificationError, WitnessError
 from crossmodel.ports import Clock, LogTransaction
 from crossmodel.witness import merkle
-from crossmodel.witness.checkpoint import Checkpoint, TlogProof
+from crossmodel.witness.checkpoint import Checkpoint
 from crossmodel.witness.dsse import Envelope, Signature
-from crossmodel.witness.evidence import Evidence, parse_statement
-from crossmodel.witness.export import ALL, export_log
+from crossmodel.witness.evidence import Evidence
+from crossmodel.witness.export import export_log
 from crossmodel.witness.keychain import KeyChain
 from crossmodel.witness.keys.keyring import FixedKeys, Keyring
 from crossmodel.witness.keys.pairs import KeyPair, Signer
@@ -31,12 +29,12 @@ from crossmodel.witness.log import (
     MemoryLog,
     append,
     consistency_proof,
-    inclusion_proof,
     root_at,
 )
 from crossmodel.witness.note import Note, sign_note
-from crossmodel.witness.statement import Draft, pae, rotation_statement, subject_digests
-from crossmodel.witness.strict import MAX_BYTES, is_key_name
+from crossmodel.witness.proving import head_of, prove_consistency, prove_record
+from crossmodel.witness.statement import Draft, pae, rotation_statement
+from crossmodel.witness.strict import is_key_name
 from crossmodel.witness.verify import verify_witness
 from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
 
@@ -230,36 +228,7 @@ class CrossModelVIF:
             WitnessError: if no checkpoint covers the record yet, a value to disclose has been
                 erased, or the file would be larger than verifiers read.
         """
-        at = tx or self.log
-        records = at.log_size()
-        if not 0 <= index < records:
-            raise NotFoundError(f"the log has no record {index}: it has {records}, from 0")
-        head = at.latest_checkpoint() if size is None else _head_of(at, size)
-        if head is None or index >= head.size:
-            covered = head.size if head else 0
-            raise WitnessError(f"no checkpoint covers record {index}: {covered} are covered")
-        leaf = next(iter(at.leaves(index, index + 1)), None)
-        if leaf is None:
-            raise WitnessError(f"the log lacks its record {index}: restore it from a backup")
-        path = inclusion_proof(at, index, head.size)
-        evidence: dict[str, object] = {
-            "payloadType": leaf.payload_type,
-            "statement": base64.b64encode(leaf.statement).decode(),
-            "proof": TlogProof(index, tuple(path), head.note).to_text(),
-            "disclosed": _disclosures(at, leaf, disclose),
-        }
-        signatures = at.get_signatures(index)
-        if signatures:
-            rows = (Signature(key_id, sig).to_row() for key_id, sig in signatures.items())
-            evidence["signatures"] = list(rows)
-        # without a byte that means nothing, so that none can be changed and still verify
-        text = json.dumps(evidence, ensure_ascii=False, separators=(",", ":"))
-        data = text.encode("utf-8", "surrogatepass")  # key ids of an edited store: verifiers refuse
-        if len(data) > MAX_BYTES:
-            raise WitnessError(
-                f"the evidence has {len(data):,} bytes, verifiers read {MAX_BYTES:,}: disclose less"
-            )
-        return data
+        return prove_record(tx or self.log, index, disclose=disclose, size=size)
 
     def sign_record(self, index: int, tx: LogTransaction | None = None) -> dict[str, bytes]:
         """Signatures over one record's DSSE encoding, by the id of their key.
@@ -294,27 +263,7 @@ class CrossModelVIF:
             InvalidInputError: unless ``1 <= size1 <= size2``, and the log has so many records.
             WitnessError: if the log's nodes do not give the roots that were signed.
         """
-        at = tx or self.log
-        latest, total = at.latest_checkpoint(), at.log_size()
-        last = (latest.size if latest else total) if size2 is None else size2
-        if not 1 <= size1 <= last <= total:
-            raise InvalidInputError(
-                f"sizes must be 1 <= SIZE1 <= SIZE2 <= {total}, not {size1} and {last}"
-            )
-        roots = {size: root_at(at, size) for size in (size1, last)}
-        signed = {
-            size: next((head.root for head in at.checkpoints(size) if head.size == size), None)
-            for size in roots
-        }
-        path = consistency_proof(at, size1, last)
-        wrong = [size for size, root in signed.items() if root not in {None, roots[size]}]
-        if wrong or not merkle.verify_consistency(size1, last, roots[size1], roots[last], path):
-            raise WitnessError(
-                f"the nodes do not give the head of {(wrong or [last])[0]} records: the log was "
-                "edited; crossmodel verify says more"
-            )
-        kept = tuple(size for size, root in signed.items() if root is not None)
-        return ConsistencyProof(size1, last, roots[size1], roots[last], tuple(path), kept)
+        return prove_consistency(tx or self.log, size1, size2)
 
     def export(
         self,
@@ -379,7 +328,7 @@ class CrossModelVIF:
     def _sign(self, at: LogTransaction, size: int) -> SignedCheckpoint:
         """Sign the head of ``size``, by the keys that are valid for it."""
         is_handover = any(each.from_size == size for each in self._keys.rotations(at))
-        kept = _head_of(at, size) if is_handover else None
+        kept = head_of(at, size) if is_handover else None
         # once that head is kept the old keys may be gone, and are needed no more
         signers = self._keys.signers_at(at, size) if kept is None else ()
         root = self._check_unchanged(at, size)
@@ -432,31 +381,3 @@ class CrossModelVIF:
 def _signed(leaf: LogLeaf, signers: Sequence[Signer]) -> dict[str, bytes]:
     message = pae(leaf.payload_type, leaf.statement)
     return {signer.public.key_id: signer.sign(message) for signer in signers}
-
-
-def _head_of(at: LogTransaction, size: int) -> SignedCheckpoint | None:
-    """The kept head of exactly that size."""
-    kept = next(iter(at.checkpoints(size)), None)
-    return kept if kept is not None and kept.size == size else None
-
-
-def _disclosures(at: LogTransaction, leaf: LogLeaf, digests: Sequence[str]) -> list[dict[str, str]]:
-    committed = subject_digests(parse_statement(leaf.statement))
-    if list(digests) == [ALL]:
-        kept = at.get_commitments(leaf.index, committed)
-        digests = [digest for digest in committed if digest in kept]
-    foreign = set(digests) - set(committed)
-    if foreign:
-        raise NotFoundError(f"the record does not commit to {min(foreign)}")
-    kept = at.get_commitments(leaf.index, digests)
-    erased = [digest for digest in digests if digest not in kept]
-    if erased:
-        raise WitnessError(f"the value behind {erased[0]} has been erased")
-    return [
-        {
-            "digest": digest,
-            "salt": base64.b64encode(kept[digest].salt).decode(),
-            "value": base64.b64encode(kept[digest].value).decode(),
-        }
-        for digest in dict.fromkeys(digests)  # verifiers refuse one that is there twice
-    ]
