@@ -147,11 +147,12 @@ async def test_retention_that_is_killed_again_and_again_comes_to_its_end(tmp_pat
     await store.close()
     chance = random.Random(11)
     left = [len(old)]
+    patience = 0.15
     kills = 0
     for _ in range(12):
         child = start(tmp_path, "retention", DUE)
         assert child.stdout.readline() == "begun\n"
-        time.sleep(chance.uniform(0, 0.15))
+        time.sleep(chance.uniform(0, patience))
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         child.stdout.close()
@@ -162,6 +163,8 @@ async def test_retention_that_is_killed_again_and_again_comes_to_its_end(tmp_pat
         left.append(len(kept) - len(new))
         if left[-1] == 0:
             break
+        if left[-1] == len(old):
+            patience *= 2  # the machine is too busy to have come to a batch
     assert kills >= 3
     assert any(0 < each < len(old) for each in left)  # some were killed half-way
     last = start(tmp_path, "retention", DUE)
