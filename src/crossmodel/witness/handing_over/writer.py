@@ -186,8 +186,7 @@ class Writer:
         def work(tx: Transaction) -> None:
             if bodies:
                 self._apply(tx, bodies)
-            for drain, batch in taken:
-                tx.set_spool_position(drain.producer, *batch.end)
+            _pass(tx, taken)
 
         try:
             await self._store.transact(work)
@@ -198,18 +197,11 @@ class Writer:
             guilty = next(drain for drain, batch in taken if batch.bodies)
             logger.error("%s: a record cannot be written: %s", guilty.folder, error)  # noqa: TRY400 - the error says it all
             self._set_aside(guilty, "refused", bodies)
-            await self._pass_over(taken)
+            await self._store.transact(partial(_pass, taken=taken))
             refused[guilty] = refused.get(guilty, 0) + 1
         self._one_by_one = max(0, self._one_by_one - len(bodies))
         for drain, batch in taken:
             drain.advance(batch.end, refused.get(drain, 0))
-
-    async def _pass_over(self, taken: Sequence[tuple[Drain, Batch]]) -> None:
-        def work(tx: Transaction) -> None:
-            for drain, batch in taken:
-                tx.set_spool_position(drain.producer, *batch.end)
-
-        await self._store.transact(work)
 
     def _set_aside(self, drain: Drain, why: str, pieces: Sequence[bytes]) -> None:
         folder = self._root / REFUSED
@@ -246,8 +238,9 @@ class Writer:
     async def _tidy(self) -> None:
         """Remove what a crash left half-made or half-removed."""
         for folder in self._root.glob(f"{UNFINISHED}*"):
-            if time.time() - folder.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # one that has been finished meanwhile
+                if time.time() - folder.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
         here = {folder.name for folder in self._folders()}
 
         def forget(tx: Transaction) -> None:
@@ -289,6 +282,12 @@ class Writer:
 
 def _position(tx: Transaction, *, producer: str) -> Position:
     return Position(*tx.spool_position(producer))
+
+
+def _pass(tx: Transaction, taken: Sequence[tuple[Drain, Batch]]) -> None:
+    """Note that what was taken will not be read again."""
+    for drain, batch in taken:
+        tx.set_spool_position(drain.producer, *batch.end)
 
 
 def _forget(tx: Transaction, *, producer: str) -> None:
