@@ -272,7 +272,7 @@ def read_inputs(tx: Transaction, sha256: str) -> RecordedInputs | None:
         body = tx.get_snapshot(digest)
         if body is None:
             return None
-        found = hashlib.sha256(bytes_of(body)).hexdigest()
+        found = hashlib.sha256(body).hexdigest()
         if found != digest:
             raise VerificationError(
                 f"the recorded inputs {digest[:16]}… have been changed: their SHA-256 is "
@@ -290,11 +290,6 @@ def read_inputs(tx: Transaction, sha256: str) -> RecordedInputs | None:
         settings=_decoded(bodies[2], StageSettings),
         router=root.router,
     )
-
-
-def bytes_of(stored: object) -> bytes:
-    """What stands in a column of bytes; SQLite gives back text where somebody has written some."""
-    return stored if isinstance(stored, bytes) else str(stored).encode("utf-8", "surrogatepass")
 
 
 def class_of(thing: object) -> str:

@@ -232,6 +232,24 @@ async def test_an_edited_hidden_value_is_refused(settings, database):
         assert "a hidden value is not the one that it commits to" in said(replay, "selection")
 
 
+async def test_text_in_columns_of_bytes_ends_nothing(settings, database):
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("Hello", task="coding")
+        leaf = answer.leaves[0]
+        database("UPDATE commitments SET value = CAST(value AS TEXT) WHERE leaf = ?", leaf)
+        assert verdicts(await cm.replay(answer.id))["selection"] == "same"
+        assert (await cm.trace(answer.id)).problems == ()
+        database("UPDATE commitments SET value = 'Howdy' WHERE leaf = ?", leaf)
+        replay = await cm.replay(answer.id)
+        assert "a hidden value is not the one that it commits to" in said(replay, "selection")
+        chain = await cm.trace(answer.id)
+        assert "its request is not the value that" in "\n".join(chain.problems)
+        database("UPDATE log_leaves SET statement = 7 WHERE \"index\" = ?", leaf)
+        chain = await cm.trace(answer.id)
+        assert f"record {leaf}: its statement is not the one" in "\n".join(chain.problems)
+        assert not (await cm.replay(answer.id)).is_same
+
+
 async def test_what_was_erased_cannot_be_replayed(settings):
     async with CrossModel.open(settings) as cm:
         taught = await cm.complete("How are ticket codes made?", model="strong", seed=1)

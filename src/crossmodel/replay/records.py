@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from crossmodel.domain.witness import Commitment, LogLeaf
 from crossmodel.errors import VerificationError, WitnessError
-from crossmodel.inputs import bytes_of
 from crossmodel.ports import Transaction
 from crossmodel.witness import CrossModelVIF
 from crossmodel.witness.evidence import parse_statement
@@ -127,7 +126,7 @@ class LogReader:
             VerificationError: if its bytes are not those of its leaf, or not in the signed log, or
                 a hidden value is not the one that it commits to.
         """
-        if leaf_hash(leaf.payload_type, bytes_of(leaf.statement)) != leaf.leaf_hash:
+        if leaf_hash(leaf.payload_type, leaf.statement) != leaf.leaf_hash:
             raise VerificationError(f"record {leaf.index}: its bytes are not those of its leaf")
         try:
             report = self._vif.verify_witness(self._vif.generate_witness(leaf.index, self._tx))
@@ -141,10 +140,8 @@ class LogReader:
         digests = {each["name"]: each["digest"]["sha256"] for each in document["subject"]}
         hidden = self._tx.get_commitments(leaf.index, list(digests.values()))
         for digest, each in hidden.items():
-            # what somebody has edited may not even be bytes any more
-            salt, value = bytes_of(each.salt), bytes_of(each.value)
-            is_whole = len(salt) == SALT_BYTES and each.digest == digest
-            if not is_whole or hashlib.sha256(salt + value).hexdigest() != digest:
+            is_whole = len(each.salt) == SALT_BYTES
+            if not is_whole or hashlib.sha256(each.salt + each.value).hexdigest() != digest:
                 raise VerificationError(
                     f"record {leaf.index}: a hidden value is not the one that it commits to"
                 )
@@ -161,7 +158,7 @@ class LogReader:
     def _taught(self, tenant: str, request_id: str, after: int) -> Iterator[LogLeaf]:
         named = f'"source_request":"{request_id}"'.encode()
         for leaf in self._tx.leaves(after + 1, after + 1 + LOOKAHEAD):
-            if leaf.tenant == tenant and named in bytes_of(leaf.statement):
+            if leaf.tenant == tenant and named in leaf.statement:
                 yield leaf
 
 
@@ -182,4 +179,4 @@ def _short(value: object, limit: int = 160) -> str:
 
 
 def _kind(body: bytes) -> str:
-    return next((kind for uri, kind in _KIND_OF.items() if uri.encode() in bytes_of(body)), "")
+    return next((kind for uri, kind in _KIND_OF.items() if uri.encode() in body), "")

@@ -13,7 +13,7 @@ from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 from crossmodel.errors import NotFoundError, StoreError
 from crossmodel.ports import NodeAt, RawLeaf
 from crossmodel.store import schema
-from crossmodel.store.rows import CHUNK, Rows, chunks
+from crossmodel.store.rows import CHUNK, Rows, chunks, exact_bytes
 
 # As text, for appending and proving are a dozen of these: to make such a query with SQLAlchemy
 # takes longer than to run it. What is put in are whole numbers.
@@ -72,7 +72,7 @@ class LogTables(Rows):
         while True:
             query = _LEAVES.format(start=start, stop=stop, chunk=CHUNK)
             rows = self._connection.exec_driver_sql(query).all()
-            yield from [LogLeaf(*row) for row in rows]
+            yield from map(_leaf, rows)
             if len(rows) < CHUNK:
                 return
             start = rows[-1][0] + 1
@@ -109,9 +109,9 @@ class LogTables(Rows):
     def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
         """The tenant's records about a request or insight, in order."""
         table = schema.log_leaves
-        query = sa.select(table).where(table.c.about == about, table.c.tenant == tenant)
-        rows = self._connection.execute(query.order_by(table.c.index)).mappings()
-        return [LogLeaf(**row) for row in rows]
+        columns = (table.c[name] for name in LogLeaf.__slots__)
+        query = sa.select(*columns).where(table.c.about == about, table.c.tenant == tenant)
+        return list(map(_leaf, self._connection.execute(query.order_by(table.c.index))))
 
     def put_signatures(self, leaf: int, signatures: Mapping[str, bytes]) -> None:
         """Keep signatures over one record, by the id of their key."""
@@ -214,9 +214,13 @@ class LogTables(Rows):
         )
         columns = (table.c.digest, table.c.salt, table.c.value, table.c.tenant)
         at = sa.or_(table.c.leaf == leaf, table.c.leaf.in_(siblings))
-        rows = self._connection.execute(sa.select(*columns).where(at)).mappings()
+        rows = self._connection.execute(sa.select(*columns).where(at))
         wanted = set(digests)
-        return {row["digest"]: Commitment(**row) for row in rows if row["digest"] in wanted}
+        return {
+            digest: Commitment(digest, exact_bytes(salt), exact_bytes(value), tenant)
+            for digest, salt, value, tenant in rows
+            if digest in wanted
+        }
 
     def spools(self) -> list[str]:
         """The producers whose spools have been read."""
@@ -235,6 +239,14 @@ class LogTables(Rows):
         """Forget a producer whose spool is gone."""
         table = schema.log_spools
         self._connection.execute(sa.delete(table).where(table.c.producer == producer))
+
+
+def _leaf(row: Sequence[Any]) -> LogLeaf:
+    """A row in the order of a leaf's fields."""
+    index, payload_type, statement, leaf_hash, tenant, about = row
+    return LogLeaf(
+        index, payload_type, exact_bytes(statement), exact_bytes(leaf_hash), tenant, about
+    )
 
 
 def _numbers(indexes: Sequence[int]) -> str:

@@ -24,6 +24,14 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield listed[start : start + size]
 
 
+def exact_bytes(stored: object) -> bytes:
+    """What stands in a column of bytes, as bytes whoever wrote it.
+
+    SQLite gives back text or a number where somebody has written some past us.
+    """
+    return stored if isinstance(stored, bytes) else str(stored).encode("utf-8", "surrogatepass")
+
+
 @cache
 def _insertion(
     table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect

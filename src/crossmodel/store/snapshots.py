@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from crossmodel.store import schema
-from crossmodel.store.rows import chunks
+from crossmodel.store.rows import chunks, exact_bytes
 
 
 class Snapshots:
@@ -29,7 +29,5 @@ class Snapshots:
     def get(self, sha256: str) -> bytes | None:
         """The body of that SHA-256, as it is kept: its reader checks it."""
         table = schema.snapshots
-        body: bytes | None = self._connection.scalar(
-            sa.select(table.c.body).where(table.c.sha256 == sha256)
-        )
-        return body
+        body = self._connection.scalar(sa.select(table.c.body).where(table.c.sha256 == sha256))
+        return None if body is None else exact_bytes(body)
