@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.replay import Part, ReplayedPart
@@ -19,15 +18,7 @@ from crossmodel.transfer.padding import padded
 from crossmodel.transfer.playbook import for_question
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """What a model was handed, as it is known now."""
-
-    insights: Sequence[Insight]
-    tenant: str
-
-
-def handed_over(tx: Transaction, reader: LogReader, tenant: str, record: Record) -> Handed:
+def handed_over(tx: Transaction, reader: LogReader, tenant: str, record: Record) -> list[Insight]:
     """The insights of a transfer, in the order of its statement.
 
     Raises:
@@ -42,15 +33,17 @@ def handed_over(tx: Transaction, reader: LogReader, tenant: str, record: Record)
         said = reader.insight(tenant, insight.id)
         if said is not None and said.commits_to("insight", insight.content) is False:
             raise VerificationError(f"the insight {insight.id} is not what record {said.leaf} says")
-    return Handed(insights, tenant)
+    return insights
 
 
 def replay_packing(
     tx: Transaction,
     record: Record,
-    handed: Handed,
+    handed: Sequence[Insight],
     inputs: RecordedInputs,
     present: InsightTransfer,
+    *,
+    tenant: str,
 ) -> ReplayedPart:
     """Write the context again and compare it with the one that was signed.
 
@@ -64,8 +57,8 @@ def replay_packing(
     transfer, counts = _as_it_was(model_id, protocol, inputs, present)
     if predicate["arm"] == Arm.PADDING:
         context = _padding(transfer, model_id, protocol, int(predicate["tokens"]), counts)
-    elif handed.insights:
-        insights = _named_items(tx, handed) if protocol == PLAYBOOK else list(handed.insights)
+    elif handed:
+        insights = _named_items(tx, tenant, handed) if protocol == PLAYBOOK else handed
         context = transfer.write(sorted(insights, key=place_in_source), model_id, protocol)
     else:
         context = ""
@@ -154,7 +147,7 @@ def _padding(
         raise NotReplayableError(f"the model's tokenizer does not answer: {error}") from error
 
 
-def _named_items(tx: Transaction, handed: Handed) -> list[Insight]:
+def _named_items(tx: Transaction, tenant: str, handed: Sequence[Insight]) -> list[Insight]:
     """The insights with the names that they have as items of playbooks."""
-    listed = {each.id: each for each in for_question(tx, handed.tenant, handed.insights)}
-    return [listed.get(insight.id, insight) for insight in handed.insights]
+    listed = {each.id: each for each in for_question(tx, tenant, handed)}
+    return [listed.get(insight.id, insight) for insight in handed]

@@ -82,7 +82,9 @@ class Run:
         if record is None:
             return None
         handed = handed_over(self.tx, self.reader, self.tenant, record)
-        return replay_packing(self.tx, record, handed, self._inputs(), self.engine.transfer)
+        return replay_packing(
+            self.tx, record, handed, self._inputs(), self.engine.transfer, tenant=self.tenant
+        )
 
     def _extraction(self) -> ReplayedPart | None:
         outcome = self.records.outcome
@@ -134,7 +136,7 @@ class Run:
         if record is None:
             return []
         handed = handed_over(self.tx, self.reader, self.tenant, record)
-        return [insight.content for insight in handed.insights]
+        return [insight.content for insight in handed]
 
     def _asked(self) -> tuple[Record, Ask]:
         record = self.records.selection
