@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from crossmodel.providers import FakeProvider
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+from ticket_codes import HANDBOOK
 
 
 @pytest.fixture
@@ -22,3 +26,26 @@ def crossmodel_command(tmp_path):
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def script():
+    """What the scripted provider answers; tests put functions of the request into it."""
+    return {"strong": lambda _request: HANDBOOK, "cheap": lambda _request: "BIL-7"}
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, script):
+    """A loop of two scripted models, whose store and keys are in the test's folder."""
+    provider = FakeProvider(lambda request: script[request.model](request))
+    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    return {
+        "store": {"url": f"sqlite:///{tmp_path}/state.db"},
+        "witness": {"key_dir": str(tmp_path / "keys")},
+        "providers": [{"id": "p", "kind": "fake"}],
+        "insight_transfer": {"uplift": {"enable": False}},
+        "models": [
+            {"id": "strong", "provider": "p", "quality": 0.9, "input_price": 3, "output_price": 15},
+            {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
+        ],
+    }

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 
 import pytest
+from ticket_codes import HANDBOOK
 
 from crossmodel import (
     BudgetExceededError,
@@ -16,38 +17,7 @@ from crossmodel import (
     ProviderResponseError,
     WitnessError,
 )
-from crossmodel.providers import FakeProvider, ProviderKind, register_provider
-
-HANDBOOK = """\
-## Ticket codes
-
-A ticket code is always the queue's prefix, a dash and the floor number.
-
-- Example: billing on floor 3 -> `BIL-3`
-- Example: network on floor 12 -> `NET-12`
-"""
-
-
-@pytest.fixture
-def script():
-    """What the scripted provider answers; tests put functions of the request into it."""
-    return {"strong": lambda _request: HANDBOOK, "cheap": lambda _request: "BIL-7"}
-
-
-@pytest.fixture
-def settings(tmp_path, monkeypatch, script):
-    provider = FakeProvider(lambda request: script[request.model](request))
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
-    return {
-        "store": {"url": f"sqlite:///{tmp_path}/state.db"},
-        "witness": {"key_dir": str(tmp_path / "keys")},
-        "providers": [{"id": "p", "kind": "fake"}],
-        "insight_transfer": {"uplift": {"enable": False}},
-        "models": [
-            {"id": "strong", "provider": "p", "quality": 0.9, "input_price": 3, "output_price": 15},
-            {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
-        ],
-    }
+from crossmodel.providers import ProviderKind, register_provider
 
 
 async def test_what_the_strong_model_said_helps_the_cheap_one(settings, script):

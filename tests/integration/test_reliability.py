@@ -5,37 +5,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from ticket_codes import HANDBOOK, QUESTION
 
 from crossmodel import CrossModel, NotFoundError
 from crossmodel.domain.reliability import Observed
-from crossmodel.providers import FakeProvider
-
-HANDBOOK = """\
-## Ticket codes
-
-A ticket code is always the queue's prefix, a dash and the floor number.
-
-- Example: billing on floor 3 -> `BIL-3`
-- Example: network on floor 12 -> `NET-12`
-"""
-QUESTION = "Which ticket code has billing on floor 7?"
-
-
-@pytest.fixture
-def settings(tmp_path, monkeypatch):
-    answers = {"strong": HANDBOOK, "cheap": "BIL-7"}
-    provider = FakeProvider(lambda request: answers[request.model])
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
-    return {
-        "store": {"url": f"sqlite:///{tmp_path}/state.db"},
-        "witness": {"key_dir": str(tmp_path / "keys")},
-        "providers": [{"id": "p", "kind": "fake"}],
-        "insight_transfer": {"uplift": {"enable": False}},
-        "models": [
-            {"id": "strong", "provider": "p", "quality": 0.9, "input_price": 3, "output_price": 15},
-            {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
-        ],
-    }
 
 
 async def known(cm, model="strong", **of):

@@ -9,43 +9,11 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from ticket_codes import HANDBOOK, QUESTION
 
 from crossmodel import CrossModel, ModelCapability, NotFoundError
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.replay import Part
-from crossmodel.providers import FakeProvider
-
-HANDBOOK = """\
-## Ticket codes
-
-A ticket code is always the queue's prefix, a dash and the floor number.
-
-- Example: billing on floor 3 -> `BIL-3`
-- Example: network on floor 12 -> `NET-12`
-"""
-QUESTION = "Which ticket code has billing on floor 7?"
-
-
-@pytest.fixture
-def script():
-    """What the scripted provider answers; tests put functions of the request into it."""
-    return {"strong": lambda _request: HANDBOOK, "cheap": lambda _request: "BIL-7"}
-
-
-@pytest.fixture
-def settings(tmp_path, monkeypatch, script):
-    provider = FakeProvider(lambda request: script[request.model](request))
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
-    return {
-        "store": {"url": f"sqlite:///{tmp_path}/state.db"},
-        "witness": {"key_dir": str(tmp_path / "keys")},
-        "providers": [{"id": "p", "kind": "fake"}],
-        "insight_transfer": {"uplift": {"enable": False}},
-        "models": [
-            {"id": "strong", "provider": "p", "quality": 0.9, "input_price": 3, "output_price": 15},
-            {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
-        ],
-    }
 
 
 @pytest.fixture
@@ -239,12 +207,14 @@ async def test_text_in_columns_of_bytes_ends_nothing(settings, database):
         database("UPDATE commitments SET value = CAST(value AS TEXT) WHERE leaf = ?", leaf)
         assert verdicts(await cm.replay(answer.id))["selection"] == "same"
         assert (await cm.trace(answer.id)).problems == ()
+        database("UPDATE snapshots SET body = CAST(body AS TEXT) || ' '")
+        assert "refused: the recorded inputs" in said(await cm.replay(answer.id), "selection")
         database("UPDATE commitments SET value = 'Howdy' WHERE leaf = ?", leaf)
         replay = await cm.replay(answer.id)
         assert "a hidden value is not the one that it commits to" in said(replay, "selection")
         chain = await cm.trace(answer.id)
         assert "its request is not the value that" in "\n".join(chain.problems)
-        database("UPDATE log_leaves SET statement = 7 WHERE \"index\" = ?", leaf)
+        database('UPDATE log_leaves SET statement = 7 WHERE "index" = ?', leaf)
         chain = await cm.trace(answer.id)
         assert f"record {leaf}: its statement is not the one" in "\n".join(chain.problems)
         assert not (await cm.replay(answer.id)).is_same
