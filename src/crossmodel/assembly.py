@@ -23,15 +23,9 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.replay import Replay
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
-from crossmodel.domain.witness import (
-    LogKey,
-)
+from crossmodel.domain.witness import LogKey
 from crossmodel.engine import Engine
-from crossmodel.errors import (
-    ConfigurationError,
-    CrossModelError,
-    InvalidInputError,
-)
+from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.bulk import Extracted, extract_all
 from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
@@ -45,11 +39,7 @@ from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
 from crossmodel.transfer import InsightTransfer
 from crossmodel.transfer.feedback import Grader, graded
-from crossmodel.witness import (
-    CrossModelVIF,
-    Ledger,
-    settle_keys,
-)
+from crossmodel.witness import CrossModelVIF, Ledger, settle_keys
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
 from crossmodel.writing import (
     WriterSettings,
