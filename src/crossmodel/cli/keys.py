@@ -6,7 +6,6 @@ A passphrase comes from the environment alone: the command line of a process is 
 from __future__ import annotations
 
 import json as jsons
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Annotated
 import typer
 
 from crossmodel.cli.output import (
-    REFUSED,
     ConfigOption,
     JsonOption,
     config_source,
@@ -25,13 +23,18 @@ from crossmodel.cli.output import (
     print_json,
     print_table,
     read_file,
+    refusing,
     replacing,
-    report,
     run_async,
+    write_file,
 )
 from crossmodel.domain.witness import LogKey
-from crossmodel.errors import InvalidInputError, NotFoundError, VerificationError
+from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.settings import Settings, load_settings
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Where to write it; standard output if left out.")
+]
 
 app = typer.Typer(help="Make, rotate and list the keys that sign the log.", no_args_is_help=True)
 
@@ -113,9 +116,7 @@ def trust(
             help="A time-stamp authority, and its root certificate; may be repeated.",
         ),
     ] = None,
-    to: Annotated[
-        Path | None, typer.Option("--out", help="Where to write it; standard output if left out.")
-    ] = None,
+    to: OutOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -142,9 +143,7 @@ def trust(
 @app.command()
 def evidence(
     rotation: Annotated[int, typer.Argument(help="The record that rotated the keys.")],
-    to: Annotated[
-        Path | None, typer.Option("--out", help="Where to write it; standard output if left out.")
-    ] = None,
+    to: OutOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -157,13 +156,8 @@ def evidence(
         async with CrossModel(settings, with_models=False) as cm:
             return await cm.rotation_evidence(rotation)
 
-    data = run_async(work())
-    if to is None:
-        sys.stdout.write(data.decode())
-        return
-    with replacing(to) as file:
-        file.write(data)
-    if json:
+    write_file(to, run_async(work()))
+    if json and to is not None:
         print_json({"rotation": rotation, "out": str(to)})
 
 
@@ -177,11 +171,8 @@ def accept(
     """Accept a rotation by keys that you trust, offline. Exit code 0 accepted, 1 refused."""
     from crossmodel.auditing import accept_rotation
 
-    try:
+    with refusing():
         data = accept_rotation(read_file(evidence), trust=read_file(trust))
-    except VerificationError as error:
-        report(error)
-        raise typer.Exit(REFUSED) from None
     _write_trust(data, to, json)
 
 
@@ -198,11 +189,9 @@ def _with_keys(config: Path | None) -> Settings:
 
 
 def _write_trust(data: bytes, to: Path | None, json: bool) -> None:
+    write_file(to, data)
     if to is None:
-        sys.stdout.write(data.decode())
         return
-    with replacing(to) as file:
-        file.write(data)
     document = jsons.loads(data)
     keys = len(document["keys"])
     if json:

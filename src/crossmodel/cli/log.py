@@ -20,6 +20,7 @@ from crossmodel.cli.output import (
     print_json,
     replacing,
     run_async,
+    write_file,
 )
 from crossmodel.errors import InvalidInputError
 
@@ -67,7 +68,7 @@ def root(
     head, keys = run_async(work())
     for path, content in ((file, head.note.encode()), (trust, keys)):
         if path is not None:
-            _write(path, content)
+            write_file(path, content)
     if json:
         print_json({"size": head.size, "root": head.root.hex(), "checkpoint": head.note})
         return
@@ -117,7 +118,7 @@ def prove(
         _folder(file)
         written = {leaf: file / f"record-{leaf}.json" for leaf in files}
     for leaf, path in written.items():
-        _write(path, files[leaf])
+        write_file(path, files[leaf])
     if json:
         print_json([{"leaf": leaf, "file": str(path)} for leaf, path in written.items()])
         return
@@ -147,7 +148,9 @@ def consistency(
     if file is not None:
         import msgspec
 
-        _write(file, msgspec.json.format(msgspec.json.encode(proof.to_dict()), indent=2) + b"\n")
+        write_file(
+            file, msgspec.json.format(msgspec.json.encode(proof.to_dict()), indent=2) + b"\n"
+        )
     if json:
         print_json(proof.to_dict())
         return
@@ -194,17 +197,12 @@ def export(
     with replacing(file) as lines:
         records, head, trust = run_async(work(lines))
     if into == target:
-        _write(target / TRUST_FILE, trust)
-        _write(target / PIN_FILE, head.note.encode())
+        write_file(target / TRUST_FILE, trust)
+        write_file(target / PIN_FILE, head.note.encode())
     if json:
         print_json({"records": records, "file": str(file), "size": head.size})
         return
     out.print(plain(f"{records} records written to {file}"), soft_wrap=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as file:
-        file.write(content)
 
 
 def _folder(path: Path) -> None:

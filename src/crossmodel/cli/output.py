@@ -29,6 +29,7 @@ from crossmodel.errors import (
     MissingExtraError,
     NotFoundError,
     SelectionError,
+    VerificationError,
 )
 
 OK: Final = 0
@@ -116,6 +117,29 @@ def read_file(path: Path) -> bytes:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
 
 
+def read_text(path: Path) -> str:
+    """What :func:`read_file` reads, as text; whoever parses it meets U+FFFD for what is no UTF-8.
+
+    Raises:
+        InvalidInputError: if it cannot be read.
+    """
+    return read_file(path).decode("utf-8", "replace")
+
+
+def write_file(path: Path | None, content: bytes) -> None:
+    """Write a file as :func:`replacing` does; standard output if no path is given.
+
+    Raises:
+        InvalidInputError: if it cannot be written.
+    """
+    if path is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with replacing(path) as file:
+        file.write(content)
+
+
 def plain(text: object) -> Text:
     """Text that is shown as it is: never markup, no control characters that drive a terminal."""
     shown = "".join(
@@ -146,6 +170,16 @@ def report(error: CrossModelError) -> int:
     """Say what went wrong, and give the exit code for it."""
     err.print(Text("error: ", style="bold red") + plain(error), soft_wrap=True)
     return exit_code(error)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Where a proof that must not be believed is an answer, and no failure of ours: exit code 1."""
+    try:
+        yield
+    except VerificationError as error:
+        report(error)
+        raise typer.Exit(REFUSED) from None
 
 
 def configure_logs() -> None:

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from crossmodel.cli.output import (
-    REFUSED,
     ConfigOption,
     JsonOption,
     config_source,
@@ -22,11 +21,12 @@ from crossmodel.cli.output import (
     plain,
     print_json,
     read_file,
-    replacing,
-    report,
+    read_text,
+    refusing,
     run_async,
+    write_file,
 )
-from crossmodel.errors import InvalidInputError, VerificationError
+from crossmodel.errors import InvalidInputError
 
 TrustOption = Annotated[
     Path | None, typer.Option(help="A trust file of this log that names the outsider.")
@@ -62,9 +62,9 @@ def cosign(
     from crossmodel import auditing
 
     passphrase = os.environ.get(passphrase_env) or None
-    note, before = _text(checkpoint), _text(previous) if previous else None
+    note, before = read_text(checkpoint), read_text(previous) if previous else None
     shown = read_file(proof) if proof else None
-    try:
+    with refusing():
         line = auditing.cosign(
             note,
             trust=read_file(trust),
@@ -74,11 +74,8 @@ def cosign(
             previous=before,
             proof=shown,
         )
-    except VerificationError as error:
-        report(error)
-        raise typer.Exit(REFUSED) from None
     if file is not None:
-        _write(file, f"{line}\n".encode())
+        write_file(file, f"{line}\n".encode())
     if json:
         print_json({"name": name, "line": line, "out": str(file) if file else None})
     elif file is None:
@@ -105,17 +102,14 @@ def attach(
     """
     from crossmodel.assembly import CrossModel
 
-    text, keys = _text(lines), read_file(trust) if trust else None
+    text, keys = read_text(lines), read_file(trust) if trust else None
 
     async def work() -> list[tuple[str, int]]:
         async with CrossModel.open(config_source(config), with_models=False) as cm:
             return await cm.attach_cosignatures(text, trust=keys, size=size)
 
-    try:
+    with refusing():
         kept = run_async(work())
-    except VerificationError as error:
-        report(error)
-        raise typer.Exit(REFUSED) from None
     if json:
         print_json([{"name": name, "size": at} for name, at in kept])
         return
@@ -155,7 +149,7 @@ def stamp(
 
     if request is not None:
         size, query = run_async(ask())
-        _write(request, query)
+        write_file(request, query)
         said = {"size": size, "request": str(request)}
         told = f"{request} asks for a time-stamp over the checkpoint of {size} records"
     else:
@@ -164,23 +158,11 @@ def stamp(
             raise InvalidInputError(
                 "--trust is needed: crossmodel keys trust --authority writes it"
             )
-        try:
+        with refusing():
             name, size = run_async(keep(read_file(response), read_file(trust)))
-        except VerificationError as error:
-            report(error)
-            raise typer.Exit(REFUSED) from None
         said = {"name": name, "size": size}
         told = f"the checkpoint of {size} records bears a time-stamp by {name}"
     if json:
         print_json(said)
     else:
         out.print(plain(told), soft_wrap=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as file:
-        file.write(content)
-
-
-def _text(path: Path) -> str:
-    return read_file(path).decode("utf-8", "replace")

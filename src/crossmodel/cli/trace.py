@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +15,8 @@ from crossmodel.cli.output import (
     out,
     plain,
     print_json,
-    replacing,
     run_async,
+    write_file,
 )
 from crossmodel.errors import InvalidInputError, NotFoundError
 
@@ -67,7 +66,9 @@ def trace(
         print_json(chain.to_dict())
         return
     if chosen:
-        _write(exported, file)
+        write_file(file, exported)
+        if file is not None:
+            err.print(plain(f"written to {file}"), soft_wrap=True)
     else:
         from crossmodel.cli.trace_tree import tree
 
@@ -97,13 +98,3 @@ def _advice(about: str) -> str:
     if len(about) != TRACE_ID_DIGITS:
         return ""
     return "; of a trace, look at its span: crossmodel.answer.id there is the answer's id"
-
-
-def _write(exported: bytes, file: Path | None) -> None:
-    if file is None:
-        sys.stdout.buffer.write(exported)
-        sys.stdout.buffer.flush()
-        return
-    with replacing(file) as to:
-        to.write(exported)
-    err.print(plain(f"written to {file}"), soft_wrap=True)

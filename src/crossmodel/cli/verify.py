@@ -20,6 +20,8 @@ from crossmodel.cli.output import (
     out,
     plain,
     print_json,
+    read_file,
+    read_text,
     report,
     run_async,
 )
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 _DATABASE: Final = b"SQLite format 3\0"
 
 _MOST_DIGITS: Final = 18
-
-MAX_BYTES: Final = 4 * 1024 * 1024
-"""No trust file or checkpoint is larger."""
 
 NOT_CHECKED: Final = {"verdict": "not checked", "valid": False, "records": 0}
 
@@ -110,7 +109,7 @@ def _verify(
     from crossmodel.auditing import Depth, verify_copy, verify_path
     from crossmodel.settings import load_settings
 
-    pinned = _text(against) if against else None
+    pinned = read_text(against) if against else None
     start = None if since is None else _start(since)
     looked = Depth(values=not depth[0], schemas=depth[1])
     if file is None and trust is None:
@@ -120,7 +119,7 @@ def _verify(
             "--trust is needed: keys that come with evidence are not believed; whoever keeps the "
             "log writes them with crossmodel keys trust"
         )
-    believed = _read(trust)
+    believed = read_file(trust)
     with _bar() as advance:
         if file is None or store or _is_store(file):
             url = file or load_settings(config_source(config)).store.url
@@ -182,19 +181,7 @@ def _show(done: VerificationReport) -> None:
 def _start(since: str) -> str | int:
     """Where to start: at a head of that size, or at the checkpoint that a file holds."""
     if not (since.isascii() and since.isdigit()):
-        return _text(Path(since))
+        return read_text(Path(since))
     if len(since) > _MOST_DIGITS:
         raise InvalidInputError(f"--since {since[:_MOST_DIGITS]}…: no log has so many records")
     return int(since)
-
-
-def _text(path: Path) -> str:
-    return _read(path).decode("utf-8", "replace")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)  # just enough to be refused for its size
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from error
