@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crossmodel.witness import merkle
 
 if TYPE_CHECKING:
-    from crossmodel.witness.keys.files import load_or_create_keys
-    from crossmodel.witness.keys.keyring import FolderKeyring
+    from crossmodel.witness.keys.keyring import FolderKeyring, load_or_create_keys
     from crossmodel.witness.keys.pairs import KeyPair
     from crossmodel.witness.keys.signers import KeyPlace, open_keys
     from crossmodel.witness.keys.trust import Trust
@@ -49,7 +48,7 @@ _MODULE_OF = {
     "Retention": "retention",
     "Trust": "keys.trust",
     "accept_rotation": "rotation",
-    "load_or_create_keys": "keys.files",
+    "load_or_create_keys": "keys.keyring",
     "open_keys": "keys.signers",
     "rotate_keys": "rotating",
     "settle_keys": "rotating",

@@ -20,7 +20,7 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import ConfigurationError, CrossModelError, MissingExtraError, WitnessError
 from crossmodel.settings import load_settings
 from crossmodel.witness import CrossModelVIF
-from crossmodel.witness.keys.files import load_or_create_keys
+from crossmodel.witness.keys.keyring import load_or_create_keys
 from crossmodel.witness.keys.pairs import ED25519, RSA_2048, FileSigner, PublicKey
 from crossmodel.witness.keys.signers import KeyPlace, ServiceSigner, open_keys, open_signer
 from crossmodel.witness.statement import outcome_statement

@@ -23,20 +23,6 @@ KEY_FILES: Final = {RSA_2048: "rsa.pem", ED25519: "ed25519.pem"}
 _GENERATION = re.compile(r"generation-([1-9][0-9]{0,8})", re.ASCII)
 
 
-def load_or_create_keys(folder: Path, *, passphrase: str | None = None) -> KeyPair:
-    """The keys in use of those kept in ``folder``; made there if it does not exist.
-
-    Raises:
-        WitnessError: if they cannot be read (a wrong passphrase, a missing file) or written.
-    """
-    try:
-        if not folder.exists():
-            create_keys(folder, passphrase)
-        return load_keys(folder, passphrase)[1]
-    except OSError as error:
-        raise WitnessError(f"cannot keep keys in {folder}: {error.strerror}") from error
-
-
 def generation_folder(folder: Path, number: int) -> Path:
     """Where a key folder keeps its keys after that many generations; the first lies in itself."""
     return folder if number == 1 else folder / f"generation-{number}"

@@ -172,6 +172,15 @@ class FolderKeyring:
         return [*first, *(path for path in later if path.exists()), *aside]
 
 
+def load_or_create_keys(folder: Path, *, passphrase: str | None = None) -> KeyPair:
+    """The keys in use of those kept in ``folder``; made there if it does not exist.
+
+    Raises:
+        WitnessError: if they cannot be read (a wrong passphrase, a missing file) or written.
+    """
+    return FolderKeyring(folder, passphrase=passphrase).current()
+
+
 def _key_files(folder: Path) -> Iterator[Path]:
     for name in KEY_FILES.values():
         if (folder / name).exists():

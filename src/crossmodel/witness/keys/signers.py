@@ -23,7 +23,7 @@ from typing import Any, Final, Protocol
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from crossmodel.errors import MissingExtraError, VerificationError, WitnessError
-from crossmodel.witness.keys.files import load_or_create_keys
+from crossmodel.witness.keys.keyring import load_or_create_keys
 from crossmodel.witness.keys.pairs import (
     ED25519,
     RSA_2048,
