@@ -7,6 +7,7 @@ So lines are checked as far as can be before they are kept.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -28,7 +29,7 @@ from crossmodel.witness.keys.trust import Cosigner, TimestampAuthority, Trust
 from crossmodel.witness.merkle import HASH_BYTES
 from crossmodel.witness.note import Note, NoteSignature, add_line, signature_line
 from crossmodel.witness.strict import load_json
-from crossmodel.witness.timestamps import is_stamped, timestamp_line
+from crossmodel.witness.timestamps import stamped_digest, timestamp_line
 
 _PROOF_FIELDS: Final = {"size1", "root1", "size2", "root2", "proof", "signed"}
 
@@ -153,7 +154,8 @@ def attach_timestamp(
     """
     if not authorities:
         raise InvalidInputError("name the time-stamp authority: its answers name it in no safe way")
-    head = _latest(log, lambda note: is_stamped(note.text.encode(), response))
+    name, digest = stamped_digest(response)
+    head = _latest(log, lambda note: hashlib.new(name, note.text.encode()).digest() == digest)
     if head is None:
         raise VerificationError("the time-stamp is over none of this log's checkpoints")
     refused = VerificationError("nobody")

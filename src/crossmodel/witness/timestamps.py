@@ -7,7 +7,6 @@ with a long identifier of ours. Needs the extra ``audit``.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -115,8 +114,8 @@ def verify_timestamp(message: bytes, authority: TimestampAuthority, response: by
     return Timestamp(authority.name, stated, latest)
 
 
-def is_stamped(message: bytes, response: bytes) -> bool:
-    """Whether an authority's answer is over this message, whoever's it is.
+def stamped_digest(response: bytes) -> tuple[str, bytes]:
+    """The hash, by its name for :mod:`hashlib`, and the digest that an answer is over, whoever's.
 
     Raises:
         VerificationError: if it is no answer, or not over a digest by SHA-2.
@@ -128,12 +127,11 @@ def is_stamped(message: bytes, response: bytes) -> bool:
         raise MissingExtraError("time-stamps", "audit") from None
     try:
         imprint = decode_timestamp_response(response).tst_info.message_imprint
-        name, digest = _SHA2[imprint.hash_algorithm.dotted_string], imprint.message
+        return _SHA2[imprint.hash_algorithm.dotted_string], imprint.message
     except KeyError:
         raise VerificationError("the time-stamp is over a weak digest") from None
     except Exception as error:  # whatever a foreign parser says of hostile bytes
         raise VerificationError(f"this is no time-stamp response: {str(error)[:200]}") from error
-    return hashlib.new(name, message).digest() == digest
 
 
 def check_timestamps(note: Note, authorities: Sequence[TimestampAuthority]) -> list[Timestamp]:
