@@ -33,8 +33,8 @@ from crossmodel.domain.transfer_config import InsightTransferConfig
 from crossmodel.errors import ConfigurationError, InvalidInputError
 
 PREFIX: Final = "CROSSMODEL_"
-WRITERS: Final = ("inline", "process")
 NESTING: Final = "__"
+WRITERS: Final = ("inline", "process")
 
 PRODUCTION_CONFIG: Final[dict[str, Any]] = {
     "model_selector": {
@@ -240,6 +240,11 @@ class WitnessSettings:
             if uri and ":" not in uri:  # the value is not shown: it may be the key itself
                 raise InvalidInputError(f"{name} must be a URI, such as env:NAME")
         checks.one_of("writer", self.writer, WRITERS)
+
+    @property
+    def needs_folder(self) -> bool:
+        """Whether one of the keys is kept in ``key_dir``."""
+        return not (self.rsa_signer and self.ed25519_signer)
 
 
 DEFAULT_PROVIDER: Final = ProviderSettings(id="local", kind="local")

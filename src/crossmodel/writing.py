@@ -91,8 +91,7 @@ async def keys_for(store: Store, witness: WitnessSettings) -> KeyPair | FolderKe
 
 
 def _lacks_folder(witness: WitnessSettings) -> bool:
-    is_elsewhere = witness.rsa_signer and witness.ed25519_signer
-    return not is_elsewhere and not Path(witness.key_dir).exists()
+    return witness.needs_folder and not Path(witness.key_dir).exists()
 
 
 def folder_keyring(witness: WitnessSettings) -> FolderKeyring:

@@ -180,8 +180,7 @@ def _with_keys(config: Path | None) -> Settings:
     """The settings, if there are keys: looking at them must not make any."""
     settings = load_settings(config_source(config))
     witness = settings.witness
-    is_elsewhere = witness.rsa_signer and witness.ed25519_signer
-    if not is_elsewhere and not Path(witness.key_dir).is_dir():
+    if witness.needs_folder and not Path(witness.key_dir).is_dir():
         raise NotFoundError(
             f"there are no keys in {witness.key_dir}: crossmodel keys new makes them"
         )
