@@ -19,8 +19,9 @@ from crossmodel.witness.keys.pairs import ED25519
 from crossmodel.witness.keys.signers import open_signer
 from crossmodel.witness.outsiders import believed, parse_consistency
 from crossmodel.witness.provenance.prov_json import prov_json
+from crossmodel.witness.steps import NORMAL, Depth
 from crossmodel.witness.verify import verify_file
-from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
+from crossmodel.witness.verify_log import verify_log
 
 __all__ = [
     "Depth",

@@ -26,8 +26,8 @@ from crossmodel.witness.outsiders import (
 from crossmodel.witness.provenance import Chain, ProvenanceTracker
 from crossmodel.witness.provenance.in_toto import bundle
 from crossmodel.witness.provenance.openlineage import openlineage
+from crossmodel.witness.steps import NORMAL, Depth
 from crossmodel.witness.timestamps import timestamp_request
-from crossmodel.witness.verify_log import NORMAL, Depth
 
 
 class LogDesk(ABC):

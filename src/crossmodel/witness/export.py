@@ -30,9 +30,9 @@ from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import leaf_hash
 from crossmodel.witness.merkle import MAX_SIZE
 from crossmodel.witness.note import Note
-from crossmodel.witness.steps import INVALID, Refused, Steps
+from crossmodel.witness.steps import INVALID, Progress, Refused, Steps
 from crossmodel.witness.strict import MAX_BYTES, load_base64, load_json
-from crossmodel.witness.verify_log import Depth, Progress, verify_log
+from crossmodel.witness.verify_log import verify_log
 
 FORMAT: Final = "crossmodel-log/v1"
 FILE: Final = "log.jsonl"
@@ -128,8 +128,7 @@ def verify_export(
             detail.append(log.origin)
     except Refused as refused:
         return VerificationReport(INVALID, 0, (*steps.passed, refused.step))
-    depth = Depth(is_export=True)
-    report = verify_log(log, trust, against=against, depth=depth, clock=clock, progress=progress)
+    report = verify_log(log, trust, against=against, is_export=True, clock=clock, progress=progress)
     return replace(report, steps=(*steps.passed, *report.steps))
 
 

@@ -1,9 +1,10 @@
-"""What every verification shares: its steps, its verdicts, and what a checkpoint must be."""
+"""What every verification shares: its steps, verdicts and depth, and what a checkpoint must be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
@@ -18,6 +19,40 @@ from crossmodel.witness.timestamps import check_log_times, check_timestamps
 VALID: Final = "valid"
 UNPINNED: Final = "valid, completeness not checked"
 INVALID: Final = "invalid"
+
+RECORD_STEPS: Final = {
+    12: "each record gives its leaf hash, in order",
+    13: "each stored node is the hash of its children",
+    14: "each checkpoint is a signed note of the trusted log",
+    15: "the trusted keys have signed it",
+    16: "its root is the root over the records",
+    20: "the log's times never fall and are past",
+    21: "hidden values are those committed to",
+    22: "values that are gone were erased",
+    25: "the records' own signatures are by trusted keys",
+    26: "each key rotation is by both generations",
+}
+"""The steps over a log's records, which go along together: in the order of their report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much of a log is looked at.
+
+    Attributes:
+        values: hash every hidden value; without it, only whether it is there is checked.
+        schemas: hold every statement to its kind's schema, which is never refused but reported;
+            without it, only kinds are told apart.
+    """
+
+    values: bool = True
+    schemas: bool = False
+
+
+NORMAL: Final = Depth()
+
+Progress = Callable[[int, int], None]
+"""Told how many records of how many are done."""
 
 
 class Refused(Exception):  # noqa: N818 - the end of a verification, not an error of ours
@@ -47,6 +82,20 @@ class Steps:
 def refuse(number: int, name: str, reason: str) -> NoReturn:
     """End a verification at a step."""
     raise Refused(VerificationStep(number, name, False, reason))
+
+
+def refuse_at(number: int, reason: str) -> NoReturn:
+    """End the verification of a log at one of :data:`RECORD_STEPS`."""
+    refuse(number, RECORD_STEPS[number], reason)
+
+
+@contextmanager
+def at_step(number: int) -> Iterator[None]:
+    """What is found wrong inside is found by this one of :data:`RECORD_STEPS`."""
+    try:
+        yield
+    except VerificationError as error:
+        refuse_at(number, error.reason)
 
 
 def signed_checkpoint(text: str, trust: Trust) -> Checkpoint:

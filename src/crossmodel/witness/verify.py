@@ -19,7 +19,8 @@ An evidence file passes these steps, in this order:
 25. each signature over the record itself, where there are any, is by a trusted key that is valid
     for a tree that ends in the record.
 
-A whole log passes these (:mod:`crossmodel.witness.verify_log`), 12 to 22 for every record:
+A whole log passes these (:mod:`crossmodel.witness.verify_log`), 12 to 16 and 20 to 22 for every
+record:
 
 10. the pinned checkpoint, where there is one, is a signed note of the trusted log;
 11. there is at least one record, a checkpoint over some of them, and none over more than there are;
@@ -76,6 +77,7 @@ from crossmodel.witness.steps import (
     INVALID,
     UNPINNED,
     VALID,
+    Progress,
     Refused,
     Steps,
     ask_outsiders,
@@ -84,14 +86,13 @@ from crossmodel.witness.steps import (
     signed_checkpoint,
 )
 from crossmodel.witness.strict import MAX_BYTES
-from crossmodel.witness.verify_log import Progress
 
 REFUSED_EXIT: Final = 1
 USAGE_EXIT: Final = 2
 
 
 def verify_witness(data: bytes, trust: Trust, *, against: str | None = None) -> VerificationReport:
-    """Check one evidence file by the steps 1 to 9, 18 and 19 of this module.
+    """Check one evidence file by the steps 1 to 9, 25, 18 and 19 of this module.
 
     ``against`` is a pinned checkpoint note of the same log. Whatever is wrong is in the report; it
     does not raise.

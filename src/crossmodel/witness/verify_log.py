@@ -1,18 +1,16 @@
 """Verification of a whole log, read once from its first record to its last.
 
 The numbers are those of :mod:`crossmodel.witness.verify`. Steps 12 to 16 and 20 to 22 look at every
-record, so they go along together; whichever refuses first ends it.
+record, so they go along together; whichever refuses first ends it. What records say of themselves
+is looked at by :mod:`crossmodel.witness.verify_records`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.witness import SignedCheckpoint, VerificationReport, VerificationStep
@@ -20,76 +18,34 @@ from crossmodel.errors import InvalidInputError, StoreError, VerificationError, 
 from crossmodel.ports import Clock, LogReader, NodeAt, RawLeaf
 from crossmodel.witness import merkle
 from crossmodel.witness.checkpoint import Checkpoint
-from crossmodel.witness.dsse import Signature
 from crossmodel.witness.evidence import parse_statement
-from crossmodel.witness.forms import Forms
-from crossmodel.witness.hidden import HiddenValues, KeptDigest, hashed
 from crossmodel.witness.keys.trust import Trust
 from crossmodel.witness.log import TreeBuilder, inclusion_proof, leaf_hash, peaks
 from crossmodel.witness.note import Note
-from crossmodel.witness.rotation import Rotation
-from crossmodel.witness.schemas import KEY_ROTATION, LOGGED_AT, kind_of, understands
-from crossmodel.witness.signed_records import SignedRecords
-from crossmodel.witness.statement import PAYLOAD_TYPE, is_log_time, log_time, pae, subject_digests
+from crossmodel.witness.statement import PAYLOAD_TYPE, pae
 from crossmodel.witness.steps import (
     INVALID,
+    NORMAL,
+    RECORD_STEPS,
     UNPINNED,
     VALID,
+    Depth,
+    Progress,
     Refused,
     Steps,
     ask_outsiders,
+    at_step,
     check_origin,
     check_signatures,
-    refuse,
+    refuse_at,
     signed_checkpoint,
 )
+from crossmodel.witness.verify_records import Records, stated_time
 
 SINCE: Final = "valid since the checkpoint of {} records, those before were not read again"
 
 NODES_AT_ONCE: Final = 512
 """Stored nodes that are compared per look-up."""
-
-CLOCK_SKEW: Final = timedelta(minutes=5)
-"""How far a record's time may lie ahead of the verifier's clock."""
-
-NAMES: Final = {
-    12: "each record gives its leaf hash, in order",
-    13: "each stored node is the hash of its children",
-    14: "each checkpoint is a signed note of the trusted log",
-    15: "the trusted keys have signed it",
-    16: "its root is the root over the records",
-    20: "the log's times never fall and are past",
-    21: "hidden values are those committed to",
-    22: "values that are gone were erased",
-    25: "the records' own signatures are by trusted keys",
-    26: "each key rotation is by both generations",
-}
-"""The steps that go along together, in the order in which they are reported."""
-
-ERASURE: Final = "erasure"
-INSIGHT: Final = "insight"
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How much of a log is looked at.
-
-    Attributes:
-        values: hash every hidden value; without it, only whether it is there is checked.
-        schemas: hold every statement to its kind's schema, which is never refused but reported;
-            without it, only kinds are told apart.
-        is_export: an export has no nodes, only those hidden values that were disclosed, and of
-            the signatures over records only those by the log's keys, which are all checked.
-    """
-
-    values: bool = True
-    schemas: bool = False
-    is_export: bool = False
-
-
-NORMAL: Final = Depth()
 
 
 def verify_log(
@@ -99,6 +55,7 @@ def verify_log(
     against: str | None = None,
     since: str | int | None = None,
     depth: Depth = NORMAL,
+    is_export: bool = False,
     clock: Clock = utc_now,
     progress: Progress | None = None,
 ) -> VerificationReport:
@@ -114,11 +71,15 @@ def verify_log(
         since: start after a checkpoint instead of at the first record: a note that was kept, or the
             size of a checkpoint of the log's own. What stands before is not read.
         depth: how much is looked at.
+        is_export: an export has no nodes, only those hidden values that were disclosed, and of
+            the signatures over records only those by the log's keys, which are all checked.
         clock: tells the time that no record may be later than.
         progress: told how many records of how many are done.
     """
     steps = Steps()
-    verifier = _LogVerifier(steps, log, trust, depth=depth, clock=clock, progress=progress)
+    verifier = _LogVerifier(
+        steps, log, trust, depth=depth, is_export=is_export, clock=clock, progress=progress
+    )
     try:
         details = verifier.run(against, since)
     except Refused as refused:
@@ -140,27 +101,25 @@ class _LogVerifier:
         trust: Trust,
         *,
         depth: Depth,
+        is_export: bool,
         clock: Clock,
         progress: Progress | None,
     ) -> None:
         self._steps, self._log, self._trust = steps, log, trust
-        self._depth, self._progress = depth, progress
-        self._latest_time = log_time(clock() + CLOCK_SKEW)
+        self._depth, self._is_export = depth, is_export
+        self._clock, self._progress = clock, progress
         self._first = self._size = self._signed_size = 0
         self._tree = TreeBuilder()
         self._nodes: dict[NodeAt, bytes] = {}
-        self._time = ""
-        self._forms = Forms()
+        self._time = ""  # of the record before the first one
         self._checkpoints: Iterator[SignedCheckpoint] = iter(())
         self._due: SignedCheckpoint | None = None
         self._last_head = -1
         self._heads: set[int] = set()  # sizes of those in the part that is being read
         self._note: Note | None = None
-        self._counts = Counter[str]()
+        self._heads_checked = 0
         self._believed: list[str] = []
         self._wanted: dict[int, bytes] = {}
-        self._signed_records = SignedRecords(log.raw_signatures(0), trust)
-        self._signatures: dict[int, list[Signature]] = {}  # over those of the part being read
 
     @property
     def read(self) -> int:
@@ -178,15 +137,22 @@ class _LogVerifier:
             self._resume(start)
         if pinned is not None and self._first < pinned.size <= self._size:
             self._wanted[pinned.size] = b""
-        self._read_all()
+        records = self._read_all()
         if pinned is not None:
             with self._steps.step(17, "the log extends the pinned checkpoint") as detail:
                 detail.append(self._extends(pinned, start))
         assert self._note is not None  # the latest head is among those that were checked
         outside = ask_outsiders(self._steps, self._note, self._trust, self._signed_statements())
-        signed = {"signed_size": latest, "unsigned": self._size - latest, **outside}
-        counts = {name: self._counts[name] for name in ("checkpoints", "erased", "not_understood")}
-        return {"size": self._size, "since": self._first, **signed, **counts}
+        return {
+            "size": self._size,
+            "since": self._first,
+            "signed_size": latest,
+            "unsigned": self._size - latest,
+            **outside,
+            "checkpoints": self._heads_checked,
+            "erased": records.erased,
+            "not_understood": records.not_understood,
+        }
 
     # before the records
 
@@ -257,165 +223,74 @@ class _LogVerifier:
             ):
                 raise VerificationError(f"record {start.size - 1} is not what was signed")
             with suppress(VerificationError):  # one of another form says no time
-                self._time = _stated_time(parse_statement(body)) or ""
+                self._time = stated_time(parse_statement(body)) or ""
             detail.append(f"records before {start.size} were not read again")
 
     # the records
 
-    def _read_all(self) -> None:
+    def _read_all(self) -> Records:
         """Steps 12 to 16, 20 to 22, 25 and 26."""
         self._checkpoints = self._log.checkpoints(self._first)
         self._next_checkpoint()
-        hidden = HiddenValues(self._kept_values(), self._first)
+        records = Records(
+            self._log,
+            self._trust,
+            depth=self._depth,
+            is_export=self._is_export,
+            clock=self._clock,
+            first=self._first,
+            time=self._time,
+            signed_size=self._signed_size,
+        )
         for chunk in self._in_order():
             first = self._tree.size
             hashes = _leaf_hashes(chunk)
             if hashes != [leaf[3] for leaf in chunk] or (
                 [leaf[0] for leaf in chunk] != list(range(first, first + len(chunk)))
             ):
-                _refuse(12, _first_wrong(chunk, first))
+                refuse_at(12, _first_wrong(chunk, first))
             self._heads.clear()
             self._grow(hashes)
-            if self._depth.is_export:
-                with _at(25):
-                    self._signatures = self._signed_records.take(first, chunk[-1][0])
-            self._follow(chunk, hidden)
-            with _at(25):
-                self._signed_records.check(chunk, self._signatures)
+            records.follow(chunk, self._heads)
             if self._progress is not None:
                 self._progress(self._tree.size, self._size)
         self._compare_nodes()
         if self._tree.size != self._size:
-            _refuse(12, f"{self._size - self._tree.size} records are missing")
+            refuse_at(12, f"{self._size - self._tree.size} records are missing")
         if self._due is not None:
-            _refuse(16, f"a head of {self._due.size!r} records was signed: the tail is cut")
+            refuse_at(16, f"a head of {self._due.size!r} records was signed: the tail is cut")
         if self._last_head != self._signed_size:
-            _refuse(16, f"the latest head, of {self._signed_size} records, is not among the others")
-        if self._depth.is_export:
-            with _at(25):
-                self._signed_records.finish()
-        with _at(21):
-            self._counts["erased"] = hidden.finish()
-        gone = hidden.unexplained()
-        if gone is not None and not self._depth.is_export:
-            _refuse(22, f"a value of record {gone} is gone, and no later signed erasure says so")
-        self._report()
+            refuse_at(
+                16, f"the latest head, of {self._signed_size} records, is not among the others"
+            )
+        records.finish()
+        self._report(records)
+        return records
 
-    def _report(self) -> None:
+    def _report(self, records: Records) -> None:
         details = {
             15: "; ".join(self._believed),
-            16: f"{self._counts['checkpoints']} checkpoints",
+            16: f"{self._heads_checked} checkpoints",
             21: "" if self._depth.values else "only whether they are there",
-            22: f"{self._counts['erased']} records lack one",
-            25: f"{self._signed_records.checked} signatures",
-            26: f"{self._counts['rotations']} rotations",
+            22: f"{records.erased} records lack one",
+            25: f"{records.signatures} signatures",
+            26: f"{records.rotations} rotations",
         }
-        left_out = {13, 22} if self._depth.is_export else set()
-        if not self._signed_records.checked:
+        left_out = {13, 22} if self._is_export else set()
+        if not records.signatures:
             left_out.add(25)
-        if not self._counts["rotations"]:
+        if not records.rotations:
             left_out.add(26)
         self._steps.passed.extend(
             VerificationStep(number, name, True, details.get(number, ""))
-            for number, name in NAMES.items()
+            for number, name in RECORD_STEPS.items()
             if number not in left_out
         )
 
     def _in_order(self) -> Iterator[Sequence[RawLeaf]]:
         """The records, in parts that end where progress may be told."""
-        with _at(12):
+        with at_step(12):
             yield from self._log.raw_leaves(self._first)
-
-    def _kept_values(self) -> Iterator[Sequence[KeptDigest]]:
-        if self._depth.values:
-            return hashed(self._log.raw_values(self._first))
-        return self._log.raw_digests(self._first)
-
-    def _follow(self, chunk: Sequence[RawLeaf], hidden: HiddenValues) -> None:
-        """Steps 20 and 21: what records say of themselves, without parsing most of them."""
-        form, follow, closely = self._forms.of, hidden.follow, self._depth.schemas
-        for index, payload_type, body, _ in chunk:
-            known = form(body) if payload_type == PAYLOAD_TYPE else None
-            if known is None:
-                self._other_form(index, payload_type, body, hidden)
-                continue
-            kind, time, digests = known
-            if time != self._time:
-                self._advance(index, time)
-                hidden.new_moment()
-            if kind == KEY_ROTATION:  # about keys, which are not hidden
-                hidden.allow(index, digests)
-                self._check_rotation(index, body)
-            else:
-                follow(index, digests, alone=kind == INSIGHT)
-            if closely or kind == ERASURE:
-                self._look_closer(index, body, hidden)
-        with _at(21):
-            hidden.settle()
-
-    def _other_form(self, index: int, payload_type: str, body: bytes, hidden: HiddenValues) -> None:
-        """A record whose bytes do not stand as ours do: somebody else's, or of another version."""
-        try:
-            document = parse_statement(body)
-        except VerificationError:
-            self._counts["not_understood"] += 1
-            return
-        if payload_type != PAYLOAD_TYPE:  # whatever it looks like, it says so to nobody
-            self._counts["not_understood"] += 1
-            hidden.allow(index, [digest.encode() for digest in subject_digests(document)])
-            return
-        time = _stated_time(document)
-        if time is not None and time != self._time:
-            self._advance(index, time)
-            hidden.new_moment()
-        elif time is None and self._time and kind_of(document):
-            _refuse(20, f"record {index} does not say when it was logged, as those before do")
-        digests = [digest.encode() for digest in subject_digests(document)]
-        if kind_of(document) in {None, KEY_ROTATION}:  # of other kinds nobody knows what they are
-            hidden.allow(index, digests)
-        else:
-            hidden.follow(index, digests)
-        if kind_of(document) == KEY_ROTATION:
-            self._check_rotation(index, body)
-        self._look_closer(index, body, hidden)
-
-    def _look_closer(self, index: int, body: bytes, hidden: HiddenValues) -> None:
-        """What needs a record parsed: whether it is understood, and what it erases."""
-        try:
-            document = parse_statement(body)
-        except VerificationError:
-            self._counts["not_understood"] += 1
-            return
-        if not understands(document):
-            self._counts["not_understood"] += 1
-        elif kind_of(document) == ERASURE and index < self._signed_size:
-            with _at(21):
-                hidden.erased(index, document["predicate"])
-
-    def _check_rotation(self, index: int, body: bytes) -> None:
-        """Step 26. The head that ends in the record is one of those that were just checked."""
-        self._counts["rotations"] += 1
-        with _at(26):
-            if self._depth.is_export:
-                signatures = [each.sig for each in self._signatures.get(index, ())]
-            else:
-                signatures = list(self._log.get_signatures(index).values())
-            if not all(isinstance(each, bytes) for each in signatures):
-                raise VerificationError(f"a signature of record {index} is no bytes")
-            rotation = Rotation.of(index, PAYLOAD_TYPE, body, signatures)
-            rotation.check_trusted(self._trust)
-            if index < self._signed_size and index + 1 not in self._heads:
-                raise VerificationError(
-                    f"the head of {index + 1} records, where keys changed, is missing"
-                )
-
-    def _advance(self, index: int, time: str) -> None:
-        """Step 20. Times are of one width, so they compare as text."""
-        if time < self._time:
-            _refuse(20, f"record {index} was logged at {time}, the one before at {self._time}")
-        if time > self._latest_time:
-            _refuse(20, f"record {index} says {time}, which is yet to come")
-        self._time = time
 
     def _signed_statements(self) -> Iterator[bytes]:
         """Those of the records under the latest head that are statements, read once more."""
@@ -445,36 +320,36 @@ class _LogVerifier:
 
     def _compare_nodes(self) -> None:
         """Step 13."""
-        if not self._depth.is_export and self._nodes:
+        if not self._is_export and self._nodes:
             stored = self._log.read_nodes(list(self._nodes))
             for at, digest in self._nodes.items():
                 if stored.get(at) != digest:
-                    _refuse(13, f"the node {at} is not what its leaves give")
+                    refuse_at(13, f"the node {at} is not what its leaves give")
         self._nodes.clear()
 
     def _next_checkpoint(self) -> None:
-        with _at(14):
+        with at_step(14):
             self._due = next(self._checkpoints, None)
 
     def _check_checkpoint(self, signed: SignedCheckpoint) -> None:
         """Steps 14 to 16, for one head."""
-        with _at(14):
+        with at_step(14):
             if not isinstance(signed.note, str):
                 raise VerificationError(f"the note of the head of {signed.size!r} is no text")
             note = Note.parse(signed.note)
             checkpoint = Checkpoint.parse(note.text)
             check_origin(checkpoint, self._trust)
-        with _at(15):
+        with at_step(15):
             self._believed = check_signatures(checkpoint, note, self._trust)
         root, size = self._tree.root(), self._tree.size
         if (signed.size, checkpoint.size, signed.root, checkpoint.root) != (size, size, root, root):
             self._compare_nodes()  # step 13 says it more exactly, where it can
-            _refuse(16, f"the records are not those whose head of {signed.size!r} was signed")
+            refuse_at(16, f"the records are not those whose head of {signed.size!r} was signed")
         if size == self._last_head:
-            _refuse(16, f"there are two heads of {size} records")
+            refuse_at(16, f"there are two heads of {size} records")
         self._last_head, self._note = size, note
         self._heads.add(size)
-        self._counts["checkpoints"] += 1
+        self._heads_checked += 1
         self._next_checkpoint()
 
     def _extends(self, pinned: Checkpoint, start: Checkpoint | None) -> str:
@@ -518,22 +393,3 @@ def _first_wrong(chunk: Sequence[RawLeaf], first: int) -> str:
         if leaf_hash(kind, body) != stored:
             return f"record {index} is not what was hashed"
     raise AssertionError("nothing is wrong")
-
-
-def _stated_time(document: Mapping[str, Any]) -> str | None:
-    """When a record says that the log took it, as text that sorts by time."""
-    time = document["predicate"].get(LOGGED_AT)
-    return time if isinstance(time, str) and is_log_time(time) else None
-
-
-def _refuse(number: int, reason: str) -> NoReturn:
-    refuse(number, NAMES[number], reason)
-
-
-@contextmanager
-def _at(number: int) -> Iterator[None]:
-    """What is found wrong inside is found by this step."""
-    try:
-        yield
-    except VerificationError as error:
-        refuse(number, NAMES[number], error.reason)

@@ -34,9 +34,10 @@ from crossmodel.witness.log import (
 from crossmodel.witness.note import Note, sign_note
 from crossmodel.witness.proving import head_of, prove_consistency, prove_record
 from crossmodel.witness.statement import Draft, pae, rotation_statement
+from crossmodel.witness.steps import NORMAL, Depth
 from crossmodel.witness.strict import is_key_name
 from crossmodel.witness.verify import verify_witness
-from crossmodel.witness.verify_log import NORMAL, Depth, verify_log
+from crossmodel.witness.verify_log import verify_log
 
 
 class CrossModelVIF:
