@@ -140,11 +140,7 @@ class LogTransaction(LogReader, Protocol):
         """
         ...
 
-    def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:
-        """Keep the salts and values that a record is the first to commit to."""
-        ...
-
-    def put_commitments_of(self, records: Mapping[int, Sequence[Commitment]]) -> None:
+    def put_commitments(self, records: Mapping[int, Sequence[Commitment]]) -> None:
         """Keep the salts and values that records are the first to commit to, by record."""
         ...
 

@@ -191,11 +191,7 @@ class LogTables(Rows):
             note = f"{row['note']}{line}\n"
             self._connection.execute(sa.update(table).where(table.c.size == size), {"note": note})
 
-    def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:
-        """Keep the salts and values that a record is the first to commit to."""
-        self.put_commitments_of({leaf: commitments})
-
-    def put_commitments_of(self, records: Mapping[int, Sequence[Commitment]]) -> None:
+    def put_commitments(self, records: Mapping[int, Sequence[Commitment]]) -> None:
         """Keep the salts and values that records are the first to commit to, by record."""
         names = ("leaf", "position", *Commitment.__slots__)
         rows = [

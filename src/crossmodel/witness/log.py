@@ -88,7 +88,7 @@ def append(
                 hidden.setdefault(index, []).append(commitment)
     tx.append_leaves(leaves)
     tx.write_nodes(builder.extend([leaf.leaf_hash for leaf in leaves]))
-    tx.put_commitments_of(hidden)
+    tx.put_commitments(hidden)
     return [leaf.index for leaf in leaves]
 
 
@@ -246,16 +246,12 @@ class MemoryLog:
         if line not in head.note.splitlines():
             self._checkpoints[size] = replace(head, note=f"{head.note}{line}\n")
 
-    def put_commitments(self, leaf: int, commitments: Sequence[Commitment]) -> None:
-        """Keep salts and values."""
-        for commitment in commitments:
-            self._commitments[commitment.digest] = commitment
-            self._kept_with[commitment.digest] = leaf
-
-    def put_commitments_of(self, records: Mapping[int, Sequence[Commitment]]) -> None:
+    def put_commitments(self, records: Mapping[int, Sequence[Commitment]]) -> None:
         """Keep salts and values."""
         for leaf, commitments in records.items():
-            self.put_commitments(leaf, commitments)
+            for commitment in commitments:
+                self._commitments[commitment.digest] = commitment
+                self._kept_with[commitment.digest] = leaf
 
     def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:  # noqa: ARG002 - in memory the digest is enough
         """Those of the commitments that there are."""

@@ -141,7 +141,9 @@ async def test_the_text_goes_wherever_else_it_stands(store):
         source().sha256,
     ]
     others = ["unrelated", NEXT, SAID[:20]]
-    await store.transact(lambda tx: tx.put_commitments(0, [hidden(v) for v in [*values, *others]]))
+    await store.transact(
+        lambda tx: tx.put_commitments({0: [hidden(v) for v in [*values, *others]]})
+    )
     erased = await erase(store, rule)
     assert erased.counts["commitments"] == len(values)
     assert erased.records == ((0, 0),)
@@ -158,7 +160,7 @@ async def test_contexts_in_which_it_was_handed_over_go_whatever_form_they_have(s
     contexts = {"mine": hidden("Q: code?\nA: 47"), "another": hidden("something else")}
 
     def work(tx):
-        tx.put_commitments(0, list(contexts.values()))
+        tx.put_commitments({0: list(contexts.values())})
         for (name, context), insight in zip(contexts.items(), (rule, other), strict=True):
             tx.add_transfer(
                 TransferRecord(name, "t", "m", "exemplar", True, (insight.id,), 0.9, 1,
@@ -177,7 +179,9 @@ async def test_a_short_text_goes_only_where_it_is_known_to_have_stood(store):
     short = Insight("47", evidence=(Evidence(8, 10, source(text).sha256),))
     await keep(store, short, found("There are 47 gates.", text), text=text)
     await store.transact(
-        lambda tx: tx.put_commitments(0, [hidden("room 47 is closed"), hidden("47"), hidden(text)])
+        lambda tx: tx.put_commitments(
+            {0: [hidden("room 47 is closed"), hidden("47"), hidden(text)]}
+        )
     )
     erased = await erase(store, short)
     [row] = await rows(store, schema.sources)
@@ -204,7 +208,7 @@ async def test_nothing_of_another_tenant_is_touched(store):
     for leaf, tenant in enumerate("tu"):
         await keep(store, rule, tenant=tenant)
         value = hidden(SAID, tenant)
-        await store.transact(lambda tx, at=leaf, value=value: tx.put_commitments(at, [value]))
+        await store.transact(lambda tx, at=leaf, value=value: tx.put_commitments({at: [value]}))
     assert (await erase(store, rule, tenant="nobody")).counts == {}
     assert (await erase(store, rule, tenant="u")).counts["commitments"] == 1
     [left] = await store.read(lambda tx: tx.list_insights("t"))
@@ -246,7 +250,7 @@ async def test_no_byte_and_no_word_is_left_in_the_files(tmp_path, size):
         text = f"{number} {TEXT}" if number % 3 else f"{number} is some other text, said by others"
         await keep(store, Insight(f"claim number {number} of {number * 7}"), text=text)
     await keep(store, rule)
-    await store.transact(lambda tx: tx.put_commitments(0, values))
+    await store.transact(lambda tx: tx.put_commitments({0: values}))
 
     def files_with(word):
         return [path.name for path in tmp_path.iterdir() if word in path.read_bytes()]

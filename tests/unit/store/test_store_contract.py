@@ -75,7 +75,7 @@ async def test_every_record_comes_back_as_it_was(store):
         tx.append_leaves([leaf(0, b"\0\xff", about="r")])
         tx.append_leaves([leaf(1, b"later", about="r"), leaf(2, b"other", about="r", tenant="u")])
         tx.write_nodes({(1, 0): b"n" * 32})
-        tx.put_commitments(0, [committed])
+        tx.put_commitments({0: [committed]})
         tx.put_signatures(1, {"k": b"s", "l": b"t"})
         tx.add_checkpoint(checkpoint)
         tx.add_checkpoint(checkpoint)
@@ -354,7 +354,7 @@ async def test_one_row_of_each_model_is_kept_though_it_comes_twice(store):
 
 async def test_thousands_of_commitments_at_once(store):
     many = [Commitment(f"{n:064x}", bytes([n % 256]) * 32, b"v") for n in range(4000)]
-    await store.transact(lambda tx: tx.put_commitments(7, many))
+    await store.transact(lambda tx: tx.put_commitments({7: many}))
     digests = [each.digest for each in many]
     found = await store.read(lambda tx: tx.get_commitments(7, digests))
     assert found == {c.digest: c for c in many}
