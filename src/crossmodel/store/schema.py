@@ -59,7 +59,7 @@ class Json(sa.TypeDecorator[Any]):
 
 
 class PlainJson(Json):
-    """Likewise, of what JSON knows and without NaN: ten times as fast."""
+    """Likewise, but quicker, and only for what JSON knows: no NaN."""
 
     cache_ok = True
 
