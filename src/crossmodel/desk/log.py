@@ -87,6 +87,7 @@ class LogDesk(ABC):
             NotFoundError: if it has none.
         """
         of = tenant or self.settings.loop.tenant
+        await self.engine.ledger.settle()
         found = await self.engine.store.read(lambda tx: tx.leaves_about(of, id))
         if not found:
             raise NotFoundError(f"the log has no record about {id!r}")
