@@ -35,8 +35,6 @@ _DATABASE: Final = b"SQLite format 3\0"
 
 _MOST_DIGITS: Final = 18
 
-NOT_CHECKED: Final = {"verdict": "not checked", "valid": False, "records": 0}
-
 
 def verify(
     file: Annotated[
@@ -87,7 +85,9 @@ def verify(
     except CrossModelError as error:
         report(error)
         if json:
-            print_json(NOT_CHECKED | {"error": str(error)})
+            from crossmodel.auditing import not_checked
+
+            print_json(not_checked(error))
         raise typer.Exit(USAGE) from None
     if json:
         print_json(done.to_dict())
