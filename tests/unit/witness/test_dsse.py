@@ -81,7 +81,11 @@ def test_what_was_signed_comes_back_and_verifies():
     assert read.verified_by([OTHER.rsa.public, PAIR.rsa.public]) == [PAIR.rsa.public]
 
 
-@pytest.mark.parametrize("keyid", ["", "0" * 64, OTHER.rsa.public.key_id, "../../etc", "nul\0"])
+@pytest.mark.parametrize(
+    "keyid",
+    ["", "0" * 64, OTHER.rsa.public.key_id, "../../etc", "nul\0"],
+    ids=["none", "zeros", "of another key", "a path", "with NUL"],
+)
 def test_a_key_id_decides_nothing(keyid):
     [honest] = Envelope.sign(TYPE, b"x", [PAIR.ed25519]).signatures
     [stranger] = Envelope.sign(TYPE, b"x", [OTHER.ed25519]).signatures
