@@ -133,7 +133,8 @@ class LogTables(Rows):
         """The signatures over one record, by the id of their key."""
         table = schema.log_signatures
         query = sa.select(table.c.key_id, table.c.signature).where(table.c.leaf == leaf)
-        return {row.key_id: row.signature for row in self._connection.execute(query)}
+        rows = self._connection.execute(query)
+        return {key_id: exact_bytes(signature) for key_id, signature in rows}
 
     def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
         """Keep the hashes of complete subtrees above level 0."""

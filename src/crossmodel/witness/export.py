@@ -76,7 +76,7 @@ def export_log(
     """
     latest, total = log.latest_checkpoint(), log.log_size()
     head: dict[str, Any] = {"log": FORMAT, "origin": trust.origin, "size": total}
-    head["checkpoint"] = latest.note if latest else None
+    head["checkpoint"] = _note(latest) if latest else None
     write(_line(head | {"trust": json.loads(trust.to_json())}))
     checkpoints = log.checkpoints()
     due = next(checkpoints, None)
@@ -98,7 +98,7 @@ def export_log(
                     write(_disclosed(*value))
                 value = next(values, None)
             while due is not None and due.size <= leaf[0] + 1:
-                write(_line({"checkpoint": due.note}))
+                write(_checkpoint(due))
                 due = next(checkpoints, None)
         progress(chunk[-1][0] + 1, total)
     if wanted - {ALL}:
@@ -269,10 +269,15 @@ def _line(row: Mapping[str, Any]) -> bytes:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
+def _damaged(what: str) -> WitnessError:
+    """What an edited database holds: anything, in any column."""
+    return WitnessError(f"{what} is damaged: crossmodel verify says more")
+
+
 def _record(leaf: RawLeaf) -> bytes:
     index, kind, body, _ = leaf
     if not (isinstance(kind, str) and isinstance(body, bytes)):
-        raise WitnessError(f"record {index} is damaged: crossmodel verify says more")
+        raise _damaged(f"record {index}")
     return _line({"index": index, "payloadType": kind, "statement": _base64(body)})
 
 
@@ -286,7 +291,19 @@ def _signature(leaf: int, key_id: str, signature: bytes) -> bytes:
     return _line({"signature": _base64(signature), "leaf": leaf, "keyid": key_id})
 
 
+def _checkpoint(signed: SignedCheckpoint) -> bytes:
+    return _line({"checkpoint": _note(signed)})
+
+
+def _note(signed: SignedCheckpoint) -> str:
+    if not isinstance(signed.note, str):
+        raise _damaged(f"the checkpoint of {signed.size!r} records")
+    return signed.note
+
+
 def _disclosed(leaf: int, digest: str, salt: bytes, value: bytes) -> bytes:
+    if not (isinstance(salt, bytes) and isinstance(value, bytes)):
+        raise _damaged(f"a hidden value of record {leaf!r}")
     line = _line({"leaf": leaf, "digest": digest, "salt": _base64(salt), "value": _base64(value)})
     if len(line) > MAX_BYTES:
         raise WitnessError(f"the value behind {digest} is larger than verifiers read: leave it out")
