@@ -8,27 +8,16 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from echo_settings import ECHO
 
 from crossmodel.witness import merkle
 
 pytestmark = pytest.mark.slow  # every line of it is a process
 
-SETTINGS = """
-[store]
-url = "sqlite:///state.db"
-[[providers]]
-id = "echo"
-kind = "fake"
-[[models]]
-id = "strong"
-provider = "echo"
-quality = 0.9
-"""
-
 
 @pytest.fixture
 def cli(tmp_path, crossmodel_command):
-    (tmp_path / "crossmodel.toml").write_text(SETTINGS)
+    (tmp_path / "crossmodel.toml").write_text(ECHO)
 
     def document(*arguments, code=0, **options):
         done = crossmodel_command(*arguments, "--json", **options)

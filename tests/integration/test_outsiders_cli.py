@@ -5,23 +5,13 @@ import shutil
 import subprocess
 
 import pytest
+from echo_settings import ECHO
 
 pytestmark = [
     pytest.mark.slow,  # every line of it is a process
     pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here"),
 ]
 
-SETTINGS = """
-[store]
-url = "sqlite:///state.db"
-[[providers]]
-id = "echo"
-kind = "fake"
-[[models]]
-id = "strong"
-provider = "echo"
-quality = 0.9
-"""
 VARIABLE = "CROSSMODEL_KEY_PASSPHRASE"
 NAME = "watcher.example"
 AUTHORITY = """
@@ -59,7 +49,7 @@ def document(done, code=0):
 
 @pytest.fixture
 def cli(tmp_path, crossmodel_command):
-    (tmp_path / "crossmodel.toml").write_text(SETTINGS)
+    (tmp_path / "crossmodel.toml").write_text(ECHO)
     return crossmodel_command
 
 
@@ -151,7 +141,7 @@ def test_what_does_not_extend_the_previous_one_is_not_signed(log, watcher, tmp_p
     fork.mkdir()
     shutil.copytree(tmp_path / "crossmodel-keys", fork / "crossmodel-keys")
     (fork / "crossmodel.toml").write_text(
-        SETTINGS.replace("state.db", str(fork / "state.db"))
+        ECHO.replace("state.db", str(fork / "state.db"))
         + f'[witness]\nkey_dir = "{fork}/crossmodel-keys"\n'
     )
     for _ in range(2):

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from echo_settings import ECHO
 from ticket_codes import HANDBOOK, QUESTION
 
 from crossmodel import CrossModel, ModelCapability, NotFoundError
@@ -463,21 +464,8 @@ async def test_recording_costs_microseconds_where_nothing_has_changed(settings):
         assert (time.perf_counter() - started) / 1000 < 0.001
 
 
-SETTINGS = """
-[store]
-url = "sqlite:///state.db"
-[[providers]]
-id = "echo"
-kind = "fake"
-[[models]]
-id = "strong"
-provider = "echo"
-quality = 0.9
-"""
-
-
 def test_the_command_says_by_its_exit_code_what_came_of_it(crossmodel_command, tmp_path):
-    (tmp_path / "crossmodel.toml").write_text(SETTINGS)
+    (tmp_path / "crossmodel.toml").write_text(ECHO)
     asked = json.loads(crossmodel_command("ask", HANDBOOK, "--json").stdout)["id"]
     done = crossmodel_command("replay", asked, "--json")
     assert done.returncode == 0, done.stderr

@@ -7,20 +7,12 @@ import subprocess
 import sys
 
 import pytest
+from echo_settings import ECHO
 
 from crossmodel import Insight, InsightTransfer, TransferTarget
 from crossmodel.domain.transfer import utf8_bytes
 
-SETTINGS = """
-[store]
-url = "sqlite:///state.db"
-[[providers]]
-id = "echo"
-kind = "fake"
-[[models]]
-id = "strong"
-provider = "echo"
-quality = 0.9
+SETTINGS = f"""{ECHO}
 [insight_transfer.export.licences]
 big = "CC-BY-4.0"
 """
