@@ -32,7 +32,7 @@ class Strategy(Protocol):
 
 
 class RoundRobin:
-    """One after the other; whoever is skipped does not double the share of the next for long."""
+    """One after the other, without those that are not ready."""
 
     __slots__ = ("_next",)
 
@@ -44,11 +44,14 @@ class RoundRobin:
     ) -> Endpoint | None:
         """The first that is ready, from the one after the last choice on."""
         count = len(endpoints)
-        for index in range(self._next, self._next + count):
-            position = index % count
+        position = self._next
+        for _ in range(count):
+            if position >= count:
+                position = 0
             endpoint = endpoints[position]
+            position += 1
             if endpoint.ready_at <= now and (not tried or endpoint.id not in tried):
-                self._next = position + 1
+                self._next = position
                 return endpoint
         return None
 
