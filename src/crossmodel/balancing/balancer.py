@@ -187,29 +187,33 @@ class Balancer:
         if self.config.load_balancing_strategy != self._strategy_name:
             self._strategy_name = self.config.load_balancing_strategy
             self._strategy = strategy_of(self.config, self._chance)
-        endpoint = self._strategy.choose(self._routable, now, tried)
-        if endpoint is None:
-            endpoint = self._last_resort(now, tried)
-            if endpoint is None:
-                return Unavailable(self._earliest(now, tried))
+        choice = self._strategy.choose(self._routable, now, tried) or self._last_resort(now, tried)
+        if isinstance(choice, Unavailable):
+            return choice
         self._turn += 1
-        return Lease(endpoint, self._clock, endpoint.begin(self._turn))
+        return Lease(choice, self._clock, choice.begin(self._turn))
 
-    def _last_resort(self, now: float, tried: Collection[str]) -> Endpoint | None:
-        """Of those that only stand back for having failed, the least busy and soonest back."""
-        return min(
-            (e for e in self._routable if e.admits_at() <= now and e.id not in tried),
-            key=lambda e: (e.in_flight, e.back_until, e.last_turn),
-            default=None,
-        )
+    def _last_resort(self, now: float, tried: Collection[str]) -> Endpoint | Unavailable:
+        """Of those that only stand back for having failed, the least busy and soonest back.
 
-    def _earliest(self, now: float, tried: Collection[str]) -> float | None:
-        """Seconds until one that was not tried may be asked; ``None`` if there is none."""
-        times = [e.admits_at() for e in self._routable if e.id not in tried]
-        if not times:
-            return None
-        earliest = min(times)
-        return UNKNOWN_WAIT if math.isinf(earliest) else earliest - now
+        One pass: in an outage every request comes here.
+        """
+        backs: list[Endpoint] = []
+        earliest: float | None = None
+        for endpoint in self._routable:
+            if tried and endpoint.id in tried:
+                continue
+            # Who does not stand back is out for another reason, which ``ready_at`` already says.
+            at = endpoint.ready_at if endpoint.back_until <= now else endpoint.admits_at()
+            if at <= now:
+                backs.append(endpoint)
+            elif earliest is None or at < earliest:
+                earliest = at
+        if backs:
+            return min(backs, key=lambda e: (e.in_flight, e.back_until, e.last_turn))
+        if earliest is None:
+            return Unavailable(None)
+        return Unavailable(UNKNOWN_WAIT if math.isinf(earliest) else earliest - now)
 
     def _reroute(self) -> None:
         everyone = list(self._endpoints.values())

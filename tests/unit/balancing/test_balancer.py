@@ -13,13 +13,14 @@ from crossmodel.errors import InvalidInputError, NotFoundError
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("count", [1, 2, 4, 7])
-def test_idle_equal_endpoints_share_evenly(strategy, count):
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_idle_equal_endpoints_share_evenly(strategy, count, seconds):
     clock = VirtualClock()
     balance = balancer("abcdefg"[:count], clock, load_balancing_strategy=strategy)
     shares = Counter()
     for _ in range(100 * count):
         lease = pick(balance)
-        clock.now += 0.1
+        clock.now += seconds
         lease.succeeded(0.1)
         shares[lease.endpoint.id] += 1
     assert shares == dict.fromkeys("abcdefg"[:count], 100)
@@ -107,6 +108,23 @@ def test_latency_jumps_up_at_once_and_comes_down_with_time():
         assert pick(balance).succeeded(hostile)
         assert endpoint.latency_seconds == before
     assert endpoint.in_flight == 0
+
+
+@pytest.mark.parametrize("breaker", [True, False])
+def test_failures_make_an_endpoint_look_slower_up_to_a_bound(breaker):
+    balance = balancer("a", circuit_breaker_enabled=breaker, failover_threshold=100)
+    pick(balance).failed()
+    endpoint = balance.endpoints[0]
+    assert endpoint.latency_seconds == 0.0  # it was never measured
+    pick(balance).succeeded(0.5)
+    pick(balance).failed()
+    assert endpoint.latency_seconds == 1.0
+    for _ in range(50):
+        pick(balance).failed()
+    assert endpoint.latency_seconds == 60.0
+    pick(balance).succeeded(90.0)
+    pick(balance).failed()
+    assert endpoint.latency_seconds == 90.0
 
 
 def test_a_circuit_opens_probes_once_and_closes():
