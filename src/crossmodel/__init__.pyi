@@ -1,5 +1,6 @@
 from . import witness as witness
 from .assembly import CrossModel as CrossModel
+from .balancing.config import LoadBalancerConfig as LoadBalancerConfig
 from .domain.answer import Answer as Answer
 from .domain.completion import Completion as Completion
 from .domain.completion import CompletionRequest as CompletionRequest
@@ -48,7 +49,6 @@ from .domain.operations import DeploymentResult as DeploymentResult
 from .domain.operations import DeploymentValidationResult as DeploymentValidationResult
 from .domain.operations import HealthCheckResult as HealthCheckResult
 from .domain.operations import HealthStatus as HealthStatus
-from .domain.operations import LoadBalancerConfig as LoadBalancerConfig
 from .domain.operations import PerformanceReport as PerformanceReport
 from .domain.operations import ResourceAllocation as ResourceAllocation
 from .domain.operations import ScalingResult as ScalingResult

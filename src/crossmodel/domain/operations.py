@@ -1,4 +1,4 @@
-"""What monitoring, deployment and load balancing report and are told."""
+"""What monitoring and deployment report and are told."""
 
 from __future__ import annotations
 
@@ -9,35 +9,6 @@ from typing import Any
 
 from crossmodel.domain import checks
 from crossmodel.domain.period import TimePeriod, utc_now
-
-BALANCING_STRATEGIES = ("round_robin", "least_connections", "fastest_response")
-
-
-@dataclass(slots=True)
-class LoadBalancerConfig:
-    """How requests spread over endpoints; ``health_check_interval`` is in seconds."""
-
-    load_balancing_strategy: str = "round_robin"
-    health_check_interval: int = 30
-    failover_threshold: int = 3
-    circuit_breaker_enabled: bool = True
-
-    def __post_init__(self) -> None:
-        checks.one_of("load_balancing_strategy", self.load_balancing_strategy, BALANCING_STRATEGIES)
-        checks.at_least("health_check_interval", self.health_check_interval, 1)
-        checks.at_least("failover_threshold", self.failover_threshold, 1)
-
-    def configure_for_high_throughput(self) -> None:
-        """Spread by open connections, check often, fail over early."""
-        self.load_balancing_strategy = "least_connections"
-        self.health_check_interval = 10
-        self.failover_threshold = 2
-
-    def configure_for_low_latency(self) -> None:
-        """Prefer whoever answers fastest; no breaker in the way."""
-        self.load_balancing_strategy = "fastest_response"
-        self.health_check_interval = 5
-        self.circuit_breaker_enabled = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from crossmodel.domain.completion import CompletionRequest, Message
 from crossmodel.domain.config import InsightExtractorConfig, ModelSelectorConfig, SelectionWeights
 from crossmodel.domain.insight import Evidence, ExtractionResult, Insight, Span, text_sha256
 from crossmodel.domain.models import ModelCapability, ModelSpec
-from crossmodel.domain.operations import HealthCheckResult, HealthStatus, LoadBalancerConfig
+from crossmodel.domain.operations import HealthCheckResult, HealthStatus
 from crossmodel.domain.period import TimePeriod, utc_now
 from crossmodel.domain.selection import TaskRequirement
 from crossmodel.errors import InvalidInputError
@@ -154,12 +154,3 @@ def test_health_needs_at_least_one_good_check_and_no_bad_one():
     assert status.is_healthy
     status.add_check_result(HealthCheckResult("b", is_healthy=False, error="down"))
     assert not status.is_healthy
-
-
-def test_load_balancer_presets_are_the_references():
-    config = LoadBalancerConfig()
-    assert (config.load_balancing_strategy, config.health_check_interval) == ("round_robin", 30)
-    config.configure_for_high_throughput()
-    assert (config.load_balancing_strategy, config.failover_threshold) == ("least_connections", 2)
-    config.configure_for_low_latency()
-    assert (config.health_check_interval, config.circuit_breaker_enabled) == (5, False)
