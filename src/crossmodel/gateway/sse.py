@@ -92,9 +92,7 @@ class EventParser:
         if rest:
             self._partial += rest
             self._check(len(self._partial))
-        self.idle = not (
-            self._partial or self._data or self._event or self._skip_lf or self._first
-        )
+        self.idle = not (self._partial or self._data or self._event or self._skip_lf or self._first)
         return events
 
     def _line(self, line: bytes) -> None:

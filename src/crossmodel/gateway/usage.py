@@ -53,7 +53,9 @@ class RawUsage(msgspec.Struct):
         """Both together: a count of ``newer`` replaces ours, since counts of streams are totals."""
         values = (
             old if new is None else new
-            for old, new in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(newer), strict=True)
+            for old, new in zip(
+                msgspec.structs.astuple(self), msgspec.structs.astuple(newer), strict=True
+            )
         )
         return RawUsage(*values)
 
