@@ -65,20 +65,8 @@ class EventParser:
             if chunk.find(b"\n") == end and chunk.endswith(b"\n") and b"\r" not in chunk:
                 self._check(end)
                 return [Event(b"", chunk[6:end])]
-        if self._skip_lf:
-            self._skip_lf = False
-            chunk = chunk.removeprefix(b"\n")
-        if b"\r" in chunk:
-            self._skip_lf = chunk.endswith(b"\r")
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines = chunk.split(b"\n")
-        rest = lines.pop()
         events: list[Event] = []
-        if lines and self._partial:
-            self._partial += lines[0]
-            lines[0] = bytes(self._partial)
-            self._partial.clear()
-        for line in lines:
+        for line in self._lines(chunk):
             if line:
                 self._line(line)
             else:
@@ -89,11 +77,26 @@ class EventParser:
                     self._data = []
                     self._size = 0
                 self._event = b""
-        if rest:
-            self._partial += rest
-            self._check(len(self._partial))
+        self._check(len(self._partial))
         self.idle = not (self._partial or self._data or self._event or self._skip_lf or self._first)
         return events
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """The lines that ``chunk`` ends, without their ends; what is left over is kept."""
+        if self._skip_lf:
+            self._skip_lf = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._skip_lf = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and self._partial:
+            self._partial += lines[0]
+            lines[0] = bytes(self._partial)
+            self._partial.clear()
+        self._partial += rest
+        return lines
 
     def _line(self, line: bytes) -> None:
         if self._first:

@@ -73,15 +73,15 @@ class RawUsage(msgspec.Struct):
                 _count(details.thinking_tokens),
             )
         if dialect is Dialect.CHAT:
-            read, written = self.prompt_tokens, self.completion_tokens
+            tokens = self.prompt_tokens, self.completion_tokens
             prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
         else:
-            read, written = self.input_tokens, self.output_tokens
+            tokens = self.input_tokens, self.output_tokens
             prompt, answer = self.input_tokens_details, self.output_tokens_details
         prompt = prompt or _NO_DETAILS
         return TokenUsage(
-            _count(read),
-            _count(written),
+            _count(tokens[0]),
+            _count(tokens[1]),
             _count(prompt.cached_tokens),
             _count(prompt.cache_write_tokens),
             _count((answer or _NO_DETAILS).reasoning_tokens),
@@ -93,7 +93,7 @@ class _Body(msgspec.Struct):
 
 
 _NO_DETAILS = _Details()
-_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_body = msgspec.json.Decoder(_Body, strict=False).decode  # "5" and 5.0 for 5 pass
 
 
 def usage_of(body: bytes, dialect: Dialect) -> TokenUsage | None:

@@ -1,4 +1,4 @@
-"""Watches a stream that is relayed byte by byte, and tells afterwards what went by.
+r"""Watches a stream that is relayed byte by byte, and tells afterwards what went by.
 
 The relay never waits for it and never sends what it made: it only reads. Most chunks are one event
 with a few letters of text and nothing that is looked for, and searching or decoding them would cost
@@ -8,7 +8,7 @@ searched, and what the search finds is decoded.
 
 The search relies on what JSON guarantees: inside of a string a quotation mark is escaped, so
 ``"usage"`` with both marks is a key or a whole value, never part of a text. A server that spells
-keys with ``\\u`` escapes hides them; none does.
+keys with ``\u`` escapes hides them; none does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 
 from crossmodel.gateway.dialect import Dialect
 from crossmodel.gateway.sse import MAX_EVENT_BYTES, Event, EventParser
+from crossmodel.gateway.stream_events import Answer, Delta, StreamEvent, decode_event
 from crossmodel.gateway.usage import RawUsage, TokenUsage
 
 _ENDS: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
@@ -39,44 +40,6 @@ _OBFUSCATION: Final = b',"obfuscation":"'
 """OpenAI pads its chunks to one length with this last field, which differs from chunk to chunk."""
 
 
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    text: str | None = None
-    stop_reason: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-    delta: _Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _Answer(msgspec.Struct):
-    """A message (Messages) or a response (Responses) within an event."""
-
-    model: str | None = None
-    status: str | None = None
-    usage: RawUsage | None = None
-    error: msgspec.Raw | None = None
-
-
-class _Event(msgspec.Struct):
-    """The events of all dialects in one; what an event does not have stays ``None``."""
-
-    type: str | None = None
-    model: str | None = None
-    usage: RawUsage | None = None
-    choices: list[_Choice] | None = None
-    delta: _Delta | str | None = None
-    message: _Answer | str | None = None
-    response: _Answer | None = None
-    error: msgspec.Raw | None = None
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-
-
 class UsageWatch:
     """Reads usage, model, the reason of the end and the end itself from the chunks of a stream.
 
@@ -92,12 +55,11 @@ class UsageWatch:
         ended: whether the proper end has come (``[DONE]``, ``message_stop``, or the event that ends
             a response). A stream that stops without it was cut.
         error: the first error event as it came, as JSON; ``None`` without one.
-        text_cut: whether there was more text than was to be kept.
     """
 
     __slots__ = (
         "_dialect", "_head", "_limit", "_parser", "_pieces", "_room", "_tail",
-        "_usage", "ended", "error", "model", "reason", "text_cut",
+        "_usage", "ended", "error", "model", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -115,7 +77,6 @@ class UsageWatch:
         self.reason: str | None = None
         self.ended = False
         self.error: bytes | None = None
-        self.text_cut = False
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -126,6 +87,11 @@ class UsageWatch:
     def text(self) -> str:
         """The answer's text so far, up to the limit."""
         return "".join(self._pieces)
+
+    @property
+    def text_cut(self) -> bool:
+        """Whether the limit was reached, so that more may have been said."""
+        return self._limit > 0 and self._room == 0
 
     def feed(self, chunk: bytes) -> None:
         """Look at a chunk, whatever its cut.
@@ -185,7 +151,7 @@ class UsageWatch:
             self.ended = self.ended or self._dialect is Dialect.CHAT
             return
         try:
-            read = _decode(data)
+            read = decode_event(data)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return  # not ours to judge: the client gets it as it is, and the end will be missing
         if self._is_error(event, read):
@@ -200,12 +166,12 @@ class UsageWatch:
             self._responses(read)
 
     @staticmethod
-    def _is_error(event: Event, read: _Event) -> bool:
+    def _is_error(event: Event, read: StreamEvent) -> bool:
         if event.event == b"error" or read.type == "error":
             return True
-        return read.error is not None and bytes(read.error) != b"null"
+        return bytes(read.error) not in {b"", b"null"}
 
-    def _chat(self, read: _Event) -> None:
+    def _chat(self, read: StreamEvent) -> None:
         self._note(read.model, read.usage)
         for choice in read.choices or ():
             if choice.index == 0:
@@ -214,17 +180,17 @@ class UsageWatch:
                     said = choice.delta.content if choice.delta is not None else None
                     self._keep(said or choice.text)
 
-    def _messages(self, read: _Event) -> None:
-        if isinstance(read.message, _Answer):
+    def _messages(self, read: StreamEvent) -> None:
+        if isinstance(read.message, Answer):
             self._note(read.message.model, read.message.usage)
         self._note(None, read.usage)
-        if isinstance(read.delta, _Delta):
+        if isinstance(read.delta, Delta):
             self.reason = read.delta.stop_reason or self.reason
             self._keep(read.delta.text)
         if read.type == "message_stop":
             self.ended = True
 
-    def _responses(self, read: _Event) -> None:
+    def _responses(self, read: StreamEvent) -> None:
         answer = read.response
         if answer is not None:
             self._note(answer.model, answer.usage)
@@ -241,18 +207,15 @@ class UsageWatch:
             self._usage = usage if self._usage is None else self._usage.updated(usage)
 
     def _keep(self, said: str | None) -> None:
-        if not said or not self._limit:
+        if not said or not self._room:
             return
-        if len(said) > self._room:
-            self.text_cut = True
-            said = said[: self._room]
-        if said:
-            self._pieces.append(said)
-            self._room -= len(said)
+        said = said[: self._room]
+        self._pieces.append(said)
+        self._room -= len(said)
 
 
 def _says(data: bytes, key: bytes) -> bool:
-    """Whether ``key`` is there with anything but ``null``, which many servers write in each chunk."""
+    """Whether ``key`` is there with anything but ``null``, as many servers write all along."""
     found = data.count(key)
     if not found or found == data.count(key + b":null"):
         return False

@@ -62,7 +62,7 @@ Thinking blocks of earlier turns are left out whole: they are signed for one pro
 """
 
 PART_HINTS: Final = frozenset({"prompt_cache_breakpoint"})
-"""Fields of a content part that are left out for a Messages model; an image's ``detail`` as well."""
+"""Fields of a content part that are left out for a Messages model; so is an image's ``detail``."""
 
 TURN_HINTS: Final = frozenset({
     "annotations",  # where an earlier text came from

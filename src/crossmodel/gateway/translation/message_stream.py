@@ -24,7 +24,7 @@ _PING: Final = b": ping\n\n"
 
 
 class _Call:
-    """A tool call under way. ``given`` is what its block started with, ``came`` if parts followed."""
+    """A tool call under way: the input its block started with, and whether parts followed."""
 
     __slots__ = ("came", "given", "index")
 
@@ -164,7 +164,12 @@ class MessageStream:
         if call.came:
             return b""
         # no parts came: the arguments are those of the start, mostly none; chat needs an object
-        return self._tool({"index": call.index, "function": {"arguments": json_text(call.given)}})
+        return self._tool(
+            {
+                "index": call.index,
+                "function": {"arguments": json_text(call.given, "content_block.input")},
+            }
+        )
 
     def _finish(self, data: Json) -> bytes:
         delta = object_of(data.get("delta"), "delta")

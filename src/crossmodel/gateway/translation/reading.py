@@ -86,9 +86,12 @@ def arguments_of(text: object, path: str) -> Json:
     return object_of(read, path)
 
 
-def json_text(value: object) -> str:
+def json_text(value: object, path: str) -> str:
     """A value as JSON text."""
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as error:
+        raise refuse(path, f"cannot be written as JSON: {error}") from None
 
 
 def tool_id(given: str) -> str:

@@ -128,7 +128,7 @@ def block_to_call(block: Json, path: str) -> Json:
     """A ``tool_use`` block as a tool call of chat."""
     function = {
         "name": text_of(block.get("name"), f"{path}.name"),
-        "arguments": json_text(object_of(block.get("input"), f"{path}.input")),
+        "arguments": json_text(object_of(block.get("input"), f"{path}.input"), f"{path}.input"),
     }
     return {
         "id": text_of(block.get("id"), f"{path}.id"),
