@@ -13,7 +13,11 @@ def sse(*datas, named=False):
     for data in datas:
         if named:
             made += f"event: {data['type']}\n".encode()
-        made += b"data: " + (json.dumps(data, separators=(",", ":")) if isinstance(data, dict) else data).encode() + b"\n\n"
+        made += (
+            b"data: "
+            + (json.dumps(data, separators=(",", ":")) if isinstance(data, dict) else data).encode()
+            + b"\n\n"
+        )
     return made
 
 
@@ -51,7 +55,11 @@ RESPONSES = sse(
     named=True,
 )  # fmt: skip
 SAID = "".join(f"{n} " for n in range(20)) + TEXT
-STREAMS = [(Dialect.CHAT, CHAT, "gpt"), (Dialect.MESSAGES, MESSAGES, "claude"), (Dialect.RESPONSES, RESPONSES, "gpt")]
+STREAMS = [
+    (Dialect.CHAT, CHAT, "gpt"),
+    (Dialect.MESSAGES, MESSAGES, "claude"),
+    (Dialect.RESPONSES, RESPONSES, "gpt"),
+]
 
 
 def cuts(stream, line_end=b"\n"):
@@ -110,20 +118,28 @@ def test_error_events_are_kept_as_they_came(dialect, data):
 
 def test_a_response_that_failed_has_ended_and_says_so():
     watch = UsageWatch(Dialect.RESPONSES)
-    watch.feed(b'data: {"type":"response.failed","response":{"status":"failed","error":{"message":"no"}}}\n\n')
+    watch.feed(
+        b'data: {"type":"response.failed","response":{"status":"failed","error":{"message":"no"}}}\n\n'
+    )
     assert (watch.ended, watch.reason) == (True, "failed")
 
 
 def test_legacy_completions_are_read_too():
     watch = UsageWatch(Dialect.CHAT, text_limit=5)
     watch.feed(b'data: {"model":"m","choices":[{"index":0,"text":"abc","finish_reason":null}]}\n\n')
-    watch.feed(b'data: {"model":"m","choices":[{"index":0,"text":"def","finish_reason":"length"}]}\n\n')
+    watch.feed(
+        b'data: {"model":"m","choices":[{"index":0,"text":"def","finish_reason":"length"}]}\n\n'
+    )
     assert (watch.text, watch.text_cut, watch.reason) == ("abcde", True, "length")
 
 
 def test_garbage_is_passed_over():
     watch = UsageWatch(Dialect.CHAT)
-    watch.feed(b"data: {\n\ndata: \xff\n\ndata: [" + b"[" * 5000 + b'\n\ndata: {"usage":{"prompt_tokens":{}}}\n\n')
+    watch.feed(
+        b"data: {\n\ndata: \xff\n\ndata: ["
+        + b"[" * 5000
+        + b'\n\ndata: {"usage":{"prompt_tokens":{}}}\n\n'
+    )
     watch.feed(b"<html>\n\n")
     watch.feed(CHAT)
     assert watch.ended
@@ -134,7 +150,9 @@ def test_a_usage_behind_the_padding_is_found():
     watch = UsageWatch(Dialect.CHAT)
     for data in (chunk("a", obfuscation="x"), chunk("b", obfuscation="y")):
         watch.feed(sse(data))
-    watch.feed(sse(chunk("c", obfuscation="z")).replace(b'"z"}', b'"z","usage":{"prompt_tokens":1}}'))
+    watch.feed(
+        sse(chunk("c", obfuscation="z")).replace(b'"z"}', b'"z","usage":{"prompt_tokens":1}}')
+    )
     assert watch.usage == TokenUsage(1)
 
 

@@ -11,6 +11,7 @@ from crossmodel.gateway.dialect import Dialect
 from crossmodel.gateway.sse import DONE, Event, write_event
 from crossmodel.gateway.translation.counts import chat_usage, raw_usage
 from crossmodel.gateway.translation.errors import error_body, error_message
+from crossmodel.gateway.translation.message_calls import Call, CallQueue
 from crossmodel.gateway.translation.reading import Json, json_text, object_of, refuse, text_of
 from crossmodel.gateway.translation.reasons import finish_reason
 from crossmodel.gateway.usage import RawUsage
@@ -21,17 +22,6 @@ CUT: Final = "the provider's stream broke off before its end; what came is not c
 _BAD_GATEWAY: Final = 502
 _PING: Final = b": ping\n\n"
 """A comment: it keeps the connection alive, and clients pass over it."""
-
-
-class _Call:
-    """A tool call under way: the input its block started with, and whether parts followed."""
-
-    __slots__ = ("came", "given", "index")
-
-    def __init__(self, index: int, given: Json) -> None:
-        self.index = index
-        self.given = given
-        self.came = False
 
 
 class MessageStream:
@@ -46,7 +36,7 @@ class MessageStream:
         failed: whether an error has been sent; nothing is sent after either.
     """
 
-    __slots__ = ("_calls", "_created", "_id", "_include_usage", "_kinds", "_model", "_reason",
+    __slots__ = ("_calls", "_created", "_id", "_include_usage", "_kinds", "_model", "_queue", "_reason",
                  "_started", "_usage", "ended", "failed")  # fmt: skip
 
     def __init__(self, *, created: int, include_usage: bool = False) -> None:
@@ -54,8 +44,9 @@ class MessageStream:
         self._include_usage = include_usage
         self._id = ""
         self._model = ""
-        self._calls: dict[object, _Call] = {}  # by the index of their block
-        self._kinds: dict[object, str] = {}  # of the blocks that have started and not stopped
+        self._calls: dict[int, Call] = {}  # by the index of their block
+        self._queue = CallQueue()
+        self._kinds: dict[int, str] = {}  # of the blocks that have started and not stopped
         self._reason: object = None
         self._started = False
         self._usage = RawUsage()
@@ -114,6 +105,8 @@ class MessageStream:
         block = object_of(data.get("content_block"), "content_block")
         kind = text_of(block.get("type"), "content_block.type")
         index = _index(data)
+        if index in self._kinds:
+            raise refuse("index", f"block {index} is open already")
         self._kinds[index] = kind
         if kind == "text":
             return self._say("content", block.get("text"))
@@ -123,13 +116,11 @@ class MessageStream:
             return b""
         if kind != "tool_use":
             raise refuse("content_block.type", f"chat has nothing like {kind!r}")
-        call = _Call(len(self._calls), object_of(block.get("input") or {}, "content_block.input"))
+        call = self._queue.start(object_of(block.get("input") or {}, "content_block.input"))
         self._calls[index] = call
         function = {"name": text_of(block.get("name"), "content_block.name"), "arguments": ""}
         called = text_of(block.get("id"), "content_block.id")
-        return self._tool({
-            "index": call.index, "id": called, "type": "function", "function": function
-        })  # fmt: skip
+        return self._tool(call, {"id": called, "type": "function", "function": function})
 
     def _delta(self, data: Json) -> bytes:
         index = _index(data)
@@ -154,7 +145,7 @@ class MessageStream:
         if not part:
             return b""
         call.came = True
-        return self._tool({"index": call.index, "function": {"arguments": part}})
+        return self._tool(call, {"function": {"arguments": part}})
 
     def _stop_block(self, data: Json) -> bytes:
         index = _index(data)
@@ -162,14 +153,11 @@ class MessageStream:
             return b""
         call = self._calls[index]
         if call.came:
-            return b""
+            return self._queue.stop(call)
         # no parts came: the arguments are those of the start, mostly none; chat needs an object
-        return self._tool(
-            {
-                "index": call.index,
-                "function": {"arguments": json_text(call.given, "content_block.input")},
-            }
-        )
+        arguments = json_text(call.given, "content_block.input")
+        sent = self._tool(call, {"function": {"arguments": arguments}})
+        return sent + self._queue.stop(call)
 
     def _finish(self, data: Json) -> bytes:
         delta = object_of(data.get("delta"), "delta")
@@ -197,8 +185,9 @@ class MessageStream:
     def _say(self, field: str, text: object) -> bytes:
         return self._chunk({field: text}) if text and isinstance(text, str) else b""
 
-    def _tool(self, call: Json) -> bytes:
-        return self._chunk({"tool_calls": [call]})
+    def _tool(self, call: Call, part: Json) -> bytes:
+        chunk = self._chunk({"tool_calls": [{"index": call.index, **part}]})
+        return self._queue.send(call, chunk)
 
     def _chunk(self, delta: Json, finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

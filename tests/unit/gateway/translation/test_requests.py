@@ -19,7 +19,9 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 def to_messages(**body):
     body = {"model": "m", "messages": HI} | body
     made = chat_to_messages(body, default_max_tokens=4096)
-    MESSAGES.validate_python({k: v for k, v in made.items() if k not in {"temperature", "top_p", "top_k"}}, strict=True)
+    MESSAGES.validate_python(
+        {k: v for k, v in made.items() if k not in {"temperature", "top_p", "top_k"}}, strict=True
+    )
     return made
 
 
@@ -30,7 +32,10 @@ def to_chat(**body):
 
 
 def tool(name="f", **more):
-    return {"type": "function", "function": {"name": name, "description": "d", "parameters": SCHEMA, **more}}
+    return {
+        "type": "function",
+        "function": {"name": name, "description": "d", "parameters": SCHEMA, **more},
+    }
 
 
 def test_a_plain_request():
@@ -125,7 +130,11 @@ def test_fields_of_messages(messages, chat):
 
 def test_a_conversation_with_tools_and_images_there():
     def call(name, called, arguments):
-        return {"type": "function", "id": called, "function": {"name": name, "arguments": arguments}}
+        return {
+            "type": "function",
+            "id": called,
+            "function": {"name": name, "arguments": arguments},
+        }
 
     made = to_messages(messages=[
         {"role": "system", "content": "s1"},
@@ -172,7 +181,10 @@ def test_a_conversation_with_tools_and_images_there():
 
 
 def test_a_conversation_with_tools_and_images_here():
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
+    }
     made = to_chat(messages=[
         {"role": "user", "content": [{"type": "text", "text": "look", "cache_control": {"type": "ephemeral"}}, image]},
         {"role": "assistant", "content": [
@@ -211,7 +223,9 @@ def user(part):
 
 
 def call(**more):
-    return {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", **more}]}]}
+    return {
+        "messages": [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", **more}]}]
+    }
 
 
 @pytest.mark.parametrize(
