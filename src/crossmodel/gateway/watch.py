@@ -114,16 +114,19 @@ class UsageWatch:
         """Whether a chunk is one event, whole, of a kind that cannot hold what is looked for."""
         if not chunk.startswith(self._head):
             return False
-        end = len(chunk)
-        if chunk.find(b"\n\n") != end - 2 or b"\r" in chunk:
-            return False  # not one event, or one that ends elsewhere too
-        if self._tail is None:
+        tail = self._tail
+        ends = (
+            3 if tail is None else 2
+        )  # of a line with the event's name, its data, and a blank one
+        if chunk.count(b"\n") != ends or not chunk.endswith(b"\n\n") or b"\r" in chunk:
+            return False  # not one event
+        if tail is None:
             return True
         padding = chunk.rfind(_OBFUSCATION)
         if padding < 0:
-            return chunk.endswith(self._tail)
+            return chunk.endswith(tail)
         closed = chunk.find(b'"', padding + len(_OBFUSCATION))
-        return closed == end - 4 and chunk.endswith(self._tail, 0, padding)
+        return closed == len(chunk) - 4 and chunk.endswith(tail, 0, padding)
 
     def _learn(self, chunk: bytes) -> None:
         """Remember how an event of chat looks around its delta, after nothing was found in it."""

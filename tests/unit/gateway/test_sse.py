@@ -42,9 +42,9 @@ def test_streams_are_read_as_the_standard_says_at_any_cut(stream, events):
 def test_an_endless_event_is_refused(line, size):
     parser = EventParser(limit=100)
     assert parser.feed(b"data: small\n\n") == [(b"", b"small")]
+    pieces = [line[start : start + size] for start in range(0, len(line), size)]
     with pytest.raises(ProviderResponseError, match="larger than 100 bytes"):
-        for start in range(0, len(line), size):
-            parser.feed(line[start : start + size])
+        list(map(parser.feed, pieces))
 
 
 def test_the_limit_is_for_each_event_and_not_for_the_stream():

@@ -9,20 +9,17 @@ from crossmodel.gateway.usage import TokenUsage, usage_of
     [
         (
             Dialect.CHAT,
-            b'{"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":'
-            b'{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}',
+            b'{"usage":{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}',
             TokenUsage(10, 5, cache_read_tokens=4, reasoning_tokens=2),
         ),
         (
             Dialect.MESSAGES,
-            b'{"usage":{"input_tokens":10,"output_tokens":5,"cache_creation_input_tokens":3,'
-            b'"cache_read_input_tokens":4,"output_tokens_details":{"thinking_tokens":2}}}',
+            b'{"usage":{"input_tokens":10,"output_tokens":5,"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"output_tokens_details":{"thinking_tokens":2}}}',
             TokenUsage(17, 5, cache_read_tokens=4, cache_write_tokens=3, reasoning_tokens=2),
         ),
         (
             Dialect.RESPONSES,
-            b'{"usage":{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":4},'
-            b'"output_tokens_details":{"reasoning_tokens":2}}}',
+            b'{"usage":{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":4},"output_tokens_details":{"reasoning_tokens":2}}}',
             TokenUsage(10, 5, cache_read_tokens=4, reasoning_tokens=2),
         ),
         (Dialect.CHAT, b'{"usage":{"prompt_tokens":10,"total_tokens":10}}', TokenUsage(10)),  # embeddings

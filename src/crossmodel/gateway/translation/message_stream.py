@@ -36,8 +36,10 @@ class MessageStream:
         failed: whether an error has been sent; nothing is sent after either.
     """
 
-    __slots__ = ("_calls", "_created", "_id", "_include_usage", "_kinds", "_model", "_queue", "_reason",
-                 "_started", "_usage", "ended", "failed")  # fmt: skip
+    __slots__ = (
+        "_calls", "_created", "_id", "_include_usage", "_kinds", "_model", "_queue", "_reason",
+        "_started", "_usage", "ended", "failed",
+    )  # fmt: skip
 
     def __init__(self, *, created: int, include_usage: bool = False) -> None:
         self._created = created
@@ -134,7 +136,7 @@ class MessageStream:
             return self._arguments(index, text_of(delta.get("partial_json"), "delta.partial_json"))
         if kind == "thinking_delta":
             return self._say("reasoning_content", text_of(delta.get("thinking"), "delta.thinking"))
-        if kind in {"signature_delta", "citations_delta"}:
+        if kind == "signature_delta" or kind == "citations_delta":  # noqa: PLR1714 - may be unhashable
             return b""  # a mark for the provider alone; where the text comes from
         raise refuse("delta.type", f"chat has nothing like {kind!r}")
 

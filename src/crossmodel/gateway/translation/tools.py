@@ -53,8 +53,9 @@ def tools_to_chat(tools: object, path: str = "tools") -> list[Json]:
     for n, given in enumerate(list_of(tools, path)):
         where = f"{path}[{n}]"
         tool = object_of(given, where)
-        if tool.get("type") not in {None, "custom"}:
-            raise refuse(f"{where}.type", f"a chat model has no tool {tool['type']!r} of its own")
+        kind = tool.get("type")
+        if kind is not None and kind != "custom":
+            raise refuse(f"{where}.type", f"a chat model has no tool {kind!r} of its own")
         neutral = {"type", "name", "description", "input_schema", "strict"}
         if tool.get("defer_loading") is False:
             neutral.add("defer_loading")

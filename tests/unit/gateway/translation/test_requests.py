@@ -309,6 +309,7 @@ def said(block, role="user"):
         (said({"type": "tool_result", "tool_use_id": "t", "is_error": "yes"}), r"content\[0\].is_error"),
         (said({"type": "tool_result", "content": "x"}), r"content\[0\].tool_use_id"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, r"tools\[0\].type"),
+        ({"tools": [{"type": [], "name": "f"}]}, r"tools\[0\].type"),
         ({"tools": [{"name": "f"}]}, r"tools\[0\].input_schema"),
         ({"tools": [{"name": "f", "input_schema": {}, "defer_loading": True}]}, r"tools\[0\].defer_loading"),
         ({"tool_choice": {"type": "all"}}, "tool_choice.type"),
@@ -329,5 +330,5 @@ def test_whether_the_usage_is_wanted():
     assert not wants_usage({"stream_options": {"include_usage": False}})
     assert not wants_usage({"stream_options": {}})
     assert not wants_usage({})
-    with pytest.raises(InvalidInputError, match="stream_options.include_usage"):
+    with pytest.raises(InvalidInputError, match=r"stream_options\.include_usage"):
         wants_usage({"stream_options": {"include_usage": "yes"}})

@@ -192,6 +192,7 @@ def test_messages_cut_anywhere_are_never_a_clean_end():
             "index": 0,
             "content_block": {"type": "tool_use", "id": "t"},
         },
+        {"type": "content_block_start", "index": 0, "content_block": {"type": []}},
         {"type": "content_block_start", "index": True, "content_block": {"type": "text"}},
         {"type": "content_block_start", "index": {}, "content_block": {"type": "text"}},
         {"type": "content_block_start"},
@@ -292,9 +293,8 @@ def test_blocks_come_one_after_the_other():
 
 
 def test_text_and_the_first_call_go_out_as_they_come():
-    translator, sent = ChatStream(), []
-    for event in EventParser().feed(CHAT)[:7]:
-        sent.append(translator.feed(event))
+    translator = ChatStream()
+    sent = [translator.feed(event) for event in EventParser().feed(CHAT)[:7]]
     assert b"H\xc3\xa9" in sent[2]
     assert b"llo" in sent[3]
     assert b'"name":"f"' in sent[5]
