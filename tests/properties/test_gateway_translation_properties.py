@@ -76,6 +76,21 @@ def test_any_cut_gives_the_events_of_the_standard(stream, data):
     assert [e for n in range(len(stream)) for e in parser.feed(stream[n : n + 1])] == expected
 
 
+@given(streams, st.integers(1, 30), st.data())
+def test_a_limit_is_the_same_at_any_cut(stream, limit, data):
+    def outcome(chunks):
+        parser = EventParser(limit)
+        try:
+            return [event for chunk in chunks for event in parser.feed(chunk)]
+        except ProviderResponseError:
+            return "refused"
+
+    primed = b": first\n\n"  # so that the quick way is taken as well
+    whole = outcome([primed, *stream.splitlines(keepends=True)])
+    assert outcome([primed, stream]) == whole
+    assert outcome([primed, *cut(stream, data.draw)]) == whole
+
+
 @given(st.binary(max_size=50), st.binary(max_size=10).filter(lambda e: not {10, 13} & set(e)))
 def test_what_is_written_is_read_back(data, event):
     expected = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -166,7 +181,7 @@ def chat_requests(draw):
     schema = {"type": "object", "properties": draw(arguments)}
     function = {"name": "f", "description": draw(texts), "parameters": schema, "strict": True}
     optional = {
-        "temperature": st.floats(0, 1), "top_p": st.floats(0, 1), "stop": st.lists(said, max_size=3), "user": said,
+        "temperature": st.floats(0, 1), "top_p": st.floats(0, 1), "stop": st.lists(said, min_size=1, max_size=3), "user": said,
         "reasoning_effort": st.sampled_from(["none", "low", "medium", "high", "xhigh", "max"]),
         "tools": st.just([{"type": "function", "function": function}]),
     }  # fmt: skip

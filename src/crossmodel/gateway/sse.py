@@ -60,11 +60,10 @@ class EventParser:
         """
         if not chunk:
             return []
-        if self.idle and chunk.startswith(b"data: "):  # one event and one line: most of them
-            end = len(chunk) - 2
-            if chunk.find(b"\n") == end and chunk.endswith(b"\n") and b"\r" not in chunk:
-                self._check(end)
-                return [Event(b"", chunk[6:end])]
+        if self.idle:
+            event = self._single(chunk)
+            if event is not None:
+                return [event]
         events: list[Event] = []
         for line in self._lines(chunk):
             if line:
@@ -80,6 +79,22 @@ class EventParser:
         self._check(len(self._partial))
         self.idle = not (self._partial or self._data or self._event or self._skip_lf or self._first)
         return events
+
+    def _single(self, chunk: bytes) -> Event | None:
+        """The event that ``chunk`` is, where it is one and plain: nearly all of them are."""
+        end = len(chunk) - 2
+        first = chunk.find(b"\n")
+        if not chunk.endswith(b"\n\n") or chunk.find(b"\r") >= 0:
+            return None
+        if first == end and chunk.startswith(b"data: "):
+            self._check(end)
+            return Event(b"", chunk[6:end])
+        if chunk.startswith(b"event: ") and chunk.startswith(b"data: ", first + 1):
+            if chunk.find(b"\n", first + 1) != end:
+                return None
+            self._check(max(first, end - first - 1))
+            return Event(chunk[7:first], chunk[first + 7 : end])
+        return None
 
     def _lines(self, chunk: bytes) -> list[bytes]:
         """The lines that ``chunk`` ends, without their ends; what is left over is kept."""

@@ -42,7 +42,7 @@ class StreamEvent(msgspec.Struct):
     delta: Delta | str | None = None
     message: Answer | str | None = None
     response: Answer | None = None
-    error: msgspec.Raw = msgspec.Raw()
+    error: object = None
 
 
 decode_event = msgspec.json.Decoder(StreamEvent, strict=False).decode

@@ -7,8 +7,9 @@ events, else that it begins and ends as an event did in which nothing was found.
 searched, and what the search finds is decoded.
 
 The search relies on what JSON guarantees: inside of a string a quotation mark is escaped, so
-``"usage"`` with both marks is a key or a whole value, never part of a text. A server that spells
-keys with ``\u`` escapes hides them; none does.
+``"usage"`` with both marks is a key or a whole value, never part of a text. Two kinds of servers
+could hide something, and none is known: one that spells keys with ``\u`` escapes, and one that ends
+lines with LF and with lone CR in one chunk.
 """
 
 from __future__ import annotations
@@ -107,26 +108,29 @@ class UsageWatch:
                 self._learn(chunk)
                 return
         for event in self._parser.feed(chunk):
-            if self._room or not self.model or self._matters(event.data):
-                self._read(event)
+            self.see(event)
+
+    def see(self, event: Event) -> None:
+        """Look at an event that somebody else has parsed, such as a translator's parser."""
+        if self._room or not self.model or self._matters(event.data):
+            self._read(event)
 
     def _is_dull(self, chunk: bytes) -> bool:
         """Whether a chunk is one event, whole, of a kind that cannot hold what is looked for."""
         if not chunk.startswith(self._head):
             return False
+        end = len(chunk) - 2
+        first = chunk.find(b"\n")
         tail = self._tail
-        ends = (
-            3 if tail is None else 2
-        )  # of a line with the event's name, its data, and a blank one
-        if chunk.count(b"\n") != ends or not chunk.endswith(b"\n\n") or b"\r" in chunk:
-            return False  # not one event
-        if tail is None:
-            return True
+        if tail is None:  # the event's name, its data, and a blank line
+            return chunk.find(b"\n", first + 1) == end and chunk.endswith(b"\n")
+        if first != end:
+            return False
         padding = chunk.rfind(_OBFUSCATION)
         if padding < 0:
             return chunk.endswith(tail)
         closed = chunk.find(b'"', padding + len(_OBFUSCATION))
-        return closed == len(chunk) - 4 and chunk.endswith(tail, 0, padding)
+        return closed == end - 2 and chunk.endswith(b"\n") and chunk.endswith(tail, 0, padding)
 
     def _learn(self, chunk: bytes) -> None:
         """Remember how an event of chat looks around its delta, after nothing was found in it."""
@@ -170,9 +174,7 @@ class UsageWatch:
 
     @staticmethod
     def _is_error(event: Event, read: StreamEvent) -> bool:
-        if event.event == b"error" or read.type == "error":
-            return True
-        return bytes(read.error) not in {b"", b"null"}
+        return event.event == b"error" or read.type == "error" or read.error is not None
 
     def _chat(self, read: StreamEvent) -> None:
         self._note(read.model, read.usage)

@@ -4,6 +4,7 @@ import pytest
 
 from crossmodel.errors import ProviderResponseError
 from crossmodel.gateway.dialect import Dialect
+from crossmodel.gateway.sse import EventParser
 from crossmodel.gateway.usage import TokenUsage
 from crossmodel.gateway.watch import UsageWatch
 
@@ -85,6 +86,14 @@ def test_everything_is_found_at_any_cut(dialect, stream, model, text_limit, line
         assert watch.usage == TokenUsage(10, 5, cache_read_tokens=cached)
         assert watch.text == (SAID if text_limit else "")
         assert not watch.text_cut
+
+
+@pytest.mark.parametrize(("dialect", "stream", "model"), STREAMS)
+def test_events_that_a_translator_has_parsed_do_as_well(dialect, stream, model):
+    watch = UsageWatch(dialect)
+    for event in EventParser().feed(stream):
+        watch.see(event)
+    assert (watch.model, watch.reason, watch.ended) == (model, "stop", True)
 
 
 @pytest.mark.parametrize(("dialect", "stream", "model"), STREAMS)

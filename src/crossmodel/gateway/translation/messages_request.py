@@ -23,6 +23,7 @@ _KNOWN: Final = frozenset({
     "stop_sequences", "system", "thinking", "tool_choice", "tools",
 })  # fmt: skip
 _EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})
+_THINKING: Final = frozenset({"adaptive", "between_tools", "disabled", "enabled"})
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 ERROR_MARK: Final = "Error: "
@@ -58,7 +59,7 @@ def messages_to_chat(body: Json, *, limit_field: str = "max_completion_tokens") 
         made["messages"] += _turn(object_of(message, path), path)
     if made.get("stream"):
         made["stream_options"] = {"include_usage": True}
-    if body.get("stop_sequences") is not None:
+    if body.get("stop_sequences"):
         stops = list_of(body["stop_sequences"], "stop_sequences")
         made["stop"] = [text_of(one, f"stop_sequences[{n}]") for n, one in enumerate(stops)]
     if body.get("metadata") is not None:
@@ -69,7 +70,9 @@ def messages_to_chat(body: Json, *, limit_field: str = "max_completion_tokens") 
     if body.get("tools"):
         made["tools"] = tools_to_chat(body["tools"])
     if body.get("tool_choice") is not None:
-        made |= choice_to_chat(body["tool_choice"])
+        choice = choice_to_chat(body["tool_choice"])
+        if made.get("tools") or choice["tool_choice"] not in ("auto", "none"):
+            made |= choice  # chat refuses the others where there is nothing to choose
     _check_context(body.get("context_management"))
     return made | _output(body)
 
@@ -90,7 +93,9 @@ def _output(body: Json) -> Json:
     made: dict[str, Any] = {}
     if body.get("thinking") is not None:
         thinking = object_of(body["thinking"], "thinking")
-        if thinking.get("type") == "disabled":
+        if text_of(thinking.get("type"), "thinking.type") not in _THINKING:
+            raise refuse("thinking.type", f"must be one of {', '.join(sorted(_THINKING))}")
+        if thinking["type"] == "disabled":
             made["reasoning_effort"] = "none"
     if body.get("output_config") is None:
         return made

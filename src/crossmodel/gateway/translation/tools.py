@@ -37,10 +37,7 @@ def tools_to_messages(tools: object, path: str = "tools") -> list[Json]:
         made: Json = {"name": text_of(function.get("name"), f"{where}.function.name")}
         if function.get("description") is not None:
             made["description"] = text_of(function["description"], f"{where}.function.description")
-        schema = function.get("parameters")
-        if schema is None:
-            schema = {"type": "object", "properties": {}}
-        made["input_schema"] = object_of(schema, f"{where}.function.parameters")
+        made["input_schema"] = _schema(function.get("parameters"), f"{where}.function.parameters")
         if function.get("strict") is not None:
             made["strict"] = flag_of(function["strict"], f"{where}.function.strict")
         translated.append(made)
@@ -70,6 +67,14 @@ def tools_to_chat(tools: object, path: str = "tools") -> list[Json]:
             function["strict"] = flag_of(tool["strict"], f"{where}.strict")
         translated.append({"type": "function", "function": function})
     return translated
+
+
+def _schema(parameters: object, path: str) -> Json:
+    """What a function takes, as Messages insists on it: said to be an object."""
+    if parameters is None:
+        return {"type": "object", "properties": {}}
+    schema = object_of(parameters, path)
+    return schema if "type" in schema else {"type": "object", **schema}
 
 
 def choice_to_messages(choice: object, parallel: object) -> Json | None:

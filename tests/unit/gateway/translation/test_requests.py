@@ -81,6 +81,10 @@ def test_a_plain_request():
             },
         ),
         ({"tools": [], "tool_choice": "none", "parallel_tool_calls": False}, {}),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"properties": {}}}}]},
+            {"tools": [{"name": "f", "input_schema": {"type": "object", "properties": {}}}]},
+        ),
     ],
 )  # fmt: skip
 def test_fields_of_chat(chat, messages):
@@ -92,6 +96,7 @@ def test_fields_of_chat(chat, messages):
     [
         ({"temperature": 0.3, "top_p": 0.5, "top_k": 4}, {"temperature": 0.3, "top_p": 0.5, "top_k": 4}),
         ({"stop_sequences": ["x"]}, {"stop": ["x"]}),
+        ({"stop_sequences": [], "tools": [], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}, {}),
         ({"metadata": {"user_id": "u"}}, {"user": "u"}),
         ({"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}),
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, {}),
@@ -312,6 +317,8 @@ def said(block, role="user"):
         ({"tools": [{"type": [], "name": "f"}]}, r"tools\[0\].type"),
         ({"tools": [{"name": "f"}]}, r"tools\[0\].input_schema"),
         ({"tools": [{"name": "f", "input_schema": {}, "defer_loading": True}]}, r"tools\[0\].defer_loading"),
+        ({"thinking": {"type": "deep"}}, "thinking.type"),
+        ({"thinking": {"type": []}}, "thinking.type"),
         ({"tool_choice": {"type": "all"}}, "tool_choice.type"),
         ({"tool_choice": {"type": ["any"]}}, "tool_choice.type"),
         ({"metadata": {"other": 1}}, "metadata.other"),
