@@ -56,7 +56,7 @@ def chat_to_messages(body: Json, *, default_max_tokens: int) -> Json:
     Raises:
         InvalidInputError: for a field that is malformed or that Messages cannot express.
     """
-    only(body, "", _KNOWN, CHAT_HINTS | CHAT_NEUTRAL.keys())
+    only(object_of(body, "body"), "", _KNOWN, CHAT_HINTS | CHAT_NEUTRAL.keys())
     only_neutral(body, CHAT_NEUTRAL)
     system, turns = _conversation(list_of(body.get("messages"), "messages"))
     made: Json = {"max_tokens": _limit(body, default_max_tokens), "messages": turns}
@@ -85,9 +85,10 @@ def wants_usage(body: Json) -> bool:
     Raises:
         InvalidInputError: if ``stream_options`` is malformed.
     """
-    if body.get("stream_options") is None:
+    options = object_of(body, "body").get("stream_options")
+    if options is None:
         return False
-    wanted = object_of(body["stream_options"], "stream_options").get("include_usage")
+    wanted = object_of(options, "stream_options").get("include_usage")
     return wanted is not None and flag_of(wanted, "stream_options.include_usage")
 
 

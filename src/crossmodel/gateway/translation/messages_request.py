@@ -46,7 +46,7 @@ def messages_to_chat(body: Json, *, limit_field: str = "max_completion_tokens") 
     Raises:
         InvalidInputError: for a field that is malformed or that chat cannot express.
     """
-    only(body, "", _KNOWN, MESSAGES_HINTS)
+    only(object_of(body, "body"), "", _KNOWN, MESSAGES_HINTS)
     made: Json = {name: body[name] for name in _SAME if body.get(name) is not None}
     text_of(made.get("model"), "model")
     limit = body.get("max_tokens")
