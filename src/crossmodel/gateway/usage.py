@@ -1,0 +1,109 @@
+"""What an answer cost, read from bodies that pass by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from crossmodel.gateway.dialect import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one call, as the provider counted them.
+
+    Attributes:
+        input_tokens: all tokens of the prompt, those from a cache and those written to it included.
+        output_tokens: all tokens of the answer, those of reasoning included.
+        cache_read_tokens: of the input, those that a cache held.
+        cache_write_tokens: of the input, those that were put into a cache.
+        reasoning_tokens: of the output, those that the client does not see.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    thinking_tokens: int | None = None
+
+
+class RawUsage(msgspec.Struct):
+    """The usage objects of all dialects in one: their field names do not collide."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
+
+    def updated(self, newer: RawUsage) -> RawUsage:
+        """Both together: a count of ``newer`` replaces ours, since counts of streams are totals."""
+        values = (
+            old if new is None else new
+            for old, new in zip(
+                msgspec.structs.astuple(self), msgspec.structs.astuple(newer), strict=True
+            )
+        )
+        return RawUsage(*values)
+
+    def read(self, dialect: Dialect) -> TokenUsage:
+        """In our terms. A count that is negative is taken for 0."""
+        if dialect is Dialect.MESSAGES:
+            cached = _count(self.cache_read_input_tokens)
+            written = _count(self.cache_creation_input_tokens)
+            details = self.output_tokens_details or _NO_DETAILS
+            return TokenUsage(
+                _count(self.input_tokens) + cached + written,
+                _count(self.output_tokens),
+                cached,
+                written,
+                _count(details.thinking_tokens),
+            )
+        if dialect is Dialect.CHAT:
+            tokens = self.prompt_tokens, self.completion_tokens
+            prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
+        else:
+            tokens = self.input_tokens, self.output_tokens
+            prompt, answer = self.input_tokens_details, self.output_tokens_details
+        prompt = prompt or _NO_DETAILS
+        return TokenUsage(
+            _count(tokens[0]),
+            _count(tokens[1]),
+            _count(prompt.cached_tokens),
+            _count(prompt.cache_write_tokens),
+            _count((answer or _NO_DETAILS).reasoning_tokens),
+        )
+
+
+class _Body(msgspec.Struct):
+    usage: RawUsage | None = None
+
+
+_NO_DETAILS = _Details()
+_decode_body = msgspec.json.Decoder(_Body, strict=False).decode  # "5" and 5.0 for 5 pass
+
+
+def usage_of(body: bytes, dialect: Dialect) -> TokenUsage | None:
+    """The usage that a whole answer (not a stream) states; ``None`` if none can be read from it."""
+    try:
+        usage = _decode_body(body).usage
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return None if usage is None else usage.read(dialect)
+
+
+def _count(value: int | None) -> int:
+    return value if value is not None and value > 0 else 0

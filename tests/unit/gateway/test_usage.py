@@ -1,0 +1,38 @@
+import pytest
+
+from crossmodel.gateway.dialect import Dialect
+from crossmodel.gateway.usage import TokenUsage, usage_of
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "usage"),
+    [
+        (
+            Dialect.CHAT,
+            b'{"usage":{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":2}}}',
+            TokenUsage(10, 5, cache_read_tokens=4, reasoning_tokens=2),
+        ),
+        (
+            Dialect.MESSAGES,
+            b'{"usage":{"input_tokens":10,"output_tokens":5,"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"output_tokens_details":{"thinking_tokens":2}}}',
+            TokenUsage(17, 5, cache_read_tokens=4, cache_write_tokens=3, reasoning_tokens=2),
+        ),
+        (
+            Dialect.RESPONSES,
+            b'{"usage":{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":4},"output_tokens_details":{"reasoning_tokens":2}}}',
+            TokenUsage(10, 5, cache_read_tokens=4, reasoning_tokens=2),
+        ),
+        (Dialect.CHAT, b'{"usage":{"prompt_tokens":10,"total_tokens":10}}', TokenUsage(10)),  # embeddings
+        (Dialect.CHAT, b'{"usage":{"prompt_tokens":-1,"completion_tokens":null}}', TokenUsage()),
+        (Dialect.CHAT, b'{"usage":{"prompt_tokens":7.0,"completion_tokens":"5"}}', TokenUsage(7, 5)),
+        (Dialect.CHAT, b'{"usage":null}', None),
+        (Dialect.CHAT, b"{}", None),
+        (Dialect.CHAT, b'{"usage":{"prompt_tokens":"many"}}', None),
+        (Dialect.CHAT, b"<html>", None),
+        (Dialect.CHAT, b'{"x":"\xff"}', None),
+        (Dialect.CHAT, b"[" * 100_000, None),
+        (Dialect.CHAT, b"", None),
+    ],
+)  # fmt: skip
+def test_usage_of_whole_answers(dialect, body, usage):
+    assert usage_of(body, dialect) == usage
