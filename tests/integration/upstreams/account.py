@@ -1,7 +1,8 @@
 """What the upstream saw: one record for each request, and what is going on now.
 
-Moments are seconds of ``time.monotonic``, one clock for all processes of a machine: a test takes
-its own reading when it leaves and compares it with ``left_at``.
+Moments are seconds of ``time.monotonic``, one clock for all processes of a machine. When a peer
+left only it can know: a test takes its own reading as it leaves; ``left_at`` less that is how long
+the news took. A peer that closes one half only counts as one that left.
 """
 
 from __future__ import annotations
@@ -55,7 +56,12 @@ class Record:
 
 @dataclass(slots=True)
 class Account:
-    """All that was seen since the start or the last reset."""
+    """All that was seen since the start or the last reset.
+
+    Attributes:
+        malformed: what was wrong with each request that was refused as no HTTP.
+        abandoned: requests whose peer left before it had sent all of them.
+    """
 
     records: deque[Record] = field(default_factory=lambda: deque(maxlen=RECORDS_KEPT))
     malformed: deque[str] = field(default_factory=lambda: deque(maxlen=RECORDS_KEPT))
@@ -67,6 +73,7 @@ class Account:
     most_open_connections: int = 0
     refused_connections: int = 0
     health_checks: int = 0
+    abandoned: int = 0
     failures: Counter[str] = field(default_factory=Counter)
 
     def begin(self, record: Record) -> None:
@@ -100,7 +107,8 @@ class Account:
         self.records.clear()
         self.malformed.clear()
         self.failures.clear()
-        self.total = self.connections = self.refused_connections = self.health_checks = 0
+        self.total = self.connections = self.refused_connections = 0
+        self.health_checks = self.abandoned = 0
         self.most_in_flight = self.in_flight
         self.most_open_connections = self.open_connections
 
@@ -119,6 +127,7 @@ class Account:
             "open_connections": self.open_connections,
             "most_open_connections": self.most_open_connections,
             "refused_connections": self.refused_connections,
+            "abandoned": self.abandoned,
             "health_checks": self.health_checks,
             "now": time.monotonic(),
         }

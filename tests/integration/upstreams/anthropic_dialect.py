@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from upstreams.answers import Call, Composition, Prompt
@@ -122,25 +124,34 @@ def message(body: Json, answer: Composition, key: str, behaviour: Behaviour) -> 
     return whole
 
 
-def message_events(body: Json, answer: Composition, key: str, behaviour: Behaviour) -> list[Event]:
+def message_events(
+    body: Json, answer: Composition, key: str, behaviour: Behaviour
+) -> Iterator[Event]:
     """The same as a stream."""
-    whole = message(body, answer, key, behaviour)
+    for event in _message_opened(message(body, answer, key, behaviour), answer, key, behaviour):
+        yield Event(event, event["type"])
+    yield Event({"type": "message_stop"}, "message_stop", last=True)
+
+
+def _message_opened(
+    whole: Json, answer: Composition, key: str, behaviour: Behaviour
+) -> Iterator[Json]:
+    """All events but the last."""
     begun = {**whole, "content": [], "stop_reason": None, "stop_sequence": None}
     begun.pop("stop_details", None)
     if "usage" in begun:
         begun["usage"] = _usage(answer, 1)
-    found: list[Json] = [{"type": "message_start", "message": begun}]
+    yield {"type": "message_start", "message": begun}
+    if "unknown" in behaviour:
+        yield {"type": "vendor_note", "index": 0}
     for index, (block, call) in enumerate(_blocks(answer, key)):
         empty, deltas = _opened(block, call, answer)
-        found.append({"type": "content_block_start", "index": index, "content_block": empty})
+        yield {"type": "content_block_start", "index": index, "content_block": empty}
         if index == 0:
-            found.append({"type": "ping"})
-        found += [
-            {"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas
-        ]
-        found.append({"type": "content_block_stop", "index": index})
-    if "unknown" in behaviour:
-        found.insert(1, {"type": "vendor_note", "index": 0})
+            yield {"type": "ping"}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
     names = ("stop_reason", "stop_sequence", "stop_details")
     ended: Json = {
         "type": "message_delta",
@@ -148,23 +159,21 @@ def message_events(body: Json, answer: Composition, key: str, behaviour: Behavio
     }
     if "usage" in whole:
         ended["usage"] = {"output_tokens": answer.output_tokens}
-    found.append(ended)
-    events = [Event(event, event["type"]) for event in found]
-    return [*events, Event({"type": "message_stop"}, "message_stop", last=True)]
+    yield ended
 
 
-def _opened(block: Json, call: Call | None, answer: Composition) -> tuple[Json, list[Json]]:
+def _opened(block: Json, call: Call | None, answer: Composition) -> tuple[Json, Iterable[Json]]:
     """A block as it begins, and what is added to it."""
     if call is not None:
-        pieces = ["", *call.fragments()]
-        return {**block, "input": {}}, [
-            {"type": "input_json_delta", "partial_json": piece} for piece in pieces
-        ]
+        fragments = ["", *call.fragments()]
+        return {**block, "input": {}}, (
+            {"type": "input_json_delta", "partial_json": fragment} for fragment in fragments
+        )
     if block["type"] == "thinking":
-        deltas = [{"type": "thinking_delta", "thinking": thought} for thought in answer.thoughts]
-        deltas.append({"type": "signature_delta", "signature": block["signature"]})
-        return {**block, "thinking": "", "signature": ""}, deltas
-    return {**block, "text": ""}, [{"type": "text_delta", "text": piece} for piece in answer.pieces]
+        thoughts = ({"type": "thinking_delta", "thinking": one} for one in answer.thoughts)
+        signature = {"type": "signature_delta", "signature": block["signature"]}
+        return {**block, "thinking": "", "signature": ""}, chain(thoughts, [signature])
+    return {**block, "text": ""}, ({"type": "text_delta", "text": piece} for piece in answer.pieces)
 
 
 def count(read: Prompt) -> Json:

@@ -38,7 +38,7 @@ What goes wrong (a body that is no stream counts as up to eight events):
     retry-after-N   429, or the status named, with ``Retry-After: N``
     retry-date-N    the same with the date that is N seconds ahead
     garbage         bytes that are no HTTP
-    badjson         200 with JSON that breaks off; in a stream, one such event
+    badjson         200 with JSON that breaks off; in a stream, the third event does
     error-event-N   an error in the stream after N events, 2 unless said; 500 where there is none
     no-done         the stream ends well, its last event is left out
     refuse-N        reset; new connections are closed at once for N ms, 500 unless said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from upstreams.behaviours import Behaviour
@@ -24,7 +24,7 @@ class Answer:
 
     status: int
     content_type: str
-    parts: list[bytes]
+    parts: Iterable[bytes]
     streams: bool = False
     headers: Headers = field(default_factory=list)
 
@@ -33,22 +33,20 @@ async def deliver(line: Line, answer: Answer, behaviour: Behaviour, request: Req
     """Sends the answer; what breaks it off ends the connection, or holds it."""
     parts = answer.parts
     if not answer.streams and _BY_PIECES & behaviour.words.keys():
-        parts = _in_pieces(parts[0])
+        parts = _in_pieces(b"".join(parts))
     headers = [("content-type", answer.content_type), *answer.headers]
     if "gzip" in behaviour and "gzip" in (request.header("accept-encoding") or ""):
-        parts = list(_compressed(parts))
+        parts = _compressed(parts)
         headers.append(("content-encoding", "gzip"))
     framing = _framing(answer, behaviour, request)
     chunked = framing == "chunked"
     if framing == "length":
+        parts = list(parts)
         size = sum(map(len, parts)) + (MISSING if "short" in behaviour else 0)
         headers.append(("content-length", str(size)))
     elif chunked:
-        headers.append(("transfer-encoding", "chunked"))
-        if "chunk-ext" in behaviour:
-            headers.append(("trailer", "x-checksum, x-vendor-trailer"))
-    else:
-        line.closes = True
+        headers += _chunk_headers(behaviour)
+    line.closes = line.closes or framing == "close"
     if line.closes:
         headers.append(("connection", "close"))
     elif request.version == "HTTP/1.0":
@@ -74,32 +72,50 @@ def _framing(answer: Answer, behaviour: Behaviour, request: Request) -> str:
     return "chunked" if answer.streams or ("chunk-ext" in behaviour and modern) else "length"
 
 
+def _chunk_headers(behaviour: Behaviour) -> Headers:
+    headers = [("transfer-encoding", "chunked")]
+    if "chunk-ext" in behaviour:
+        headers.append(("trailer", "x-checksum, x-vendor-trailer"))
+    return headers
+
+
 async def _send_parts(
-    writer: _Writer, parts: list[bytes], behaviour: Behaviour, *, chunked: bool
+    writer: _Writer, parts: Iterable[bytes], behaviour: Behaviour, *, chunked: bool
 ) -> bool:
-    """Sends the parts one by one; False if something broke them off."""
-    last = len(parts) if chunked else len(parts) - 1  # what is broken off must not look whole
-    strikes = {
-        min(after, last): word
+    """Sends the parts one by one; False if something broke them off.
+
+    What is to be broken off later than the answer is long is broken off at its very end: before
+    the chunk that ends it, else in its last part. It never looks whole.
+    """
+    strikes = sorted(
+        (after, word)
         for word in ("drop", "cut", "stall")
         if (after := behaviour.after(word)) is not None
-    }
-    for number in range(len(parts) + 1):
-        part = parts[number] if number < len(parts) else None
-        if number and part is not None and "slow" in behaviour:
+    )
+    for number, (part, is_last) in enumerate(_with_end(parts)):
+        if number and "slow" in behaviour:
             await writer.send_rest()
             await asyncio.sleep(behaviour.number("slow") / 1000)
-        framed = [part or b""]
-        if chunked:
-            framed = [_end(behaviour)] if part is None else list(_chunks(part, behaviour))
-        if number in strikes:
-            await writer.break_off(strikes[number], b"".join(framed))
+        framed = list(_chunks(part, behaviour)) if chunked else [part]
+        if strikes and (number >= strikes[0][0] or (is_last and not chunked)):
+            await writer.break_off(strikes[0][1], b"".join(framed))
             return False
-        if part is not None:
-            for piece in framed:
-                await writer.send(piece)
-            writer.line.record.events += 1
-    return True
+        for piece in framed:
+            await writer.send(piece)
+        writer.line.record.events += 1
+    if strikes:
+        await writer.break_off(strikes[0][1], _end(behaviour))
+    return not strikes
+
+
+def _with_end(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each part, and whether it is the last."""
+    parts = iter(parts)
+    part = next(parts, None)
+    while part is not None:
+        following = next(parts, None)
+        yield part, following is None
+        part = following
 
 
 def _end(behaviour: Behaviour) -> bytes:
@@ -174,9 +190,8 @@ def _in_pieces(body: bytes) -> list[bytes]:
     return [body[start : start + size] for start in range(0, len(body), size)] or [b""]
 
 
-def _compressed(parts: list[bytes]) -> Iterator[bytes]:
+def _compressed(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Each part compressed so that it can be read as soon as it arrives."""
     coder = zlib.compressobj(wbits=31)
-    for part in parts[:-1]:
-        yield coder.compress(part) + coder.flush(zlib.Z_SYNC_FLUSH)
-    yield coder.compress(parts[-1]) + coder.flush(zlib.Z_FINISH)
+    for part, is_last in _with_end(parts):
+        yield coder.compress(part) + coder.flush(zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH)

@@ -7,8 +7,11 @@ the connection, has left: what was being answered is cancelled at once and noted
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import struct
+import sys
+import termios
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ from upstreams.account import BODY_KEPT, Account, Record, digest
 
 MAX_HEAD = 256 * 1024
 MAX_BODY = 512 * 1024 * 1024
+UNREAD_SECONDS = 1.0
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -248,11 +252,13 @@ class Line:
     async def reset(self, outcome: str) -> None:
         """Ends the connection by RST, after what was written."""
         await self.flush()
+        connection = self._transport.get_extra_info("socket")
+        give_up = time.monotonic() + UNREAD_SECONDS
+        while _unacknowledged(connection) and time.monotonic() < give_up:
+            await asyncio.sleep(0.001)  # a reset throws away what the peer's kernel has not got
         self.finish(outcome)
         linger = struct.pack("ii", 1, 0)
-        self._transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, linger
-        )
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._transport.abort()
 
     def finish(self, outcome: str) -> None:
@@ -262,6 +268,12 @@ class Line:
 
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size()
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Bytes that were sent and that the peer's kernel has not acknowledged."""
+    answer = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return int.from_bytes(answer, sys.byteorder)
 
 
 Handler = Callable[[Request, Line], Awaitable[None]]
@@ -337,7 +349,7 @@ class Connection(asyncio.Protocol):
                 record.written -= self._line.unsent()
             self._task.cancel()
         elif self._parser.pending:
-            self._account.malformed.append("the peer left within a request")
+            self._account.abandoned += 1
             self._parser = RequestParser()
 
     def _advance(self) -> None:
@@ -349,6 +361,7 @@ class Connection(asyncio.Protocol):
         except MalformedRequestError as error:
             self._account.malformed.append(str(error))
             self._over = True
+            self._parser = RequestParser()
             body = f'{{"error":{{"message":"malformed request","type":"{type(error).__name__}"}}}}'
             self._transport.write(
                 head(400, [("content-length", str(len(body))), ("connection", "close")])

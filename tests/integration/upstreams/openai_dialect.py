@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import struct
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from upstreams.answers import CREATED, Composition, Prompt
@@ -27,11 +29,11 @@ def error(status: int, message: str, code: str | None = None) -> Json:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def error_events(body: Json, path: str) -> list[Event]:
-    """How a stream says that it failed."""
+def error_events(body: Json, path: str, number: int) -> list[Event]:
+    """How a stream says that it failed; ``number`` events came before."""
     if path.endswith("/responses"):
         event = {"type": "error", "code": "server_error", "message": "it broke", "param": None}
-        return [Event({**event, "sequence_number": 99}, "error")]
+        return [Event({**event, "sequence_number": number}, "error")]
     return [Event(error(500, f"the model {body.get('model')} broke"))]
 
 
@@ -175,7 +177,7 @@ def chat(body: Json, answer: Composition, key: str, behaviour: Behaviour) -> Jso
     return whole
 
 
-def chat_events(body: Json, answer: Composition, key: str, behaviour: Behaviour) -> list[Event]:
+def chat_events(body: Json, answer: Composition, key: str, behaviour: Behaviour) -> Iterator[Event]:
     """The same as a stream: choices and the calls within them take turns."""
     counted = bool((body.get("stream_options") or {}).get("include_usage"))
     counted = counted and "no-usage" not in behaviour
@@ -198,18 +200,20 @@ def chat_events(body: Json, answer: Composition, key: str, behaviour: Behaviour)
     def delta(index: int, what: Json, finish: str | None = None) -> Event:
         return chunk([{"index": index, "delta": what, "logprobs": None, "finish_reason": finish}])
 
-    events = [delta(index, {"role": "assistant", "content": ""}) for index in choices]
+    yield from (delta(index, {"role": "assistant", "content": ""}) for index in choices)
     if "unknown" in behaviour:
-        events.append(Event({"object": "vendor.note", "choices": []}, "vendor_note"))
-    refused = answer.finish == "refusal"
-    what = [{"reasoning_content": thought} for thought in answer.thoughts]
-    what += [{"refusal" if refused else "content": piece} for piece in answer.pieces]
-    what += _call_deltas(answer, key)
-    events += [delta(index, one) for one in what for index in choices]
-    events += [delta(index, {}, _FINISH.get(answer.finish, "stop")) for index in choices]
+        yield Event({"object": "vendor.note", "choices": []}, "vendor_note")
+    said = "refusal" if answer.finish == "refusal" else "content"
+    deltas = chain(
+        ({"reasoning_content": thought} for thought in answer.thoughts),
+        ({said: piece} for piece in answer.pieces),
+        _call_deltas(answer, key),
+    )
+    yield from (delta(index, one) for one in deltas for index in choices)
+    yield from (delta(index, {}, _FINISH.get(answer.finish, "stop")) for index in choices)
     if counted:
-        events.append(chunk([], usage=_usage(answer)))
-    return [*events, DONE]
+        yield chunk([], usage=_usage(answer))
+    yield DONE
 
 
 def _call_deltas(answer: Composition, key: str) -> list[Json]:
@@ -256,7 +260,7 @@ def completion(body: Json, answer: Composition, key: str, behaviour: Behaviour) 
 
 def completion_events(
     body: Json, answer: Composition, key: str, behaviour: Behaviour
-) -> list[Event]:
+) -> Iterator[Event]:
     """The same as a stream."""
     shape = {"id": f"cmpl-{key[:24]}", "object": "text_completion", "created": CREATED}
     finish = "length" if answer.finish == "length" else "stop"
@@ -265,11 +269,12 @@ def completion_events(
         choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": ended}
         return Event({**shape, "model": body["model"], "choices": [choice]})
 
-    events = [chunk(piece, None) for piece in answer.pieces] + [chunk("", finish)]
+    yield from (chunk(piece, None) for piece in answer.pieces)
+    yield chunk("", finish)
     if (body.get("stream_options") or {}).get("include_usage") and "no-usage" not in behaviour:
         usage = _usage(answer)
-        events.append(Event({**shape, "model": body["model"], "choices": [], "usage": usage}))
-    return [*events, DONE]
+        yield Event({**shape, "model": body["model"], "choices": [], "usage": usage})
+    yield DONE
 
 
 def embeddings(body: Json) -> Json:
@@ -388,42 +393,40 @@ def _part(answer: Composition, text: str) -> Json:
 
 def responses_events(
     body: Json, answer: Composition, key: str, behaviour: Behaviour
-) -> list[Event]:
+) -> Iterator[Event]:
     """The same as a stream of typed, numbered events."""
     whole = responses(body, answer, key, behaviour)
+    ended = {"type": f"response.{whole['status']}", "response": whole}
+    events = chain(_responses_opened(whole, answer, behaviour), [ended])
+    for number, event in enumerate(events):
+        yield Event({**event, "sequence_number": number}, event["type"], last=event is ended)
+
+
+def _responses_opened(whole: Json, answer: Composition, behaviour: Behaviour) -> Iterator[Json]:
+    """All events but the last."""
     begun = {**whole, "status": "in_progress", "output": [], "incomplete_details": None}
     begun.pop("usage", None)
-    found: list[Json] = [
-        {"type": "response.created", "response": begun},
-        {"type": "response.in_progress", "response": begun},
-    ]
+    yield {"type": "response.created", "response": begun}
+    yield {"type": "response.in_progress", "response": begun}
     if "unknown" in behaviour:
-        found.append({"type": "response.vendor_note"})
+        yield {"type": "response.vendor_note"}
     calls = iter(answer.calls)
     for index, item in enumerate(whole["output"]):
         at = {"output_index": index, "item_id": item["id"]}
+        opened = {"type": "response.output_item.added", "output_index": index}
         if item["type"] == "reasoning":
-            parts = _reasoning_events(answer, at)
-            opened = {**item, "summary": []}
+            yield {**opened, "item": {**item, "summary": []}}
+            yield from _reasoning_events(answer, at)
         elif item["type"] == "message":
-            parts = _message_events(answer, at)
-            opened = {**item, "content": [], "status": "in_progress"}
+            yield {**opened, "item": {**item, "content": [], "status": "in_progress"}}
+            yield from _message_events(answer, at)
         else:
+            yield {**opened, "item": {**item, "arguments": "", "status": "in_progress"}}
             kind = "response.function_call_arguments"
-            pieces = next(calls).fragments()
-            parts = [{"type": f"{kind}.delta", **at, "delta": piece} for piece in pieces]
-            parts.append({"type": f"{kind}.done", **at, "arguments": item["arguments"]})
-            opened = {**item, "arguments": "", "status": "in_progress"}
-        found.append({"type": "response.output_item.added", "output_index": index, "item": opened})
-        found += parts
-        found.append({"type": "response.output_item.done", "output_index": index, "item": item})
-    events = [
-        Event({**event, "sequence_number": number}, event["type"])
-        for number, event in enumerate(found)
-    ]
-    kind = f"response.{whole['status']}"
-    ended = {"type": kind, "response": whole, "sequence_number": len(events)}
-    return [*events, Event(ended, kind, last=True)]
+            for piece in next(calls).fragments():
+                yield {"type": f"{kind}.delta", **at, "delta": piece}
+            yield {"type": f"{kind}.done", **at, "arguments": item["arguments"]}
+        yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
 def _reasoning_events(answer: Composition, at: Json) -> list[Json]:
@@ -438,15 +441,14 @@ def _reasoning_events(answer: Composition, at: Json) -> list[Json]:
     ]
 
 
-def _message_events(answer: Composition, at: Json) -> list[Json]:
+def _message_events(answer: Composition, at: Json) -> Iterator[Json]:
     at = {**at, "content_index": 0}
     refused = answer.finish == "refusal"
     kind = "response.refusal" if refused else "response.output_text"
     more: Json = {} if refused else {"logprobs": []}
     done = {"refusal" if refused else "text": answer.text}
-    return [
-        {"type": "response.content_part.added", **at, "part": _part(answer, "")},
-        *({"type": f"{kind}.delta", **at, "delta": piece, **more} for piece in answer.pieces),
-        {"type": f"{kind}.done", **at, **done, **more},
-        {"type": "response.content_part.done", **at, "part": _part(answer, answer.text)},
-    ]
+    yield {"type": "response.content_part.added", **at, "part": _part(answer, "")}
+    for piece in answer.pieces:
+        yield {"type": f"{kind}.delta", **at, "delta": piece, **more}
+    yield {"type": f"{kind}.done", **at, **done, **more}
+    yield {"type": "response.content_part.done", **at, "part": _part(answer, answer.text)}

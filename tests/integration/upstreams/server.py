@@ -25,8 +25,9 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -47,11 +48,12 @@ _VENDOR_HEADERS = [
 ]  # fmt: skip
 _REFUSED_MS = 500
 _HUGE_KIB = 100
+BROKEN_EVENT = 2
 
 # How each path reads its request, answers it whole, and as a stream.
 _Reader = Callable[[Json], Prompt]
 _Whole = Callable[[Json, Composition, str, Behaviour], Json]
-_Stream = Callable[[Json, Composition, str, Behaviour], list[Event]]
+_Stream = Callable[[Json, Composition, str, Behaviour], Iterator[Event]]
 _GENERATION: dict[str, tuple[_Reader, _Whole, _Stream]] = {
     "/v1/chat/completions": (
         openai_dialect.chat_prompt, openai_dialect.chat, openai_dialect.chat_events,
@@ -107,10 +109,11 @@ class Server:
             answer = self._control(request)
             await deliver(line, answer, Behaviour(), request)
             return
-        key = digest(request.target.encode() + b"\0" + request.body)
+        key = digest(request.body)
         behaviour = Behaviour()
         try:
             body = self._read(request)
+            key = _key(request, body)
             line.record.model = body.get("model")
             behaviour = self._behaviour(body, request, key)
             if not await self._begins(line, behaviour):
@@ -220,23 +223,38 @@ class Server:
                 raise RefusedRequestError(500, "it broke")
             return _whole(whole(body, composition, key, behaviour), behaviour)
         events = stream(body, composition, key, behaviour)
-        if "error-event" in behaviour:
-            broken = (
-                anthropic_dialect.error_events()
-                if request.path == "/v1/messages"
-                else openai_dialect.error_events(body, request.path)
-            )
-            events = events[: min(behaviour.number("error-event", 2), len(events) - 1)] + broken
-        if "no-done" in behaviour:
-            events = [event for event in events if not event.last]
-        if "badjson" in behaviour:
-            at = len(events) // 2
-            text = to_json(events[at].data, behaviour)
-            events[at] = Event(text[: len(text) // 2], events[at].name)
         return Answer(
-            200, _EVENTS, encode(events, behaviour), streams=True,
-            headers=[("cache-control", "no-cache")],
+            200, _EVENTS, encode(_with_faults(events, request, body, behaviour), behaviour),
+            streams=True, headers=[("cache-control", "no-cache")],
         )  # fmt: skip
+
+
+def _with_faults(
+    events: Iterator[Event], request: Request, body: Json, behaviour: Behaviour
+) -> Iterator[Event]:
+    """The events of a stream with what goes wrong among them."""
+    if "no-done" in behaviour or "error-event" in behaviour:
+        events = (event for event in events if not event.last)
+    if "error-event" in behaviour:
+        after = behaviour.number("error-event", 2)
+        broken = (
+            anthropic_dialect.error_events()
+            if request.path == "/v1/messages"
+            else openai_dialect.error_events(body, request.path, after)
+        )
+        events = chain(islice(events, after), broken)
+    for number, event in enumerate(events):
+        if number == BROKEN_EVENT and "badjson" in behaviour:
+            text = to_json(event.data, behaviour)
+            yield Event(text[: len(text) // 2], event.name, event.last)
+        else:
+            yield event
+
+
+def _key(request: Request, body: Json) -> str:
+    """What tells one conversation from another, however the body is written."""
+    asked = [request.path, body.get("model"), *map(body.get, ("messages", "input", "prompt"))]
+    return digest(json.dumps(asked, sort_keys=True).encode())
 
 
 def _whole(value: Json, behaviour: Behaviour) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,13 @@ class Event:
     last: bool = False
 
 
-def encode(events: list[Event], behaviour: Behaviour) -> list[bytes]:
-    """The bytes of each event, comments in front of the event that follows them."""
+def encode(events: Iterable[Event], behaviour: Behaviour) -> Iterator[bytes]:
+    """The bytes of each event, comments in front of the event that follows them.
+
+    One after the other, as they are asked for: of long answers, hundreds may be under way.
+    """
     newline = "\r" if "cr" in behaviour else "\r\n" if "crlf" in behaviour else "\n"
     every = behaviour.number("keepalive")
-    encoded = []
     for number, event in enumerate(events):
         lines = [f"event: {event.name}"] if event.name else []
         text = event.data if isinstance(event.data, str) else to_json(event.data, behaviour)
@@ -31,8 +34,7 @@ def encode(events: list[Event], behaviour: Behaviour) -> list[bytes]:
             lines = _unheard_of(lines, text, number)
         if every and number and number % every == 0:
             lines = [": keep-alive", "", *lines]
-        encoded.append((newline.join(lines) + newline * 2).encode())
-    return encoded
+        yield (newline.join(lines) + newline * 2).encode()
 
 
 def _unheard_of(lines: list[str], text: str, number: int) -> list[str]:
