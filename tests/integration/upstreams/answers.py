@@ -73,7 +73,8 @@ class Call:
 
     def fragments(self) -> list[str]:
         """The arguments in pieces of growing size, cut anywhere."""
-        pieces, start = [], 0
+        pieces: list[str] = []
+        start = 0
         while start < len(self.arguments):
             end = start + 3 + len(pieces) * 2
             pieces.append(self.arguments[start:end])

@@ -121,7 +121,7 @@ class Behaviour:
     @property
     def answer(self) -> str:
         """What is answered: the last word that names an answer, ``text`` if none does."""
-        return next((word for word in reversed(self.words) if word in ANSWERS), "text")
+        return next((word for word in reversed([*self.words]) if word in ANSWERS), "text")
 
     @property
     def thinks(self) -> bool:

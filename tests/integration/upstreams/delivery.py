@@ -102,6 +102,7 @@ async def _send_parts(
             return False
         for piece in framed:
             await writer.send(piece)
+        await asyncio.sleep(0)  # other answers are under way, and the peer may have left
         writer.line.record.events += 1
     if strikes:
         await writer.break_off(strikes[0][1], _end(behaviour))

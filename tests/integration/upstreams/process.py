@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -107,11 +106,14 @@ class Upstream:
 
     def seen(self, last: int | None = None) -> dict[str, Any]:
         """What it saw: the fields of ``account.Account``, records under ``requests``."""
-        return self.ask("GET", "/_seen" + ("" if last is None else f"?{urlencode({'last': last})}"))
+        path = "/_seen" if last is None else f"/_seen?last={last}"
+        seen: dict[str, Any] = self.ask("GET", path)
+        return seen
 
     def last(self) -> dict[str, Any]:
         """The newest record."""
-        return self.seen(1)["requests"][-1]
+        record: dict[str, Any] = self.seen(1)["requests"][-1]
+        return record
 
     def reset(self) -> None:
         """Forgets what it saw and was told."""

@@ -273,16 +273,16 @@ def _echo(request: Request) -> Json:
 
 
 def _models(request: Request) -> Json:
-    dialect = anthropic_dialect if request.header("anthropic-version") else openai_dialect
+    claude = request.header("anthropic-version") is not None
     name = request.path.removeprefix("/v1/models").strip("/")
     if not name:
-        return dialect.models()
+        return anthropic_dialect.models() if claude else openai_dialect.models()
     try:
         Behaviour.parse(name)
     except UnknownBehaviourError:
         message = f"the model {name!r} does not exist"
         raise RefusedRequestError(404, message, "model_not_found") from None
-    return dialect.model(name)
+    return anthropic_dialect.model(name) if claude else openai_dialect.model(name)
 
 
 def _refusal(request: Request, error: RefusedRequestError, key: str) -> Answer:
