@@ -4,15 +4,22 @@ import base64
 import contextlib
 import json
 import socket
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from itertools import pairwise
 
 import anthropic
 import openai
 import pytest
 from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse
@@ -23,7 +30,7 @@ from upstreams import Upstream
 from upstreams.account import digest
 from upstreams.behaviours import ANSWERS, FAULTS, Behaviour, UnknownBehaviourError
 from upstreams.clients import RawClient, request
-from upstreams.http import MalformedRequestError, RequestParser
+from upstreams.parsing import MalformedRequestError, RequestParser
 
 PIXEL = b"\x89PNG\r\n\x1a\n not much of an image"
 IMAGE_URL = "data:image/png;base64," + base64.b64encode(PIXEL).decode()
@@ -777,6 +784,47 @@ def test_a_request_that_is_not_sent_to_its_end_is_abandoned(upstream):
         assert client.peer_state(0.05) == "open"
     seen = upstream.wait_until(lambda seen: seen["abandoned"] == 1)
     assert (seen["total"], seen["malformed"]) == (0, [])
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A PEM file with a key and a certificate for 127.0.0.1 that is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "upstream")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8
+    path = tmp_path / "upstream.pem"
+    path.write_bytes(
+        key.private_bytes(pem, plain, serialization.NoEncryption()) + made.public_bytes(pem)
+    )
+    return path
+
+
+def test_it_speaks_tls(certificate):
+    trusting = ssl.create_default_context(cafile=certificate)
+    with Upstream(tls=certificate) as upstream:
+        for model, ended in [("split-9", "complete"), ("drop-2", "reset"), ("cut-2", "fin")]:
+            with RawClient(upstream.host, upstream.port, tls=trusting) as client:
+                asked = chat_body(model, stream=True)
+                answer = client.ask("POST", "/v1/chat/completions", asked)
+                assert (answer.status, answer.ended) == (200, ended)
+        with RawClient(upstream.host, upstream.port, tls=trusting) as client:
+            client.send(request("POST", "/v1/chat/completions", chat_body("stall")))
+            upstream.wait_until(lambda seen: seen["in_flight"] == 1)
+        assert upstream.idle()["requests"][-1]["outcome"] == "left"
 
 
 # --- HTTP

@@ -25,7 +25,8 @@ class Response:
         interim: the statuses of the 1xx answers before it.
         chunks: the chunks of a chunked body; ``extensions`` what stood behind each size.
         ended: ``complete``, or why it is not: ``fin``, ``reset``, ``timeout``, ``malformed``. A body
-            without a length is complete when the connection closes.
+            without a length is complete when the connection closes. Over TLS ``fin`` is an end that
+            was announced (RFC 8446, 6.1), ``reset`` any other.
     """
 
     raw: bytes = b""
@@ -115,7 +116,9 @@ class RawClient:
         self.socket: socket.socket = (
             connected
             if tls is None
-            else tls.wrap_socket(connected, server_hostname=server_name or host)
+            else tls.wrap_socket(
+                connected, server_hostname=server_name or host, suppress_ragged_eofs=False
+            )
         )
 
     def __enter__(self) -> Self:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from upstreams.behaviours import Behaviour
-from upstreams.http import Headers, Line, Request, head
+from upstreams.http import Line, head
+from upstreams.parsing import Headers, Request
 
 PIECES_OF_A_BODY = 8
 MISSING = 10

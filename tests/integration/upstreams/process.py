@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -23,11 +24,13 @@ class Upstream:
 
     Args:
         port: where it listens, on 127.0.0.1; 0 for any free port.
+        tls: a PEM file with a key and its certificate, to speak TLS with; None for plain HTTP.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: Path | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = port
+        self.tls = tls
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
@@ -36,9 +39,11 @@ class Upstream:
         Raises:
             RuntimeError: if it ends instead; its own words are on standard error.
         """
+        command = [sys.executable, "-I", "-S", str(SERVER), "--port", str(self.port), "--tied"]
+        if self.tls is not None:
+            command += ["--tls", str(self.tls)]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(SERVER), "--port", str(self.port), "--tied"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stdout is not None
         said = self._process.stdout.readline().split()
@@ -78,7 +83,7 @@ class Upstream:
     @property
     def url(self) -> str:
         """What the ``anthropic`` package takes as its base URL; OpenAI's has ``/v1`` after it."""
-        return f"http://{self.host}:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{self.host}:{self.port}"
 
     @property
     def v1(self) -> str:
@@ -89,7 +94,7 @@ class Upstream:
         body = None if told is None else json.dumps(told).encode()
         give_up = time.monotonic() + 10
         while True:
-            connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+            connection = self._connection()
             try:
                 connection.request(method, path, body)
                 answer = connection.getresponse()
@@ -103,6 +108,12 @@ class Upstream:
                 return value
             finally:
                 connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.tls is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=10)
+        context = ssl.create_default_context(cafile=self.tls)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=10, context=context)
 
     def seen(self, last: int | None = None) -> dict[str, Any]:
         """What it saw: the fields of ``account.Account``, records under ``requests``."""

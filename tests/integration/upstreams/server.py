@@ -24,6 +24,7 @@ if (
 import argparse
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -36,7 +37,8 @@ from upstreams.account import Account, digest
 from upstreams.answers import Composition, Prompt, compose, to_json
 from upstreams.behaviours import Behaviour, UnknownBehaviourError
 from upstreams.delivery import GARBAGE, Answer, deliver
-from upstreams.http import Connection, Headers, Line, Request
+from upstreams.http import Connection, Line
+from upstreams.parsing import Headers, Request
 from upstreams.sse import Event, encode
 
 Json = dict[str, Any]
@@ -302,11 +304,11 @@ def _late(behaviour: Behaviour) -> Headers:
     return []
 
 
-async def serve(host: str, port: int, *, tied: bool) -> None:
+async def serve(host: str, port: int, tls: ssl.SSLContext | None, *, tied: bool) -> None:
     """Serves until cancelled, or until standard input ends if ``tied``."""
     loop = asyncio.get_running_loop()
     server = Server()
-    listener = await loop.create_server(server.connection, host, port, backlog=1024)
+    listener = await loop.create_server(server.connection, host, port, backlog=1024, ssl=tls)
     print(f"listening {listener.sockets[0].getsockname()[1]}", flush=True)
     ended = asyncio.Event()
     if tied:
@@ -322,8 +324,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tied", action="store_true", help="end when standard input does")
+    parser.add_argument("--tls", help="a PEM file with a key and its certificate: speak TLS")
     given = parser.parse_args()
-    asyncio.run(serve(given.host, given.port, tied=given.tied))
+    tls = None
+    if given.tls:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(given.tls)
+    asyncio.run(serve(given.host, given.port, tls, tied=given.tied))
 
 
 if __name__ == "__main__":
