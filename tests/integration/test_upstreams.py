@@ -573,6 +573,7 @@ def test_bad_requests_get_the_dialects_errors(raw, status):
     assert answer.status == status
     assert answer.json()["type"] == "error"
     assert raw.ask("POST", "/v1/messages", b"{").status == 400
+    assert raw.ask("POST", "/v1/messages", b"[" * 100_000).status == 400
     assert raw.ask("GET", "/v1/messages").status == 405
     assert raw.ask("GET", "/v2").status == 404
 
@@ -671,6 +672,8 @@ def test_flaky_fails_for_each_prompt_then_answers(upstream, raw):
 def test_faults_can_be_added_from_outside(upstream, raw):
     upstream.behave("status-503")
     assert raw.ask("POST", "/v1/chat/completions", chat_body("text")).status == 503
+    with pytest.raises(AssertionError):
+        upstream.behave("nothing-known")
     upstream.behave("")
     assert raw.ask("POST", "/v1/chat/completions", chat_body("text")).status == 200
 

@@ -135,7 +135,11 @@ class Upstream:
         self.ask("POST", "/_health", {"status": status})
 
     def behave(self, behaviour: str) -> None:
-        """Adds words to what every model's name says, until told otherwise; "" for none."""
+        """Adds words to what every model's name says, until told otherwise; "" for none.
+
+        Raises:
+            AssertionError: if a word is unknown.
+        """
         self.ask("POST", "/_behave", {"behaviour": behaviour})
 
     def wait_until(

@@ -23,6 +23,7 @@ if (
 
 import argparse
 import asyncio
+import contextlib
 import json
 import ssl
 import time
@@ -88,6 +89,11 @@ class RefusedRequestError(ValueError):
         self.code = code
 
 
+def _is_control(path: str) -> bool:
+    """Whether a path is no part of a dialect: what comes there is not counted as a request."""
+    return path.startswith("/_") or path == "/health"
+
+
 class Server:
     """What all connections share."""
 
@@ -101,13 +107,13 @@ class Server:
         return Connection(
             self.handle,
             self.account,
-            lambda path: path.startswith(("/_", "/health")),
+            _is_control,
             lambda: time.monotonic() < self.refuses_until,
         )
 
     async def handle(self, request: Request, line: Line) -> None:
         """Answers one request."""
-        if request.path.startswith("/_") or request.path == "/health":
+        if _is_control(request.path):
             answer = self._control(request)
             await deliver(line, answer, Behaviour(), request)
             return
@@ -117,7 +123,7 @@ class Server:
             body = self._read(request)
             key = _key(request, body)
             line.record.model = body.get("model")
-            behaviour = self._behaviour(body, request, key)
+            behaviour = self._behaviour(body, key)
             if not await self._begins(line, behaviour):
                 return
             answer = self._answer(request, body, behaviour, key)
@@ -148,9 +154,12 @@ class Server:
                 self.account.reset()
                 self.health, self.added, self.refuses_until = 200, "", 0.0
             case "/_behave":
-                self.added = told["behaviour"]
-                if self.added:
-                    Behaviour.parse(self.added)
+                try:
+                    Behaviour.parse(told["behaviour"] or "text")
+                except UnknownBehaviourError as error:
+                    status, value = 400, {"error": str(error)}
+                else:
+                    self.added = told["behaviour"]
             case "/_health":
                 self.health = int(told["status"])
             case _:
@@ -168,13 +177,13 @@ class Server:
             raise RefusedRequestError(405, f"{request.path} takes POST only")
         try:
             body = json.loads(request.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RefusedRequestError(400, f"the body is no JSON: {error}") from None
         if not isinstance(body, dict) or not isinstance(body.get("model"), str):
             raise RefusedRequestError(400, "the body names no model")
         return body
 
-    def _behaviour(self, body: Json, request: Request, key: str) -> Behaviour:
+    def _behaviour(self, body: Json, key: str) -> Behaviour:
         if not body:
             return Behaviour()
         name = body["model"].partition("@")[0]
@@ -330,7 +339,8 @@ def main() -> None:
     if given.tls:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(given.tls)
-    asyncio.run(serve(given.host, given.port, tls, tied=given.tied))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(given.host, given.port, tls, tied=given.tied))
 
 
 if __name__ == "__main__":
