@@ -12,6 +12,7 @@ from crossmodel.providers import FakeProvider
 sys.path.insert(0, str(Path(__file__).parent))
 
 from ticket_codes import HANDBOOK
+from upstreams import Upstream
 
 
 @pytest.fixture
@@ -49,3 +50,17 @@ def settings(tmp_path, monkeypatch, script):
             {"id": "cheap", "provider": "p", "quality": 0.4, "input_price": 0.1, "output_price": 1},
         ],
     }
+
+
+@pytest.fixture(scope="session")
+def upstream_process():
+    """One upstream process for all tests of a session."""
+    with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(upstream_process):
+    """An upstream that has seen nothing yet."""
+    upstream_process.reset()
+    return upstream_process
