@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel.errors import InvalidInputError, ProviderResponseError
-from crossmodel.gateway.dialect import Dialect
-from crossmodel.gateway.sse import DONE, EventParser, write_event
 from crossmodel.gateway.translation.answers import completion_to_message, message_to_completion
 from crossmodel.gateway.translation.chat_request import chat_to_messages, wants_usage
 from crossmodel.gateway.translation.chat_stream import ChatStream
 from crossmodel.gateway.translation.errors import translate_error
 from crossmodel.gateway.translation.message_stream import MessageStream
 from crossmodel.gateway.translation.messages_request import messages_to_chat
-from crossmodel.gateway.usage import usage_of
-from crossmodel.gateway.watch import UsageWatch
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.sse import DONE, EventParser, write_event
+from crossmodel.wire.usage import usage_of
+from crossmodel.wire.watch import UsageWatch
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 said = texts.filter(bool)

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from crossmodel.gateway.sse import MAX_EVENT_BYTES, write_event
 from crossmodel.gateway.translation.reading import Json, arguments_of, refuse, text_of, tool_id
+from crossmodel.wire.sse import MAX_EVENT_BYTES, write_event
 
 MAX_WAITING: Final = MAX_EVENT_BYTES
 """The most characters of tool arguments and waiting text that are kept, in all."""

@@ -7,15 +7,15 @@ from typing import Any, Final
 import msgspec
 
 from crossmodel.errors import InvalidInputError
-from crossmodel.gateway.dialect import Dialect
-from crossmodel.gateway.sse import Event, write_event
 from crossmodel.gateway.translation.chat_blocks import Blocks
 from crossmodel.gateway.translation.counts import messages_usage, raw_usage
 from crossmodel.gateway.translation.errors import error_body, error_message
 from crossmodel.gateway.translation.message_stream import CUT
 from crossmodel.gateway.translation.reading import Json, list_of, object_of, refuse, text_of
 from crossmodel.gateway.translation.reasons import stop_reason
-from crossmodel.gateway.usage import RawUsage
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.sse import Event, write_event
+from crossmodel.wire.usage import RawUsage
 
 _BAD_GATEWAY: Final = 502
 

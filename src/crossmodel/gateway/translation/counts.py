@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from crossmodel.gateway.dialect import Dialect
 from crossmodel.gateway.translation.reading import Json
-from crossmodel.gateway.usage import RawUsage, TokenUsage
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.usage import RawUsage, TokenUsage
 
 
 def raw_usage(usage: object) -> RawUsage | None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from crossmodel.errors import SERVER_ERROR
-from crossmodel.gateway.dialect import Dialect
+from crossmodel.wire.dialect import Dialect
 
 OVERLOADED: Final = 529
 """Anthropic's own status for a server with too much to do; others say 503."""

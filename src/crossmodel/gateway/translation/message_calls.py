@@ -6,8 +6,8 @@ next one begins. So one call goes out as it comes, and later ones wait until it 
 
 from __future__ import annotations
 
-from crossmodel.gateway.sse import MAX_EVENT_BYTES
 from crossmodel.gateway.translation.reading import Json, refuse
+from crossmodel.wire.sse import MAX_EVENT_BYTES
 
 
 class Call:

@@ -7,14 +7,14 @@ from typing import Any, Final
 import msgspec
 
 from crossmodel.errors import InvalidInputError
-from crossmodel.gateway.dialect import Dialect
-from crossmodel.gateway.sse import DONE, Event, write_event
 from crossmodel.gateway.translation.counts import chat_usage, raw_usage
 from crossmodel.gateway.translation.errors import error_body, error_message
 from crossmodel.gateway.translation.message_calls import Call, CallQueue
 from crossmodel.gateway.translation.reading import Json, json_text, object_of, refuse, text_of
 from crossmodel.gateway.translation.reasons import finish_reason
-from crossmodel.gateway.usage import RawUsage
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.sse import DONE, Event, write_event
+from crossmodel.wire.usage import RawUsage
 
 CUT: Final = "the provider's stream broke off before its end; what came is not complete"
 """What a client is told where an upstream stream stops without its proper end."""

@@ -8,9 +8,9 @@ import pytest
 from anthropic.types.shared import ErrorResponse
 
 from crossmodel.errors import ProviderResponseError
-from crossmodel.gateway.dialect import Dialect
 from crossmodel.gateway.translation.answers import completion_to_message, message_to_completion
 from crossmodel.gateway.translation.errors import error_body, error_status, translate_error
+from crossmodel.wire.dialect import Dialect
 
 
 def message(*content, **more):

@@ -7,9 +7,9 @@ import httpx2
 import openai
 import pytest
 
-from crossmodel.gateway.sse import DONE, EventParser, write_event
 from crossmodel.gateway.translation.chat_stream import ChatStream
 from crossmodel.gateway.translation.message_stream import MessageStream
+from crossmodel.wire.sse import DONE, EventParser, write_event
 
 HI = [{"role": "user", "content": "hi"}]
 

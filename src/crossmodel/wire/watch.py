@@ -18,10 +18,10 @@ from typing import Final
 
 import msgspec
 
-from crossmodel.gateway.dialect import Dialect
-from crossmodel.gateway.sse import MAX_EVENT_BYTES, Event, EventParser
-from crossmodel.gateway.stream_events import Answer, Delta, StreamEvent, decode_event
-from crossmodel.gateway.usage import RawUsage, TokenUsage
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.sse import MAX_EVENT_BYTES, Event, EventParser
+from crossmodel.wire.stream_events import Answer, Delta, StreamEvent, decode_event
+from crossmodel.wire.usage import RawUsage, TokenUsage
 
 _ENDS: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
 

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from crossmodel.errors import ProviderResponseError
-from crossmodel.gateway.dialect import Dialect
-from crossmodel.gateway.sse import EventParser
-from crossmodel.gateway.usage import TokenUsage
-from crossmodel.gateway.watch import UsageWatch
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.sse import EventParser
+from crossmodel.wire.usage import TokenUsage
+from crossmodel.wire.watch import UsageWatch
 
 
 def sse(*datas, named=False):

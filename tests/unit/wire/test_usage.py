@@ -1,7 +1,7 @@
 import pytest
 
-from crossmodel.gateway.dialect import Dialect
-from crossmodel.gateway.usage import TokenUsage, usage_of
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.usage import TokenUsage, usage_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from crossmodel.gateway.dialect import Dialect
+from crossmodel.wire.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)

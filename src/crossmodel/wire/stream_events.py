@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from crossmodel.gateway.usage import RawUsage
+from crossmodel.wire.usage import RawUsage
 
 
 class Delta(msgspec.Struct):

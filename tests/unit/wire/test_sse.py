@@ -1,7 +1,7 @@
 import pytest
 
 from crossmodel.errors import InvalidInputError, ProviderResponseError
-from crossmodel.gateway.sse import DONE, Event, EventParser, write_event
+from crossmodel.wire.sse import DONE, Event, EventParser, write_event
 
 
 def read(stream, size=None):
