@@ -297,6 +297,45 @@ class CrossModel(InsightDesk, LogDesk):
         """The configured models."""
         return list(self.engine.models.values())
 
+    def replace_model(self, model: ModelSpec) -> None:
+        """Go on with another row of a model: its scores, prices and limits count from now on."""
+        engine = self.engine
+        engine.selector.register_model(model.profile())
+        provider = engine.providers.get(model.provider)
+        engine.transfer.register_target(_target(model, provider, self.settings))
+        cast("dict[str, ModelSpec]", engine.models)[model.id] = model
+
+    def adopt(self, settings: Settings) -> list[str]:
+        """Go on with the models and providers of other settings; a phrase for each change.
+
+        What is under way ends as it began. All else, such as the store, stays as it was opened.
+
+        Raises:
+            ConfigurationError: if a provider cannot be made; nothing has changed then.
+        """
+        old, engine = self.settings, self.engine
+        rows = {row.id: row for row in old.providers}
+        made = {
+            row.id: _provider(row, position)
+            for position, row in enumerate(settings.providers)
+            if rows.get(row.id) != row
+        }
+        for provider in made.values():
+            self._exit.push_async_callback(provider.close)
+        cast("dict[str, Provider]", engine.providers).update(made)
+        self.settings = settings
+        changes = [f"provider {name}" for name in made]
+        known = cast("dict[str, ModelSpec]", engine.models)
+        wanted = {model.id: model for model in settings.models}
+        for name in known.keys() - wanted.keys():
+            del known[name], engine.selector.model_profiles[name]
+            changes.append(f"model {name} is gone")
+        for name, model in wanted.items():
+            if known.get(name) != model:
+                changes.append(f"model {name} {'changed' if name in known else 'is new'}")
+                self.replace_model(model)
+        return changes
+
 
 def build_extractor(settings: Settings) -> InsightExtractor:
     """The extractor alone, for work that needs no store and no models.
@@ -440,7 +479,7 @@ def _provider(row: ProviderSettings, position: int) -> Provider:
     return create_provider(
         row.kind,
         provider_id=row.id,
-        base_url=row.base_url,
+        base_url=row.base_url or next(iter(row.base_urls), ""),
         api_key=api_key,
         timeout_seconds=row.timeout_seconds,
         model_path=row.model_path,

@@ -102,19 +102,18 @@ class Engine:
         if ask.model is None:
             return self.choose(ask.task, context)
         if ask.model not in self.models:
-            known = ", ".join(sorted(self.models))
-            raise ModelNotFoundError(f"model not found: {ask.model!r} (known: {known})")
+            raise self.unknown(ask.model)
         if lacking := context.features - self.models[ask.model].features:
             raise NoAvailableModelsError(
                 f"{ask.model!r} was named and cannot answer this request",
                 reasons={ask.model: f"cannot do {', '.join(sorted(lacking))}"},
             )
-        return ModelSelection(
-            ask.model,
-            ask.task or any_task(self.selector.model_profiles.values()),
-            1.0,
-            selection_metadata={"selection_algorithm": "named"},
-        )
+        return named(ask.model, ask.task or any_task(self.selector.model_profiles.values()))
+
+    def unknown(self, model: str) -> ModelNotFoundError:
+        """What to tell somebody who named a model that is not configured."""
+        known = ", ".join(sorted(self.models))
+        return ModelNotFoundError(f"model not found: {model!r:.200} (known: {known})")
 
     def choose(self, task: TaskRequirement | None, context: RequestContext) -> ModelSelection:
         """The best model for a task; for one that nothing is said of, what most can do."""
@@ -330,6 +329,11 @@ class Engine:
         """Whether a better model than ``model`` said it; models that are not ours count as such."""
         source = self.models.get(insight.source_model)
         return source is None or source.quality > model.quality
+
+
+def named(model_id: str, task: TaskRequirement) -> ModelSelection:
+    """The selection of a model that the caller has named: there was no choice."""
+    return ModelSelection(model_id, task, 1.0, selection_metadata={"selection_algorithm": "named"})
 
 
 def any_task(profiles: Iterable[ModelCapabilityProfile]) -> TaskRequirement:
