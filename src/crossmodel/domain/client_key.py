@@ -79,6 +79,7 @@ class ClientKey:
         if not is_hex or len(digest) != _DIGEST_LENGTH:
             raise InvalidInputError("digest must be a SHA-256 in lower-case hex, 64 digits")
         check_scopes(self)
+        checks.text("tenant", self.tenant)
         for name in ("expires_at", "created_at", "revoked_at"):
             if (moment := getattr(self, name)) is not None:
                 object.__setattr__(self, name, as_utc(moment))
@@ -110,13 +111,14 @@ def check_scopes(key: Any) -> None:
 
     Args:
         key: anything with the attributes of a :class:`ClientKey` from ``tenant`` to ``expires_at``,
-            and a ``name``.
+            and a ``name``. The tenant may be empty, for settings, where that is the default one.
 
     Raises:
         InvalidInputError: naming the field that is wrong.
     """
     check_name("name", key.name)
-    check_name("tenant", key.tenant)
+    if key.tenant:
+        check_name("tenant", key.tenant)
     if not isinstance(key.models, tuple):
         raise InvalidInputError("models must be a list of ids of models")
     for model in key.models:
