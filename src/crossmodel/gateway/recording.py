@@ -137,9 +137,7 @@ class Recorder:
         metadata = selection.selection_metadata
         kept = None
         if transfer is not None:
-            kept = transfer_record(
-                served.id, served.tenant, model.id, transfer, served.started_at
-            )
+            kept = transfer_record(served.id, served.tenant, model.id, transfer, served.started_at)
         inputs, snapshots = self._inputs_of(selection)
         return RelayedTurn(
             served.id,
@@ -216,7 +214,9 @@ class Recorder:
     def _lose(self, why: str, *, error: Exception | None = None) -> None:
         self.lost += 1
         if self.lost & (self.lost - 1) == 0:  # the 1st, 2nd, 4th, 8th …: loud, and no flood
-            logger.error("%s; %d requests are lost to the log so far", why, self.lost, exc_info=error)
+            logger.error(
+                "%s; %d requests are lost to the log so far", why, self.lost, exc_info=error
+            )
 
     def _wait(self, body: bytes) -> None:
         if self._waiting_bytes + len(body) > self._most_waiting:

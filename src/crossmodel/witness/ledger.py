@@ -120,9 +120,7 @@ class Ledger:
         """
         if source_request is not None:
             await self.settle()
-        await self.store.transact(
-            lambda tx: self._learn(tx, source, result, then, source_request)
-        )
+        await self.store.transact(lambda tx: self._learn(tx, source, result, then, source_request))
         await self.checkpoint()
 
     async def record_feedback(
