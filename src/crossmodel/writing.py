@@ -192,8 +192,8 @@ async def write(settings: WriterSettings, root: Path) -> None:
 
 
 def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
-    from crossmodel.witness.handing_over.writer import Writer  # noqa: PLC0415 - as above
     from crossmodel.witness.handed_over import write_handed_over  # noqa: PLC0415 - as above
+    from crossmodel.witness.handing_over.writer import Writer  # noqa: PLC0415 - as above
 
     return Writer(root, store, partial(write_handed_over, vif=ledger.vif), ledger.checkpoint)
 

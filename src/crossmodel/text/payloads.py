@@ -43,7 +43,7 @@ def as_text(value: bytes) -> str:
 
 def _document(value: bytes) -> Any:
     """An object or array; ``None`` if the payload is something else."""
-    if not value.lstrip()[:1] in {b"{", b"["}:
+    if value.lstrip()[:1] not in {b"{", b"["}:
         return None
     try:
         return json.loads(as_text(value))

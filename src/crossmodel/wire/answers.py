@@ -36,6 +36,11 @@ def answer_text(body: bytes, dialect: Dialect, *, is_stream: bool) -> str | None
         return None
 
 
+def is_step(text: str) -> bool:
+    """Whether an answer ends in a tool call: then it says what is to be done, and nothing final."""
+    return text[text.rfind("\n") + 1 :].startswith(TOOL_CALL)
+
+
 @dataclass(slots=True)
 class _Part:
     """A text, or a tool call; ``pieces`` are of the text or of the arguments."""
@@ -155,7 +160,7 @@ class _Response(msgspec.Struct):
 
 
 class _Said:
-    """Collects what choices say, from whole messages and from chunks alike."""
+    """Collects what choices say, from whole messages and from chunks alike: first texts, then calls."""
 
     __slots__ = ("_choices",)
 

@@ -13,12 +13,12 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import InvalidInputError, WitnessError
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, KeyPair, Ledger
+from crossmodel.witness.handed_over import write_handed_over
 from crossmodel.witness.handing_over import handover as module
 from crossmodel.witness.handing_over.frames import frame
 from crossmodel.witness.handing_over.handover import Handover
 from crossmodel.witness.handing_over.spool import Spool, segment_name
 from crossmodel.witness.handing_over.writer import REFUSED, Writer, sole_writer
-from crossmodel.witness.handed_over import write_handed_over
 from crossmodel.witness.turns import TurnRecord, encode_turn, write_turn
 
 KEYS = KeyPair.generate()
