@@ -49,6 +49,7 @@ from crossmodel.witness import CrossModelVIF, Ledger, settle_keys
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
 from crossmodel.writing import (
     WriterSettings,
+    batches,
     folder_keyring,
     keys_for,
     open_handover,
@@ -89,13 +90,20 @@ class CrossModel(InsightDesk, LogDesk):
     and no provider's key is needed. Otherwise what is older than
     ``cross_model_vif.provenance_tracking.retention_period_days`` is erased on opening, and then
     once a day. ``with_assistant`` opens the model that assists extraction,
-    if the settings name one, even so.
+    if the settings name one, even so. With ``serves`` answers do not wait for the log: see
+    ``[witness] writer``.
     """
 
     def __init__(
-        self, settings: Settings, *, with_models: bool = True, with_assistant: bool = False
+        self,
+        settings: Settings,
+        *,
+        with_models: bool = True,
+        with_assistant: bool = False,
+        serves: bool = False,
     ) -> None:
         self.settings = settings
+        self._serves = serves
         self._with_models = with_models
         self._with_assistant = with_models or with_assistant
         self._exit = AsyncExitStack()
@@ -122,6 +130,7 @@ class CrossModel(InsightDesk, LogDesk):
                 opening,
                 with_models=self._with_models,
                 with_assistant=self._with_assistant,
+                serves=self._serves,
             )
             if self._with_models:  # who only looks changes nothing
                 retaining = asyncio.create_task(self._retention.keep_applying())
@@ -383,7 +392,12 @@ def create_keys(settings: Settings) -> list[LogKey]:
 
 
 async def _build(
-    settings: Settings, opening: AsyncExitStack, *, with_models: bool, with_assistant: bool
+    settings: Settings,
+    opening: AsyncExitStack,
+    *,
+    with_models: bool,
+    with_assistant: bool,
+    serves: bool,
 ) -> Engine:
     """Open everything that the settings name; ``opening`` closes it again, in reverse order."""
     assistant = _assistant(settings) if with_assistant else None
@@ -398,7 +412,10 @@ async def _build(
     keys = await keys_for(store, settings.witness)
     vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
     await settle_keys(store, vif)
-    ledger = await _ledger(settings, vif, store, opening, hands_over=with_models)
+    writer = settings.witness.writer if with_models else "inline"
+    ledger = await _ledger(settings, vif, store, writer, serves=serves)
+    if ledger.handover is not None:
+        opening.push_async_callback(ledger.handover.close)
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))
@@ -431,22 +448,21 @@ async def _build(
 
 
 async def _ledger(
-    settings: Settings,
-    vif: CrossModelVIF,
-    store: Store,
-    opening: AsyncExitStack,
-    *,
-    hands_over: bool,
+    settings: Settings, vif: CrossModelVIF, store: Store, writer: str, *, serves: bool
 ) -> Ledger:
     """The ledger, once what earlier processes handed over and nobody has written is in it."""
     ledger = Ledger(vif, store)
     await ledger.seal()  # what a crash has left unsigned, above all erasures
     told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
-    if hands_over and settings.witness.writer == "process":
-        handover = open_handover(told)
-        opening.push_async_callback(handover.close)
-        return replace(ledger, handover=handover)
+    if writer == "process" or (writer == "auto" and serves):
+        try:
+            return replace(ledger, handover=open_handover(told))
+        except ConfigurationError:
+            if writer == "process":
+                raise
     await write_what_is_left(told, store, ledger)
+    if serves:
+        return replace(ledger, handover=batches(store, ledger))
     return ledger
 
 

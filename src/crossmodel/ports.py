@@ -258,6 +258,14 @@ class Transaction(LogTransaction, Protocol):
         """How many there are."""
         ...
 
+    def insight_sources(self, after: int = 0) -> tuple[int, set[tuple[str, str]]]:
+        """Whose insights are of which source model, as (tenant, model), of those kept lately.
+
+        ``after`` is the number that the call before returned; with 0 all are looked at. It comes
+        back as 0 where the newest were erased since, so that the next call looks at all.
+        """
+        ...
+
     def search_insights(
         self,
         tenant: str,

@@ -37,7 +37,7 @@ from crossmodel.errors import ConfigurationError, InvalidInputError
 
 PREFIX: Final = "CROSSMODEL_"
 NESTING: Final = "__"
-WRITERS: Final = ("inline", "process")
+WRITERS: Final = ("auto", "inline", "process")
 
 PRODUCTION_CONFIG: Final[dict[str, Any]] = {
     "model_selector": {
@@ -310,8 +310,9 @@ class WitnessSettings:
         ed25519_signer: likewise for the Ed25519 key; one may be a URI and the other a file.
         ed25519_public_key: likewise.
         writer: with ``process``, turns from which nothing is learned are handed to a process that
-            writes many at once, and answers do not wait for it; with ``inline``, an answer is on
-            the record when it is given.
+            writes many at once, and answers do not wait for it; with ``inline``, this process
+            writes them, and an answer of the library is on the record when it is given. ``auto``:
+            the gateway hands over where it can, the library writes inline.
     """
 
     origin: str = "crossmodel.local/log"
@@ -321,7 +322,7 @@ class WitnessSettings:
     rsa_public_key: str = ""
     ed25519_signer: str = ""
     ed25519_public_key: str = ""
-    writer: str = "inline"
+    writer: str = "auto"
 
     def __post_init__(self) -> None:
         checks.text("origin", self.origin)

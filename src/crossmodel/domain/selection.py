@@ -256,7 +256,8 @@ class Outcome:
         latency_ms: how long it took, in milliseconds.
         cost_usd: what it cost.
         recorded_at: when this was recorded.
-        source: who says so: ``"engine"``, ``"feedback"`` or ``"grader"``.
+        source: who says so: ``"engine"``, ``"cache"`` of an answer that no model was asked for,
+            ``"feedback"`` or ``"grader"``.
         served_model: who answered, as the provider says.
         price_version: the prices that the cost was reckoned with; see ``ModelSpec``.
         key: name of the client key that the cost is charged to.

@@ -326,6 +326,20 @@ class SqlTransaction(LogTables):
         count = sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
         return self._connection.scalar(count) or 0
 
+    def insight_sources(self, after: int = 0) -> tuple[int, set[tuple[str, str]]]:
+        """The number to go on from, and whose insights are of which source model.
+
+        The newest is looked at again: if it is there, so is the number, and none is missed whose
+        row took the place of one that was erased.
+        """
+        table = schema.insights
+        query = sa.select(table.c.tenant, table.c.source_model, sa.func.max(table.c.seq))
+        rows = self._connection.execute(
+            query.where(table.c.seq >= after).group_by(table.c.tenant, table.c.source_model)
+        ).all()
+        newest = max((last for _, _, last in rows), default=0)
+        return newest, {(tenant, model) for tenant, model, _ in rows}
+
     def search_insights(
         self,
         tenant: str,

@@ -450,3 +450,27 @@ async def test_using_a_closed_store_says_so(store):
     await store.close()
     with pytest.raises(StoreError, match="closed"):
         await store.read(lambda tx: tx.log_size())
+
+
+async def test_whose_insights_are_of_which_model_is_told_of_new_ones_alone(store):
+    def add(tenant, content, model):
+        return store.transact(
+            lambda tx: tx.add_insights(tenant, [insight(content, source_model=model)])
+        )
+
+    def sources(after=0):
+        return store.read(lambda tx: tx.insight_sources(after))
+
+    assert await sources() == (0, set())
+    await add("t", "one", "m")
+    await add("u", "two", "m")
+    after, found = await sources()
+    assert found == {("t", "m"), ("u", "m")}
+    assert await sources(after) == (after, {("u", "m")})
+    (newest,) = await add("u", "three", "n")
+    later, found = await sources(after)
+    assert found == {("u", "m"), ("u", "n")}
+    await store.transact(lambda tx: tx.erase_insights("u", [newest]))
+    assert await sources(later) == (0, set())
+    await add("v", "four", "o")  # takes the row of the one that is gone
+    assert ("v", "o") in (await sources(later))[1]
