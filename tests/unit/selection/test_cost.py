@@ -171,6 +171,107 @@ def test_wrong_budgets_are_refused_by_their_path(field, budgets, message):
         CostOptimizationConfig(**{field: {"red": budgets}})
 
 
+def test_keys_come_and_go_with_their_budgets():
+    made = shared(key_budgets={"*": {"daily_budget": 5.0, "monthly_budget": 9.0}})
+    made.set_key_budgets("ci", {"daily_budget": 1.0})
+    made.reserve(1.0, key="ci")
+    with pytest.raises(BudgetExceededError, match="daily_budget of key 'ci' of 1 USD"):
+        made.reserve(0.5, key="ci")
+    made.reserve(4.0, key="other")
+    made.set_key_budgets("ci", {"daily_budget": 20.0})
+    with pytest.raises(BudgetExceededError, match="monthly_budget of key 'ci' of 9 USD has 8 USD"):
+        made.reserve(8.5, key="ci")
+    made.set_key_budgets("ci", {})
+    with pytest.raises(BudgetExceededError, match="daily_budget of key 'ci' of 5 USD has 4 USD"):
+        made.reserve(4.5, key="ci")
+    made.set_key_budgets("ci", {"daily_budget": 1.0})  # it is no way out of what was spent
+    with pytest.raises(BudgetExceededError, match="of 1 USD has 0 USD left"):
+        made.reserve(0.5, key="ci")
+
+
+@pytest.mark.parametrize(
+    "budgets", [{"hourly_budget": 1.0}, {"daily_budget": math.nan}, {"daily_budget": -1.0}]
+)
+def test_a_key_keeps_its_budgets_if_the_new_ones_are_wrong(budgets):
+    made = optimizer()
+    made.set_key_budgets("ci", {"daily_budget": 1.0})
+    with pytest.raises(InvalidInputError):
+        made.set_key_budgets("ci", budgets)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(1.5, key="ci")
+
+
+def test_a_keys_own_budget_holds_even_where_costs_are_not_looked_at():
+    made = shared(enable_cost_optimization=False, budget_constraints={"daily_budget": 0.1})
+    made.set_key_budgets("ci", {"daily_budget": 1.0})
+    made.reserve(1.0, key="ci")
+    with pytest.raises(BudgetExceededError):
+        made.reserve(0.1, key="ci")
+
+
+def test_a_changed_configuration_holds_at_once():
+    made = optimizer(daily_budget=1.0)
+    made.reserve(1.0)
+    made.config.budget_constraints["daily_budget"] = 2.0
+    made.reserve(1.0)
+    made.config.budget_constraints.clear()
+    made.reserve(100.0)
+
+
+@pytest.mark.parametrize(("part", "times"), [(0.1, 3), (0.7, 3), (1e-9, 1000), (0.01, 100)])
+def test_a_budget_holds_its_parts_however_sums_round(part, times):
+    made = optimizer(daily_budget=part * times)
+    for _ in range(times):
+        made.reserve(part)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(part)
+
+
+def test_a_budget_of_nothing_lets_through_what_is_free():
+    made = optimizer(daily_budget=0.0)
+    made.settle(made.reserve(0.0), 0.0)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(5e-324)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1.7e308), st.floats(0, 1.7e308)), max_size=20))
+def test_huge_amounts_never_turn_a_budget_into_none(calls):
+    made = optimizer(daily_budget=1.7e308)
+    for most, actual in calls:
+        try:
+            made.settle(made.reserve(most), actual)
+        except BudgetExceededError:
+            continue
+    assert made.committed("daily_budget") >= 0.0  # which NaN is not
+
+
+def test_who_is_refused_learns_whose_budget_it_was_and_when_it_begins_anew():
+    made = shared(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"red": {"monthly_budget": 2.0}},
+        key_budgets={"ci": {"daily_budget": 1.0}},
+    )
+    for amount, of in ((1.5, {"key": "ci"}), (2.5, {"tenant": "red"}), (10.5, {})):
+        with pytest.raises(BudgetExceededError) as caught:
+            made.reserve(amount, **of)
+        assert caught.value.scope == next(iter(of), "")
+        assert caught.value.retry_after_seconds is None
+    made.reserve(1.0, tenant="red", key="ci")
+    for of in ({"key": "ci"}, {"tenant": "red"}):
+        with pytest.raises(BudgetExceededError) as caught:
+            made.reserve(1.0 if "key" in of else 1.5, **of)
+        assert caught.value.retry_after_seconds == 86_400  # the day is also the month's last
+
+
+def test_restoring_again_takes_nothing_back():
+    made = shared(tenant_budgets={"*": {"daily_budget": 1.0}})
+    made.reserve(0.5, tenant="red")
+    made.restore("daily_budget", 0.25, tenant="red")
+    assert made.committed("daily_budget", tenant="red") == 0.5
+    made.restore("daily_budget", 0.75, tenant="red")
+    assert made.committed("daily_budget", tenant="red") == 0.75
+
+
 @given(
     st.lists(
         st.tuples(
