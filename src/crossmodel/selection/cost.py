@@ -49,6 +49,16 @@ class BudgetAlert:
     committed: float
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """How a budget stands in its current period. Amounts are in USD."""
+
+    account: Account
+    period: str
+    limit: float
+    committed: float
+
+
 @dataclass(slots=True, eq=False)
 class Reservation:
     """Money set aside for one call, in USD. ``periods`` holds what it was charged to."""
@@ -90,6 +100,29 @@ class CostOptimizer:
         account = _account(budget, tenant, key)
         with self._lock:
             return self._in_period(account, self._clock())
+
+    def standings(self) -> list[BudgetStanding]:
+        """Every budget: everyone's, then those of tenants and of keys, by name.
+
+        Those that :data:`ANY_OTHER` stands for are there once they have spent something.
+        """
+        config = self.config
+        with self._lock:
+            now = self._clock()
+            owners = {"tenant": set(config.tenant_budgets), "key": set(config.key_budgets)}
+            for account in self._committed:
+                owners.get(account.scope, set()).add(account.owner)
+            limits = dict(self._limits(None, None))
+            for tenant in sorted(owners["tenant"] - {ANY_OTHER}):
+                limits |= self._limits(tenant, None)
+            for key in sorted(owners["key"] - {ANY_OTHER}):
+                limits |= self._limits(None, key)
+            return [
+                BudgetStanding(
+                    account, _period(account.budget, now), limit, self._in_period(account, now)
+                )
+                for account, limit in limits.items()
+            ]
 
     def restore(
         self, budget: str, spent_usd: float, *, tenant: str | None = None, key: str | None = None
