@@ -22,6 +22,7 @@ from crossmodel.gateway.control.parameters import (
     Parameters,
     Reason,
     Tenant,
+    Text,
     View,
 )
 
@@ -122,7 +123,7 @@ class InsightSearchParams(Parameters):
     """What to look for."""
 
     tenant: Tenant
-    query: Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S")]
+    query: Text
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
     diversity: Annotated[
         float, Meta(ge=0, le=1, description="How much to prefer what is unlike the others.")

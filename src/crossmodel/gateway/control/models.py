@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from crossmodel.domain.models import ModelCapability
 from crossmodel.errors import ModelNotFoundError
 from crossmodel.gateway.control.context import Control
 from crossmodel.gateway.control.operation import Answer, Operation
@@ -54,7 +54,7 @@ class ModelView(View):
     capabilities: dict[str, float]
     input_price: float
     output_price: float
-    latency_ms: float | None
+    latency_ms: float
     context_window: int
     endpoints: list[EndpointView]
 
@@ -79,11 +79,22 @@ class ModelParams(Parameters):
     id: Id
 
 
+class CapabilityPatch(Body):
+    """Scores of capabilities; what is left out stays."""
+
+    reasoning: Score | UnsetType = UNSET
+    creativity: Score | UnsetType = UNSET
+    analysis: Score | UnsetType = UNSET
+    coding: Score | UnsetType = UNSET
+    math: Score | UnsetType = UNSET
+    language: Score | UnsetType = UNSET
+
+
 class ModelPatch(Body):
     """What is to change; what is left out stays. It lasts until the settings are read again."""
 
     quality: Score | UnsetType = UNSET
-    capabilities: dict[ModelCapability, Score] | UnsetType = UNSET
+    capabilities: CapabilityPatch | UnsetType = UNSET
     input_price: Price | UnsetType = UNSET
     output_price: Price | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
@@ -109,10 +120,10 @@ async def get_model(control: Control, params: ModelParams, _body: None) -> Model
 
 async def patch_model(control: Control, params: ModelParams, body: ModelPatch) -> ModelView:
     """Change one of them."""
-    scores = {} if body.capabilities is UNSET else body.capabilities
+    scores = {} if body.capabilities is UNSET else msgspec.structs.asdict(body.capabilities)
     change = ModelChange(
         quality=_given(body.quality),
-        capabilities={str(name): score for name, score in scores.items()},
+        capabilities={name: score for name, score in scores.items() if score is not UNSET},
         input_price=_given(body.input_price),
         output_price=_given(body.output_price),
         is_enabled=None if body.enabled is UNSET else body.enabled,
@@ -135,7 +146,7 @@ def _view(model: ModelState) -> ModelView:
         capabilities=dict(spec.capabilities),
         input_price=spec.input_price,
         output_price=spec.output_price,
-        latency_ms=_finite(spec.latency_ms),
+        latency_ms=spec.latency_ms,
         context_window=spec.context_window,
         endpoints=[_endpoint(endpoint) for endpoint in model.endpoints],
     )

@@ -9,6 +9,9 @@ from msgspec import Meta
 
 PRINTABLE: Final = r"^[^\x00-\x1f\x7f]+$"
 
+SOMETHING: Final = r"[^\s\x00-\x1f\x7f\x85]"
+"""Not only white space. Dialects of regular expressions differ in which controls are some."""
+
 Tenant = Annotated[
     str,
     Meta(min_length=1, max_length=200, pattern=PRINTABLE, description="Whose it is."),
@@ -19,7 +22,7 @@ Reason = Annotated[
     Meta(
         min_length=1,
         max_length=500,
-        pattern=r"\S",
+        pattern=SOMETHING,
         description="Why, for whoever asks later. It must not quote what is to be erased.",
     ),
 ]
@@ -27,6 +30,7 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="Most items of the page.")
 Offset = Annotated[
     int, Meta(ge=0, le=1_000_000, description="How many items stand before the page.")
 ]
+Text = Annotated[str, Meta(min_length=1, max_length=2000, pattern=SOMETHING)]
 Score = Annotated[float, Meta(ge=0, le=1)]
 Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=PRINTABLE)]
 

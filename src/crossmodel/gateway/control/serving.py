@@ -81,9 +81,13 @@ def _listen(host: str, port: int) -> socket.socket:
     name = host.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
-        return socket.create_server((name, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((name, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
             f"nothing can listen on {host}:{port}: {error.strerror or error}",
             path="gateway.control",
         ) from error
+    # Connections inherit it. asyncio sets it only where a socket names its protocol, which this one
+    # does not; without it each response on a kept connection is 40 ms late.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
