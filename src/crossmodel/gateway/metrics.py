@@ -44,7 +44,11 @@ class Names:
         self._most = most
 
     def fold(self, name: str) -> str:
-        """The name, or :data:`OTHER` if there are too many already."""
+        """The name, or :data:`OTHER` if there are too many already.
+
+        What UTF-8 cannot hold (lone surrogates) is replaced.
+        """
+        name = name.encode("utf-8", "replace").decode("utf-8")
         if name in self._known:
             return name
         if len(self._known) >= self._most:
