@@ -33,7 +33,13 @@ from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
 from crossmodel.replay import Replayer
-from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
+from crossmodel.selection import (
+    CostOptimizer,
+    LearnedRouter,
+    ModelSelector,
+    dump_router,
+    load_router,
+)
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
@@ -60,6 +66,7 @@ __all__ = [
     "extract_all",
     "read_path",
     "read_text",
+    "restore_budgets",
 ]
 
 CONTEXT_SHARE: Final = 4
@@ -356,7 +363,7 @@ async def _build(
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))
-    await _restore_budgets(selector, store)
+    await restore_budgets(selector.cost_optimizer, store)
     transfer = InsightTransfer(settings.insight_transfer)
     for model in settings.models:
         selector.register_model(model.profile())
@@ -459,16 +466,22 @@ def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> 
     )
 
 
-async def _restore_budgets(selector: ModelSelector, store: Store) -> None:
-    """Budgets go on where they stood when the process ended."""
-    now = utc_now()
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+async def restore_budgets(budgets: CostOptimizer, store: Store) -> None:
+    """Budgets go on where they stood when the process ended.
+
+    Again, it does no harm: a budget that was set meanwhile learns what was spent before.
+    """
+    today = utc_now().date()
     starts = {"daily_budget": today, "monthly_budget": today.replace(day=1)}
     spent = await store.read(lambda tx: {name: tx.spent_usd(at) for name, at in starts.items()})
-    for budget, by_tenant in spent.items():
-        selector.cost_optimizer.restore(budget, math.fsum(by_tenant.values()))
-        for tenant, usd in by_tenant.items():
-            selector.cost_optimizer.restore(budget, usd, tenant=tenant)
+    for budget, usd_of in spent.items():
+        budgets.restore(budget, math.fsum(usd_of.values()))
+        for tenant in {tenant for tenant, _ in usd_of}:
+            usd = math.fsum(usd for (whose, _), usd in usd_of.items() if whose == tenant)
+            budgets.restore(budget, usd, tenant=tenant)
+        for key in {key for _, key in usd_of if key is not None}:
+            usd = math.fsum(usd for (_, whose), usd in usd_of.items() if whose == key)
+            budgets.restore(budget, usd, key=key)
 
 
 def _messages(conversation: Conversation) -> tuple[Message, ...]:

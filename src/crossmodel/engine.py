@@ -257,6 +257,7 @@ class Engine:
             cost_usd=assistance.cost_usd,
             recorded_at=utc_now(),
             price_version=model.price_version,
+            key=key,
         )
         if assistance.calls:
             await self.store.transact(lambda tx: tx.add_outcome(tenant, outcome))

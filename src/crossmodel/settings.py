@@ -11,8 +11,9 @@ import os
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError
 
 from crossmodel.domain import checks
+from crossmodel.domain.client_key import check_scopes
 from crossmodel.domain.config import (
     CrossModelVIFConfig,
     InsightExtractorConfig,
@@ -118,10 +120,19 @@ DEVELOPMENT_CONFIG: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Where the gateway listens: ``listen`` for clients, ``control`` for health and admin."""
+    """Where the gateway listens, and who may administer it.
+
+    Attributes:
+        listen: for clients.
+        control: for health, metrics and admin.
+        admin_key_env: names the variable that holds the key of the admin API. Empty, whoever
+            reaches ``control`` may use that API if it is on the loopback interface, and nobody
+            otherwise.
+    """
 
     listen: str = "127.0.0.1:8080"
     control: str = "127.0.0.1:8081"
+    admin_key_env: str = ""
 
     def __post_init__(self) -> None:
         for name in ("listen", "control"):
@@ -172,14 +183,27 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """One client key: ``key_env`` names the variable that holds it; the store keeps its hash."""
+    """One client key: ``key_env`` names the variable that holds it. Only its hash is kept.
+
+    ``tenant`` is that of ``[loop]`` if empty. All other limits are as in
+    :class:`~crossmodel.domain.client_key.ClientKey`.
+    """
 
     name: str
     key_env: str
+    tenant: str = ""
+    models: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    burst: int | None = None
+    concurrent: int | None = None
+    daily_budget: float | None = None
+    monthly_budget: float | None = None
+    expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        checks.text("name", self.name)
         checks.text("key_env", self.key_env)
+        check_scopes(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,14 +435,15 @@ def _type_of(parent: Any, part: int | str) -> Any:
 
 
 def _check_references(settings: Settings) -> None:
-    for section in ("providers", "models"):
+    for section, named in (("providers", "id"), ("models", "id"), ("keys", "name")):
         seen: set[str] = set()
         for position, row in enumerate(getattr(settings, section)):
-            if row.id in seen:
+            name = getattr(row, named)
+            if name in seen:
                 raise ConfigurationError(
-                    f"{row.id!r} is there twice", path=f"{section}[{position}].id"
+                    f"{name!r} is there twice", path=f"{section}[{position}].{named}"
                 )
-            seen.add(row.id)
+            seen.add(name)
     providers = {provider.id for provider in settings.providers}
     for position, model in enumerate(settings.models):
         if model.provider not in providers:
@@ -427,9 +452,20 @@ def _check_references(settings: Settings) -> None:
                 path=f"models[{position}].provider",
             )
     models = {model.id for model in settings.models}
+    _check_keys(settings.keys, models)
     assistant = settings.insight_extractor.model_assisted.model
     if assistant and assistant not in models:
         raise ConfigurationError(
             f"there is no model {assistant!r}{_nearest(assistant, models)}",
             path="insight_extractor.model_assisted.model",
         )
+
+
+def _check_keys(keys: Iterable[KeySettings], models: Collection[str]) -> None:
+    for position, key in enumerate(keys):
+        for place, model in enumerate(key.models):
+            if model not in models:
+                raise ConfigurationError(
+                    f"there is no model {model!r}{_nearest(model, models)}",
+                    path=f"keys[{position}].models[{place}]",
+                )

@@ -1,7 +1,7 @@
 """A control plane that runs: a real CrossModel, real balancers, the admin API on a real socket."""
 
 import asyncio
-import hashlib
+import os
 import threading
 import time
 from contextlib import AsyncExitStack
@@ -13,12 +13,14 @@ from ticket_codes import HANDBOOK
 
 from crossmodel import CrossModel, load_settings
 from crossmodel.balancing import Balancer
+from crossmodel.domain.client_key import digest_of
 from crossmodel.errors import ModelNotFoundError
 from crossmodel.gateway.control.access import AdminAccess
 from crossmodel.gateway.control.app import create_app
 from crossmodel.gateway.control.context import Control
 from crossmodel.gateway.control.ports import EndpointState, ModelState
 from crossmodel.gateway.control.serving import start
+from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.metrics import Metrics
 
 ADMIN_KEY = "cmk-admin-of-the-tests"
@@ -41,6 +43,9 @@ output_price = 15
 id = "org/cheap"
 provider = "p"
 quality = 0.4
+[[keys]]
+name = "configured"
+key_env = "CONTROL_TEST_KEY"
 [model_selector.cost_optimization.budget_constraints]
 daily_budget = 10.0
 [model_selector.cost_optimization.tenant_budgets.acme]
@@ -115,6 +120,7 @@ class ControlPlane:
         self._exit = AsyncExitStack()
 
     def __enter__(self):
+        os.environ["CONTROL_TEST_KEY"] = "a-key-of-the-settings"
         self._thread.start()
         try:
             self.run(self._open())
@@ -142,8 +148,9 @@ class ControlPlane:
         await self.cm.extract(HANDBOOK, source_model="elsewhere", tenant="acme")
         self.gateway = LiveGateway(self.cm, self.settings)
         self.metrics = Metrics()
-        control = Control(self.cm, self.gateway, self.metrics)
-        digest = hashlib.sha256(self._key.encode()).hexdigest() if self._key else None
+        self.keyring = await Keyring.load(self.cm.settings, self.cm.engine.store)
+        control = Control(self.cm, self.gateway, self.metrics, self.keyring)
+        digest = digest_of(self._key.encode()) if self._key else ""
         app = create_app(
             control, AdminAccess(digest, is_loopback=self._is_loopback), names=self._names
         )

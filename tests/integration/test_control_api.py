@@ -91,16 +91,20 @@ def conforms(plane, folder, config, *arguments):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-NOT_READY_IS_AN_ANSWER = """
+ANSWERS_TOO = """
 [[operations]]
 include-operation-id = "readiness"
 [operations.checks.not_a_server_error]
 expected-statuses = ["2xx", "4xx", "503"]
+[[operations]]
+include-operation-id = "createKey"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "409", "422"]
 """
 
 
 def test_the_running_api_is_what_its_document_says(plane, tmp_path):
-    conforms(plane, tmp_path, NOT_READY_IS_AN_ANSWER)
+    conforms(plane, tmp_path, ANSWERS_TOO)
 
 
 def test_so_it_is_for_insights_and_models_that_exist(plane, client, tmp_path):
@@ -295,6 +299,63 @@ def test_a_bad_file_changes_nothing_and_says_why(plane, client):
     assert client.get("/admin/v1/models/strong").json()["quality"] == 0.8
 
 
+def test_a_key_is_made_shown_once_and_revoked(plane, client):
+    path = "/admin/v1/keys"
+    wanted = {
+        "name": "Kiosk 7", "tenant": "acme", "models": ["org/cheap"], "requests_per_minute": 60,
+        "burst": 5, "daily_budget": 2.5, "expires_at": "2999-01-01T00:00:00+02:00",
+    }  # fmt: skip
+    made = client.post(path, json=wanted)
+    assert made.status_code == 201, made.text
+    clear, shown = made.json()["clear"], made.json()["key"]
+    assert clear.startswith("cmk-")
+    assert (shown["valid"], shown["source"]) == (True, "store")
+    assert shown["expires_at"] == "2998-12-31T22:00:00Z"
+    found = plane.keyring.identify(clear.encode())
+    assert (found.name, found.tenant, found.models) == ("Kiosk 7", "acme", ("org/cheap",))
+
+    listed = client.get(path)
+    assert [key["name"] for key in listed.json()["items"]] == ["configured", "Kiosk 7"]
+    assert clear not in listed.text
+    assert found.digest not in listed.text
+    budgets = client.get("/admin/v1/budgets").json()["items"]
+    assert ("key", "Kiosk 7", 2.5) in {(b["scope"], b["owner"], b["limit_usd"]) for b in budgets}
+
+    assert client.post(path, json=wanted).status_code == 409
+    assert client.post(path, json={"name": "configured"}).status_code == 409
+    revoked = client.delete(f"{path}/Kiosk%207")
+    assert (revoked.status_code, revoked.json()["valid"]) == (200, False)
+    assert plane.keyring.identify(clear.encode()) is None
+    assert client.delete(f"{path}/Kiosk%207").json()["revoked_at"] == revoked.json()["revoked_at"]
+    assert client.post(path, json=wanted).status_code == 409, "names are never used again"
+    configured = client.delete(f"{path}/configured")
+    assert configured.status_code == 409
+    assert "settings file" in configured.json()["detail"]
+    assert client.delete(f"{path}/nobody").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        ({"models": ["nobody"]}, 422),
+        ({"models": ["strong", "strong"]}, 422),
+        ({"burst": 3}, 422),
+        ({"name": " x"}, 422),
+        ({"expires_at": "0001-01-01T00:00:00+14:00"}, 422),
+        ({"expires_at": "2999-01-01T00:00:00"}, 400),
+        ({"daily_budget": -1}, 400),
+        ({"concurrent": 0}, 400),
+        ({"requests_per_minute": 1e300}, 400),
+        ({"name": ""}, 400),
+        ({"is_admin": True}, 400),
+    ],
+)
+def test_a_key_that_cannot_be_is_not_made(lasting, reader, wrong, status):
+    answer = reader.post("/admin/v1/keys", json={"name": "x"} | wrong)
+    assert answer.status_code == status, answer.text
+    assert [key.name for key in lasting.keyring.keys] == ["configured"]
+
+
 def test_budgets_say_what_is_committed_and_left(plane, client):
     optimizer = plane.cm.engine.selector.cost_optimizer
     reservation = optimizer.reserve(4.0, tenant="acme")
@@ -336,6 +397,9 @@ def test_metrics_can_be_parsed_and_change(plane, client, served_request):
         (b'{"correct": 1}', {"content-type": "application/json"}, 400),
         (b'{"correct": ' + b"[" * 100_000, {"content-type": "application/json"}, 400),
         (b'{"reason": "\\ud800"}', {"content-type": "application/json"}, 400),
+        (b'{"correct": 1e999}', {"content-type": "application/json"}, 400),
+        (b'{"correct": true} {}', {"content-type": "application/json"}, 400),
+        (b'{"correct": NaN}', {"content-type": "application/json"}, 400),
         (b" " * (operation.MOST_BODY_BYTES + 1), {"content-type": "application/json"}, 413),
     ],
 )  # fmt: skip
@@ -347,6 +411,16 @@ def test_bodies_that_are_not_what_they_should_be(reader, body, headers, status):
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
+
+
+def test_an_integer_may_be_written_like_any_number(client):
+    made = client.post(
+        "/admin/v1/keys",
+        content=b'{"name": "n", "concurrent": 5.0, "burst": 1e1, "requests_per_minute": 6E+1}',
+        headers={"content-type": "application/json"},
+    )
+    shown = made.json()["key"]
+    assert (shown["concurrent"], shown["burst"], shown["requests_per_minute"]) == (5, 10, 60)
 
 
 def test_a_body_without_a_length_is_cut_off_as_well(reader):

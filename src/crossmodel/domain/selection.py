@@ -249,6 +249,7 @@ class Outcome:
         source: who says so: ``"engine"``, ``"feedback"`` or ``"grader"``.
         served_model: who answered, as the provider says.
         price_version: the prices that the cost was reckoned with; see ``ModelSpec``.
+        key: name of the client key that the cost is charged to.
     """
 
     request_id: str
@@ -261,6 +262,7 @@ class Outcome:
     source: str = "engine"
     served_model: str | None = None
     price_version: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,7 @@ class Ledger:
             recorded_at=turn.answered_at or self.clock(),
             served_model=turn.completion.model if turn.completion else None,
             price_version=turn.model.price_version,
+            key=turn.ask.key,
         )
 
     def _transfer_record(self, turn: Turn) -> TransferRecord:

@@ -18,6 +18,7 @@ from crossmodel.gateway.control import (
     budgets,
     health,
     insights,
+    keys,
     log,
     models,
     upkeep,
@@ -38,6 +39,7 @@ RESOURCES: Final[tuple[AnyOperation, ...]] = (
     *models.OPERATIONS,
     *insights.OPERATIONS,
     *budgets.OPERATIONS,
+    *keys.OPERATIONS,
     *log.OPERATIONS,
     *upkeep.OPERATIONS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final, Literal
 
 from crossmodel.gateway.control.context import Control
@@ -32,7 +33,10 @@ class BudgetView(View):
 
 
 class BudgetPage(View):
-    """Budgets: everyone's, then by scope and owner; ``next_offset`` is that of the next page."""
+    """Budgets: everyone's, then those of keys and of tenants, by name.
+
+    ``next_offset`` is that of the next page, if there is one.
+    """
 
     items: list[BudgetView]
     next_offset: int | None
@@ -47,7 +51,8 @@ class BudgetPageParams(Parameters):
 
 async def list_budgets(control: Control, params: BudgetPageParams, _body: None) -> BudgetPage:
     """One page of them."""
-    standings = control.cm.engine.selector.cost_optimizer.standings()
+    optimizer = control.cm.engine.selector.cost_optimizer
+    standings = await asyncio.to_thread(optimizer.standings)  # there may be very many
     end = params.offset + params.limit
     return BudgetPage(
         items=[_view(standing) for standing in standings[params.offset : end]],
@@ -56,11 +61,10 @@ async def list_budgets(control: Control, params: BudgetPageParams, _body: None) 
 
 
 def _view(standing: BudgetStanding) -> BudgetView:
-    account = standing.account
     return BudgetView(
-        scope=SCOPES[account.scope],
-        owner=account.owner,
-        budget=BUDGETS[account.budget],
+        scope=SCOPES[standing.scope],
+        owner=standing.owner,
+        budget=BUDGETS[standing.budget],
         period=standing.period,
         limit_usd=standing.limit,
         committed_usd=standing.committed,

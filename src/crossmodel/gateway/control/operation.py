@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -137,9 +138,22 @@ class Operation(Generic[Params, Body]):
         except ClientDisconnect:
             raise RefusedError(400, "the body broke off") from None
         try:
-            return msgspec.json.decode(raw, type=kind)
+            return msgspec.convert(_decode(raw), kind)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise RefusedError(400, f"body: {error}") from None
+        except RecursionError:
+            raise RefusedError(400, "body: it is nested too deeply") from None
+
+
+def _number(text: str) -> int | float:
+    """A JSON number with a point or exponent; 5.0 is an integer, as it is to JSON Schema."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return int(value) if value.is_integer() else value
+
+
+_decode: Final = msgspec.json.Decoder(float_hook=_number).decode
 
 
 async def _whole_body(request: Request) -> bytes:

@@ -24,7 +24,7 @@ class Draining(View):
 
 async def reload(control: Control, _params: Nothing, _body: None) -> Reloaded:
     """Read the settings again; one at a time."""
-    async with control.reloading:
+    async with control.changing:
         return Reloaded(changes=list(await control.operations.reload()))
 
 
