@@ -312,3 +312,39 @@ def test_64_concurrent_callers_cannot_overspend_any_budget(calls):
 
 
 POOL = ThreadPoolExecutor(64)
+
+
+def test_standings_show_each_budget_once_and_those_of_others_once_they_have_spent():
+    config = CostOptimizationConfig(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"acme": {"monthly_budget": 5.0}, "*": {"daily_budget": 1.0}},
+    )
+    made = CostOptimizer(config, clock=Calendar(2026, 1, 31, 23))
+    made.set_key_budgets("kiosk", {"daily_budget": 2.0})
+    made.settle(made.reserve(0.5, tenant="new", key="kiosk"), 0.25)
+    shown = [
+        (each.scope, each.owner, each.budget, each.period, each.limit, each.committed)
+        for each in made.standings()
+    ]
+    assert shown == [
+        ("", "", "daily_budget", "2026-01-31", 10.0, 0.25),
+        ("key", "kiosk", "daily_budget", "2026-01-31", 2.0, 0.25),
+        ("tenant", "acme", "monthly_budget", "2026-01", 5.0, 0.0),
+        ("tenant", "new", "daily_budget", "2026-01-31", 1.0, 0.25),
+    ]
+
+
+def test_a_budget_of_a_new_period_stands_at_nothing():
+    clock = Calendar(2026, 1, 31, 23)
+    made = optimizer(clock, daily_budget=1.0)
+    made.reserve(0.5)
+    clock.now = datetime(2026, 2, 1, tzinfo=UTC)
+    (shown,) = made.standings()
+    assert (shown.period, shown.committed) == ("2026-02-01", 0.0)
+
+
+def test_budgets_that_do_not_hold_do_not_stand():
+    config = CostOptimizationConfig(False, budget_constraints={"daily_budget": 1.0})
+    made = CostOptimizer(config)
+    made.set_key_budgets("kiosk", {"daily_budget": 2.0})
+    assert [each.scope for each in made.standings()] == ["key"]
