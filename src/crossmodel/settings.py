@@ -128,11 +128,14 @@ class GatewaySettings:
         admin_key_env: names the variable that holds the key of the admin API. Empty, whoever
             reaches ``control`` may use that API if it is on the loopback interface, and nobody
             otherwise.
+        control_names: host names under which ``control`` is reached, besides ``localhost``,
+            addresses and its own: requests under other names are refused (DNS rebinding).
     """
 
     listen: str = "127.0.0.1:8080"
     control: str = "127.0.0.1:8081"
     admin_key_env: str = ""
+    control_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("listen", "control"):

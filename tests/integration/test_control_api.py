@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
-from crossmodel.gateway.control import operation
+from crossmodel.gateway.control import connection, operation
 from crossmodel.gateway.control.app import document
 from crossmodel.gateway.served import Served
 
@@ -68,10 +68,10 @@ def served_request():
 def raw(plane, request):
     """What the server answers to exactly these bytes."""
     url = urlsplit(plane.url)
-    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
-        connection.sendall(request)
+    with socket.create_connection((url.hostname, url.port), timeout=30) as client:
+        client.sendall(request)
         answer = b""
-        while piece := connection.recv(65536):
+        while piece := client.recv(65536):
             answer += piece
     return answer
 
@@ -160,10 +160,10 @@ def test_two_credentials_are_none(lasting):
     assert raw(lasting, head + right + right + b"\r\n").startswith(b"HTTP/1.1 401")
 
 
-@pytest.mark.parametrize(("is_loopback", "status"), [(True, 200), (False, 403)])
-def test_without_a_key_only_this_machine_may_use_it(tmp_path, is_loopback, status):
+@pytest.mark.parametrize(("control", "status"), [("127.0.0.1:0", 200), ("0.0.0.0:0", 403)])
+def test_without_a_key_only_this_machine_may_use_it(tmp_path, control, status):
     with (
-        ControlPlane(tmp_path, key=None, is_loopback=is_loopback) as plane,
+        ControlPlane(tmp_path, key=None, control=control) as plane,
         plane.client(key=None) as client,
     ):
         answer = client.get("/admin/v1/log")
@@ -175,6 +175,7 @@ def test_without_a_key_only_this_machine_may_use_it(tmp_path, is_loopback, statu
 
 def test_pages_of_another_site_reach_nothing(plane, client):
     assert client.get("/metrics", headers={"host": "evil.example"}).status_code == 421
+    assert client.get("/metrics", headers={"host": "control.example:8081"}).status_code == 200
     assert client.get("/admin/v1/log", headers={"origin": "http://evil.example"}).status_code == 403
     drained = client.post("/admin/v1/drain", headers={"sec-fetch-site": "cross-site"})
     assert drained.status_code == 403
@@ -440,6 +441,34 @@ def test_a_body_that_does_not_come_is_not_waited_for(lasting, monkeypatch):
         f"Content-Length: 100\r\nConnection: close\r\n\r\n"
     )
     assert raw(lasting, head.encode() + b'{"quality"').startswith(b"HTTP/1.1 408")
+
+
+def test_heads_that_drip_or_never_end_are_cut_off(lasting, monkeypatch):
+    line = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    endless = [line] + [b"X-Filler: " + b"x" * 8192 + b"\r\n"] * 40
+    dripping = [line] + [b"X: y\r\n"] * 40
+
+    def last_answer(*requests):
+        """What is answered to the last of them on one connection; nothing if it is cut off."""
+        url = urlsplit(lasting.url)
+        with socket.create_connection((url.hostname, url.port), timeout=10) as client:
+            for pieces in requests:
+                try:
+                    for piece in pieces:
+                        client.sendall(piece)
+                        time.sleep(0.02)
+                    answer = client.recv(4096)
+                except (BrokenPipeError, ConnectionResetError):
+                    return b""
+            return answer
+
+    assert last_answer([line, b"\r\n"], [line, b"\r\n"]).startswith(b"HTTP/1.1 200")
+    assert last_answer(endless) == b""
+    assert last_answer([line, b"\r\n"], endless) == b""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    assert last_answer([]) == b""
+    assert last_answer(dripping) == b""
+    assert last_answer([line, b"\r\n"], dripping) == b""
 
 
 @pytest.mark.parametrize(

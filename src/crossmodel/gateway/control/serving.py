@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from crossmodel.errors import ConfigurationError
+from crossmodel.gateway.control.connection import ControlConnection
 
 MOST_CONNECTIONS: Final = 100
 """Who asks beyond that is answered with 503."""
@@ -58,7 +59,7 @@ async def start(app: ASGIApp, host: str, port: int) -> Running:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=ControlConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -78,10 +79,9 @@ async def start(app: ASGIApp, host: str, port: int) -> Running:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    name = host.removeprefix("[").removesuffix("]")
-    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((name, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
             f"nothing can listen on {host}:{port}: {error.strerror or error}",
