@@ -463,8 +463,10 @@ def test_heads_that_drip_or_never_end_are_cut_off(lasting, monkeypatch):
             return answer
 
     assert last_answer([line, b"\r\n"], [line, b"\r\n"]).startswith(b"HTTP/1.1 200")
+    began = time.monotonic()
     assert last_answer(endless) == b""
     assert last_answer([line, b"\r\n"], endless) == b""
+    assert time.monotonic() - began < connection.HEAD_SECONDS, "for their size, not their time"
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     assert last_answer([]) == b""
     assert last_answer(dripping) == b""
