@@ -25,7 +25,6 @@ async def open_control_plane(
     host, _, port = gateway.control.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     access = AdminAccess(admin_digest(cm.settings), is_loopback=is_loopback(host))
-    app = create_app(
-        Control(cm, operations, metrics, keyring), access, names=(host, *gateway.control_names)
-    )
-    return await start(app, host, int(port))
+    control = Control(cm, operations, metrics, keyring)
+    app = create_app(control, access, names=(host, *gateway.control_names))
+    return await start(app, host, int(port), on_stop=control.readiness.settle)
