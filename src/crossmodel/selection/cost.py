@@ -28,6 +28,9 @@ ANY_OTHER: Final = "*"
 ROUNDING: Final = 1e-12
 """Share of a budget by which sums may pass it: 0.1 three times are a little more than 0.3."""
 
+LEAST_WAIT: Final = 0.001
+"""Seconds to wait at least, where waiting helps."""
+
 _NONE: Final[Mapping[str, str]] = {}
 
 logger = logging.getLogger(__name__)
@@ -63,6 +66,27 @@ class BudgetAlert:
     period: str
     limit: float
     committed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a budget stands in its current period; amounts are in USD.
+
+    ``scope`` is ``"key"``, ``"tenant"``, or empty for everybody's, and ``owner`` the key's or
+    tenant's name. ``committed`` is spent or set aside for calls that are out.
+    """
+
+    scope: str
+    owner: str
+    budget: str
+    period: str
+    limit: float
+    committed: float
+
+    @property
+    def left(self) -> float:
+        """What may still be set aside."""
+        return max(self.limit - self.committed, 0.0)
 
 
 Limits = Sequence[tuple[Account, float]]
@@ -140,6 +164,36 @@ class CostOptimizer:
             if account is None or account.period != self._today().periods[budget]:
                 return 0.0
             return account.committed
+
+    def standings(self) -> list[Standing]:
+        """How every budget stands: everybody's, then tenants' and then keys', by name.
+
+        Of those that ``"*"`` stands for, whoever has spent anything that is known of.
+        """
+        seen = list(self._accounts)
+        tenants = {owner for scope, owner, _ in seen if scope == "tenant"}
+        keys = {owner for scope, owner, _ in seen if scope == "key"}
+        limits = [*self._limits(None, None)]
+        for scope, owners in (
+            ("tenant", tenants | set(self.config.tenant_budgets)),
+            ("key", keys | set(self.config.key_budgets)),
+        ):
+            for owner in sorted(owners - {ANY_OTHER}):
+                of = self._limits(**{"tenant": None, "key": None, scope: owner})
+                limits += [(account, limit) for account, limit in of if account.scope == scope]
+        with self._lock:
+            periods = self._today().periods
+            return [
+                Standing(
+                    account.scope,
+                    account.owner,
+                    account.budget,
+                    period := periods[account.budget],
+                    limit,
+                    account.committed if account.period == period else 0.0,
+                )
+                for account, limit in limits
+            ]
 
     def restore(
         self, budget: str, spent_usd: float, *, tenant: str | None = None, key: str | None = None
@@ -242,14 +296,13 @@ class CostOptimizer:
 
     def _refusal(self, account: Account, limit: float, amount_usd: float) -> BudgetExceededError:
         left = max(limit - account.committed, 0.0)
-        ends = self._today().ends[account.budget]
+        wait = (self._day.ends[account.budget] - self._clock()).total_seconds()
         return BudgetExceededError(
             f"{account} of {limit:g} USD has {left:g} USD left in {account.period}; this call may "
             f"cost {amount_usd:g} USD",
             scope=account.scope,
-            retry_after_seconds=(
-                (ends - self._clock()).total_seconds() if amount_usd <= limit else None
-            ),
+            # it may end in this very moment; a whole period's budget may be too small
+            retry_after_seconds=max(wait, LEAST_WAIT) if amount_usd <= limit else None,
         )
 
 

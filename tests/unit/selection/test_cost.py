@@ -263,6 +263,33 @@ def test_who_is_refused_learns_whose_budget_it_was_and_when_it_begins_anew():
         assert caught.value.retry_after_seconds == 86_400  # the day is also the month's last
 
 
+def test_how_every_budget_stands():
+    made = shared(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"red": {"daily_budget": 2.0}, "*": {"monthly_budget": 1.0}},
+        key_budgets={"ci": {"daily_budget": 3.0}},
+    )
+    made.set_key_budgets("app", {"monthly_budget": 4.0})
+    made.reserve(0.5, tenant="blue", key="ci")
+    made.restore("daily_budget", 1.0, key="nobody")
+    assert [(str(each.scope), each.owner, each.limit, each.left) for each in made.standings()] == [
+        ("", "", 10.0, 9.5),
+        ("tenant", "blue", 1.0, 0.5),
+        ("tenant", "red", 2.0, 2.0),
+        ("key", "app", 4.0, 4.0),
+        ("key", "ci", 3.0, 2.5),
+    ]
+    assert {each.period for each in made.standings()} == {"2026-01-31", "2026-01"}
+
+
+def test_yesterday_is_no_part_of_how_a_budget_stands():
+    clock = Calendar(2026, 1, 30)
+    made = optimizer(clock, daily_budget=1.0, monthly_budget=2.0)
+    made.reserve(0.5)
+    clock.now = datetime(2026, 1, 31, tzinfo=UTC)
+    assert [each.committed for each in made.standings()] == [0.0, 0.5]
+
+
 def test_restoring_again_takes_nothing_back():
     made = shared(tenant_budgets={"*": {"daily_budget": 1.0}})
     made.reserve(0.5, tenant="red")
