@@ -83,10 +83,10 @@ def conforms(plane, folder, config, *arguments):
         [
             SCHEMATHESIS, "--config-file", path, "run", f"{plane.url}/openapi.json",
             "--header", f"Authorization: Bearer {ADMIN_KEY}", "--checks", "all", "--warnings", "off",
-            "--phases", "coverage,fuzzing,stateful", "--max-examples", "20", "--seed", "1",
+            "--max-examples", "10", "--seed", "1",
             "--generation-database", "none", "--no-color", "--continue-on-failure", *arguments,
         ],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -103,10 +103,12 @@ expected-statuses = ["2xx", "409", "422"]
 """
 
 
+@pytest.mark.slow
 def test_the_running_api_is_what_its_document_says(plane, tmp_path):
-    conforms(plane, tmp_path, ANSWERS_TOO)
+    conforms(plane, tmp_path, ANSWERS_TOO, "--phases", "coverage,fuzzing,stateful")
 
 
+@pytest.mark.slow
 def test_so_it_is_for_insights_and_models_that_exist(plane, client, tmp_path):
     insight = client.get("/admin/v1/insights?tenant=acme").json()["items"][0]["id"]
     config = f"""
@@ -120,7 +122,7 @@ def test_so_it_is_for_insights_and_models_that_exist(plane, client, tmp_path):
     conforms(
         plane, tmp_path, config,
         "--include-path-regex", "^/admin/v1/(insights|models)",
-        "--exclude-operation-id", "eraseInsight",
+        "--exclude-operation-id", "eraseInsight", "--phases", "coverage,fuzzing",
     )  # fmt: skip
     assert client.get(f"/admin/v1/insights/{insight}?tenant=acme").status_code == 200
 
@@ -502,12 +504,13 @@ def test_what_goes_wrong_inside_is_logged_and_not_shown(plane, client, caplog):
 
 
 def test_answers_on_a_kept_connection_are_not_late(reader):
-    """Without TCP_NODELAY each waits 40 ms for the reader's acknowledgement."""
-    reader.get("/healthz")
-    began = time.perf_counter()
+    """Without TCP_NODELAY each waits 40 ms for the client's acknowledgement."""
+    took = []
     for _ in range(20):
+        began = time.perf_counter()
         reader.get("/healthz")
-    assert time.perf_counter() - began < 20 * 0.03
+        took.append(time.perf_counter() - began)
+    assert min(took[1:]) < 0.03
 
 
 def test_the_document_is_json(reader):
