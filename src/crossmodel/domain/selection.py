@@ -67,6 +67,7 @@ class RequestContext:
         features: what it must be able to do besides text.
         conversation_id: whose turn this is; a conversation stays with its model.
         in_tool_loop: whether the model waits for the result of a tool that it called.
+        models: ids of the models that may be chosen, as of a client's key; empty for all.
 
     Raises:
         InvalidInputError: naming the field that is wrong.
@@ -78,6 +79,7 @@ class RequestContext:
     features: frozenset[str] = frozenset()
     conversation_id: str | None = None
     in_tool_loop: bool = False
+    models: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str):
@@ -86,6 +88,9 @@ class RequestContext:
         checks.at_least("output_tokens", self.output_tokens, 0)
         wanted = [self.features] if isinstance(self.features, str) else self.features
         object.__setattr__(self, "features", frozenset(Feature.parse(each) for each in wanted))
+        if isinstance(self.models, str):
+            raise InvalidInputError("models must be a set of ids, not one string")
+        object.__setattr__(self, "models", frozenset(self.models))
 
     def without_prompt(self) -> RequestContext:
         """What may be kept of it."""

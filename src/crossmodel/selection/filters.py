@@ -77,6 +77,12 @@ def _request_obstacles(
 ) -> Iterable[Obstacle]:
     for feature in sorted(context.features - profile.features):
         yield Obstacle(f"cannot do {feature}", f"do without {feature}", float("inf"))
+    if context.models and profile.model_id not in context.models:
+        yield Obstacle(
+            "is not among the models that may be chosen",
+            f"allow {profile.model_id}",
+            float("inf"),
+        )
     tokens = context.input_tokens + context.output_tokens
     if profile.context_window is not None and tokens > profile.context_window:
         yield Obstacle(

@@ -69,6 +69,7 @@ class ProfileTable:
     features: npt.NDArray[np.int64]
     revision: int
     _able: dict[tuple[object, ...], tuple[Mask, Floats, Floats]] = field(default_factory=dict)
+    _named: dict[frozenset[str], Mask] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -142,6 +143,17 @@ class ProfileTable:
                 if len(self._able) >= MOST_REMEMBERED:
                     self._able.clear()
                 self._able[key] = found
+        return found
+
+    def named(self, models: frozenset[str]) -> Mask:
+        """Which of the models are among these. Worked out once for each set of names."""
+        found = self._named.get(models)
+        if found is None:
+            found = np.fromiter((each in models for each in self.ids), np.bool_, len(self.ids))
+            with self._lock:
+                if len(self._named) >= MOST_REMEMBERED:
+                    self._named.clear()
+                self._named[models] = found
         return found
 
     def profile(self, row: int) -> ModelCapabilityProfile:
