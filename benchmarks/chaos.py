@@ -51,9 +51,7 @@ async def run(minutes: float, seed: int, clients: int) -> Verdict:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(director.direct(until))
                     group.create_task(crowd.live(until))
-                faults = ", ".join(
-                    f"{name.replace('_', ' ')} {n}" for name, n in sorted(director.dealt.items())
-                )
+                faults = ", ".join(f"{name} {n}" for name, n in sorted(director.dealt.items()))
                 sys.stdout.write(f"faults: {faults}; a full disk is {small.how}\n")
                 return await judge(rig, crowd)
             finally:
@@ -71,6 +69,7 @@ def main() -> int:
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     sys.stdout.write(f"seed {given.seed}, {given.minutes:g} minutes, {given.clients} clients\n")
+    sys.stdout.flush()
     verdict = uvloop.run(run(given.minutes, given.seed, given.clients))
     sys.stdout.write(verdict.text() + "\n")
     return 0 if verdict.holds else 1

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,10 +19,12 @@ MOST_PAUSE: Final = 3.0
 """Most seconds between two faults."""
 
 SETTLE_SECONDS: Final = 3.0
-"""How long after a full disk nothing else is done: what could not be written is written late, and
-that a kill would take it is known."""
+"""How long after a full disk nothing else goes wrong: what could not be written is in memory until
+it is written late, and a kill would take it."""
 
 _ADDED: Final = ("stall", "status-500", "retry-after-1", "drop-3", "first-300", "refuse-1000")
+
+Fault = Callable[[], Coroutine[object, object, None]]
 
 
 @dataclass(slots=True)
@@ -46,24 +48,34 @@ class Director:
     dealt: Counter[str] = field(default_factory=Counter)
 
     async def direct(self, until: float) -> None:
-        """Deals the deck again and again; everything runs well again when it returns."""
-        deck: list[Callable[[], Awaitable[None]]] = []
-        pause = min(MOST_PAUSE, max(0.0, until - time.monotonic()) / (4 * len(self._faults)))
-        while time.monotonic() < until:
+        """Deals the deck again and again; everything runs well again when it returns.
+
+        The gateway is killed in the first half only: what it holds in the end is then what it has
+        gathered over the second.
+        """
+        began = time.monotonic()
+        pause = min(MOST_PAUSE, (until - began) / (4 * len(self._faults)))
+        deck: list[Fault] = []
+        while (now := time.monotonic()) < until:
             if not deck:
                 deck = [*self._faults]
                 self.rng.shuffle(deck)
+            fault = deck.pop()
+            if now - began > (until - began) / 2:
+                if not self.rig.kills:
+                    fault = self._kill_the_gateway
+                elif fault == self._kill_the_gateway:
+                    continue
             await asyncio.sleep(2 * pause * self.rng.random())
             if await asyncio.to_thread(self.rig.note_end):
                 await asyncio.to_thread(self.rig.start_gateway)
-            fault = deck.pop()
-            name = fault.__name__.strip("_")
+            name = fault.__name__.strip("_").replace("_", " ")
             self.dealt[name] += 1
-            sys.stderr.write(f"{until - time.monotonic():6.1f} s left: {name.replace('_', ' ')}\n")
+            sys.stderr.write(f"{until - time.monotonic():6.1f} s left: {name}\n")
             await fault()
 
     @property
-    def _faults(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+    def _faults(self) -> tuple[Fault, ...]:
         return (
             self._kill_a_provider,
             self._kill_two_providers,

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gateway_peers.processes import free_port
+
 KEY: Final = "sk-benchmark-0123456789abcdef"
 MODEL: Final = "mock-fast"
 HERE: Final = Path(__file__).parent
@@ -53,7 +55,7 @@ general_settings:
 _CROSSMODEL: Final = """\
 [gateway]
 listen = "127.0.0.1:{port}"
-control = "127.0.0.1:0"
+control = "127.0.0.1:{control}"
 [store]
 url = "sqlite:///{folder}/crossmodel.db"
 [witness]
@@ -180,7 +182,12 @@ class CrossModelGateway(System):
         ]
         config.write_text(
             _CROSSMODEL.format(
-                port=port, folder=folder, upstream=upstream, models="".join(specs), scopes=_SCOPES
+                port=port,
+                control=free_port(),
+                folder=folder,
+                upstream=upstream,
+                models="".join(specs),
+                scopes=_SCOPES,
             ),
             "utf-8",
         )

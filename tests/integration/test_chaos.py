@@ -122,8 +122,11 @@ async def test_the_provider_counts_what_the_budget_is_held_against(rig, wants, u
         assert written == pytest.approx(7 if "drop" in behaviour else asks.METERED_TOKENS)
 
 
-def test_the_disk_is_full_and_free_again(rig, tmp_path):
+@pytest.mark.parametrize("mounts", [True, False])
+def test_the_disk_is_full_and_free_again(rig, tmp_path, mounts, monkeypatch):
     disks = rig("disk")
+    if not mounts:
+        monkeypatch.setattr(disks, "_mount", lambda *_: False)
     with disks.disk(tmp_path) as disk:
         writer = subprocess.Popen(
             [sys.executable, "-c", _WRITER, str(tmp_path / "file")],
