@@ -29,9 +29,9 @@ from chaos_rig.verdict import Verdict, judge
 FILES: Final = 16_384
 """File descriptors that a thousand clients and their floods may need."""
 
-BUDGET_PER_MINUTE: Final = 0.5
+BUDGET_PER_CLIENT_MINUTE: Final = 0.001
 MOST_BUDGET: Final = 1.0
-"""USD: little enough to be used up in the run, and asked for until its end."""
+"""USD: little enough to be used up halfway at the latest, and asked for until the end."""
 
 
 async def run(minutes: float, seed: int, clients: int) -> Verdict:
@@ -42,7 +42,8 @@ async def run(minutes: float, seed: int, clients: int) -> Verdict:
         store = folder / "store"
         store.mkdir()
         with disk(store) as small:
-            rig = Rig(folder, store, min(MOST_BUDGET, BUDGET_PER_MINUTE * minutes))
+            budget = min(MOST_BUDGET, BUDGET_PER_CLIENT_MINUTE * clients * minutes)
+            rig = Rig(folder, store, budget)
             try:
                 await asyncio.to_thread(rig.start)
                 crowd = Crowd(rig.listen, seed, tuple(rig.providers), clients)
