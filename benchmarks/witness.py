@@ -206,7 +206,7 @@ def turn() -> TurnRecord:
     trace = "0af7651916cd43dd8448eb211c80319c"
     rejected = {"slow-model": "latency 3,100 ms is over the limit of 3,000 ms"}
     return TurnRecord(
-        selection, outcome, QUESTION, rejected=rejected, answer=ANSWER, trace_id=trace
+        selection, outcome, QUESTION.encode(), rejected=rejected, answer=ANSWER, trace_id=trace
     )
 
 

@@ -33,7 +33,13 @@ from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
 from crossmodel.replay import Replayer
-from crossmodel.selection import LearnedRouter, ModelSelector, dump_router, load_router
+from crossmodel.selection import (
+    CostOptimizer,
+    LearnedRouter,
+    ModelSelector,
+    dump_router,
+    load_router,
+)
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
@@ -43,6 +49,7 @@ from crossmodel.witness import CrossModelVIF, Ledger, settle_keys
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
 from crossmodel.writing import (
     WriterSettings,
+    batches,
     folder_keyring,
     keys_for,
     open_handover,
@@ -60,6 +67,7 @@ __all__ = [
     "extract_all",
     "read_path",
     "read_text",
+    "restore_budgets",
 ]
 
 CONTEXT_SHARE: Final = 4
@@ -82,13 +90,20 @@ class CrossModel(InsightDesk, LogDesk):
     and no provider's key is needed. Otherwise what is older than
     ``cross_model_vif.provenance_tracking.retention_period_days`` is erased on opening, and then
     once a day. ``with_assistant`` opens the model that assists extraction,
-    if the settings name one, even so.
+    if the settings name one, even so. With ``serves`` answers do not wait for the log: see
+    ``[witness] writer``.
     """
 
     def __init__(
-        self, settings: Settings, *, with_models: bool = True, with_assistant: bool = False
+        self,
+        settings: Settings,
+        *,
+        with_models: bool = True,
+        with_assistant: bool = False,
+        serves: bool = False,
     ) -> None:
         self.settings = settings
+        self._serves = serves
         self._with_models = with_models
         self._with_assistant = with_models or with_assistant
         self._exit = AsyncExitStack()
@@ -115,6 +130,7 @@ class CrossModel(InsightDesk, LogDesk):
                 opening,
                 with_models=self._with_models,
                 with_assistant=self._with_assistant,
+                serves=self._serves,
             )
             if self._with_models:  # who only looks changes nothing
                 retaining = asyncio.create_task(self._retention.keep_applying())
@@ -297,6 +313,45 @@ class CrossModel(InsightDesk, LogDesk):
         """The configured models."""
         return list(self.engine.models.values())
 
+    def replace_model(self, model: ModelSpec) -> None:
+        """Go on with another row of a model: its scores, prices and limits count from now on."""
+        engine = self.engine
+        engine.selector.register_model(model.profile())
+        provider = engine.providers.get(model.provider)
+        engine.transfer.register_target(_target(model, provider, self.settings))
+        cast("dict[str, ModelSpec]", engine.models)[model.id] = model
+
+    def adopt(self, settings: Settings) -> list[str]:
+        """Go on with the models and providers of other settings; a phrase for each change.
+
+        What is under way ends as it began. All else, such as the store, stays as it was opened.
+
+        Raises:
+            ConfigurationError: if a provider cannot be made; nothing has changed then.
+        """
+        old, engine = self.settings, self.engine
+        rows = {row.id: row for row in old.providers}
+        made = {
+            row.id: _provider(row, position)
+            for position, row in enumerate(settings.providers)
+            if rows.get(row.id) != row
+        }
+        for provider in made.values():
+            self._exit.push_async_callback(provider.close)
+        cast("dict[str, Provider]", engine.providers).update(made)
+        self.settings = settings
+        changes = [f"provider {name}" for name in made]
+        known = cast("dict[str, ModelSpec]", engine.models)
+        wanted = {model.id: model for model in settings.models}
+        for name in known.keys() - wanted.keys():
+            del known[name], engine.selector.model_profiles[name]
+            changes.append(f"model {name} is gone")
+        for name, model in wanted.items():
+            if known.get(name) != model:
+                changes.append(f"model {name} {'changed' if name in known else 'is new'}")
+                self.replace_model(model)
+        return changes
+
 
 def build_extractor(settings: Settings) -> InsightExtractor:
     """The extractor alone, for work that needs no store and no models.
@@ -337,7 +392,12 @@ def create_keys(settings: Settings) -> list[LogKey]:
 
 
 async def _build(
-    settings: Settings, opening: AsyncExitStack, *, with_models: bool, with_assistant: bool
+    settings: Settings,
+    opening: AsyncExitStack,
+    *,
+    with_models: bool,
+    with_assistant: bool,
+    serves: bool,
 ) -> Engine:
     """Open everything that the settings name; ``opening`` closes it again, in reverse order."""
     assistant = _assistant(settings) if with_assistant else None
@@ -352,11 +412,14 @@ async def _build(
     keys = await keys_for(store, settings.witness)
     vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
     await settle_keys(store, vif)
-    ledger = await _ledger(settings, vif, store, opening, hands_over=with_models)
+    writer = settings.witness.writer if with_models else "inline"
+    ledger = await _ledger(settings, vif, store, writer, serves=serves)
+    if ledger.handover is not None:
+        opening.push_async_callback(ledger.handover.close)
     opening.push_async_callback(ledger.seal)
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))
-    await _restore_budgets(selector, store)
+    await restore_budgets(selector.cost_optimizer, store)
     transfer = InsightTransfer(settings.insight_transfer)
     for model in settings.models:
         selector.register_model(model.profile())
@@ -385,22 +448,21 @@ async def _build(
 
 
 async def _ledger(
-    settings: Settings,
-    vif: CrossModelVIF,
-    store: Store,
-    opening: AsyncExitStack,
-    *,
-    hands_over: bool,
+    settings: Settings, vif: CrossModelVIF, store: Store, writer: str, *, serves: bool
 ) -> Ledger:
     """The ledger, once what earlier processes handed over and nobody has written is in it."""
     ledger = Ledger(vif, store)
     await ledger.seal()  # what a crash has left unsigned, above all erasures
     told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
-    if hands_over and settings.witness.writer == "process":
-        handover = open_handover(told)
-        opening.push_async_callback(handover.close)
-        return replace(ledger, handover=handover)
+    if writer == "process" or (writer == "auto" and serves):
+        try:
+            return replace(ledger, handover=open_handover(told))
+        except ConfigurationError:
+            if writer == "process":
+                raise
     await write_what_is_left(told, store, ledger)
+    if serves:
+        return replace(ledger, handover=batches(store, ledger))
     return ledger
 
 
@@ -440,7 +502,7 @@ def _provider(row: ProviderSettings, position: int) -> Provider:
     return create_provider(
         row.kind,
         provider_id=row.id,
-        base_url=row.base_url,
+        base_url=row.base_url or next(iter(row.base_urls), ""),
         api_key=api_key,
         timeout_seconds=row.timeout_seconds,
         model_path=row.model_path,
@@ -459,16 +521,22 @@ def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> 
     )
 
 
-async def _restore_budgets(selector: ModelSelector, store: Store) -> None:
-    """Budgets go on where they stood when the process ended."""
-    now = utc_now()
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+async def restore_budgets(budgets: CostOptimizer, store: Store) -> None:
+    """Budgets go on where they stood when the process ended.
+
+    Again, it does no harm: a budget that was set meanwhile learns what was spent before.
+    """
+    today = utc_now().date()
     starts = {"daily_budget": today, "monthly_budget": today.replace(day=1)}
     spent = await store.read(lambda tx: {name: tx.spent_usd(at) for name, at in starts.items()})
-    for budget, by_tenant in spent.items():
-        selector.cost_optimizer.restore(budget, math.fsum(by_tenant.values()))
-        for tenant, usd in by_tenant.items():
-            selector.cost_optimizer.restore(budget, usd, tenant=tenant)
+    for budget, usd_of in spent.items():
+        budgets.restore(budget, math.fsum(usd_of.values()))
+        for tenant in {tenant for tenant, _ in usd_of}:
+            usd = math.fsum(usd for (whose, _), usd in usd_of.items() if whose == tenant)
+            budgets.restore(budget, usd, tenant=tenant)
+        for key in {key for _, key in usd_of if key is not None}:
+            usd = math.fsum(usd for (_, whose), usd in usd_of.items() if whose == key)
+            budgets.restore(budget, usd, key=key)
 
 
 def _messages(conversation: Conversation) -> tuple[Message, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +38,9 @@ from crossmodel.witness import Ledger
 
 BYTES_PER_TOKEN: Final = 3
 """Fewer than tokens have in nearly every text: what a context window is checked against."""
+
+Extract = Callable[[str, str, Mapping[str, object]], ExtractionResult]
+"""Applies the patterns to a text of a source model, in a context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Engine:
         recorded = await self.ledger.record_turn(turn, self._curate)
         if self.inputs is not None and turn.inputs is not None:
             self.inputs.kept(turn.inputs)
-        await self._set_aside(ask.tenant, losers)
+        await self.set_aside(ask.tenant, losers)
         self.selector.record_outcome(recorded.outcome)
         return Answer(
             id=turn.id,
@@ -102,19 +105,18 @@ class Engine:
         if ask.model is None:
             return self.choose(ask.task, context)
         if ask.model not in self.models:
-            known = ", ".join(sorted(self.models))
-            raise ModelNotFoundError(f"model not found: {ask.model!r} (known: {known})")
+            raise self.unknown(ask.model)
         if lacking := context.features - self.models[ask.model].features:
             raise NoAvailableModelsError(
                 f"{ask.model!r} was named and cannot answer this request",
                 reasons={ask.model: f"cannot do {', '.join(sorted(lacking))}"},
             )
-        return ModelSelection(
-            ask.model,
-            ask.task or any_task(self.selector.model_profiles.values()),
-            1.0,
-            selection_metadata={"selection_algorithm": "named"},
-        )
+        return named(ask.model, ask.task or any_task(self.selector.model_profiles.values()))
+
+    def unknown(self, model: str) -> ModelNotFoundError:
+        """What to tell somebody who named a model that is not configured."""
+        known = ", ".join(sorted(self.models))
+        return ModelNotFoundError(f"model not found: {model!r:.200} (known: {known})")
 
     def choose(self, task: TaskRequirement | None, context: RequestContext) -> ModelSelection:
         """The best model for a task; for one that nothing is said of, what most can do."""
@@ -165,12 +167,29 @@ class Engine:
         return await asyncio.to_thread(handover.carry_out, plan), plan
 
     async def learn(
-        self, text: str, source_model: str, *, tenant: str = DEFAULT_TENANT, origin: str = ""
+        self,
+        text: str,
+        source_model: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        origin: str = "",
+        source_request: str | None = None,
+        key: str | None = None,
+        injected: Sequence[str] = (),
+        extract: Extract | None = None,
     ) -> ExtractionResult:
-        """Extract, witness and keep the insights of an answer that was given elsewhere."""
-        result = await self.extract(text, source_model, tenant=tenant)
-        source = SourceText(text, source_model, tenant, origin)
-        await self.ledger.record_insights(source, result, self._curate)
+        """Extract, witness and keep the insights of an answer that was given elsewhere.
+
+        ``source_request`` is the request on our record that it answers, if there is one. Others
+        are as for :meth:`extract`.
+        """
+        result = await self.extract(
+            text, source_model, tenant=tenant, key=key, injected=injected, extract=extract
+        )
+        source = SourceText(text, source_model, tenant, origin or source_request or "")
+        await self.ledger.record_insights(
+            source, result, self._curate, source_request=source_request
+        )
         return result
 
     async def extract(
@@ -181,13 +200,19 @@ class Engine:
         tenant: str = DEFAULT_TENANT,
         key: str | None = None,
         injected: Sequence[str] = (),
+        extract: Extract | None = None,
     ) -> ExtractionResult:
-        """Extract by the patterns and, where there is one, the assistant; nothing is kept."""
+        """Extract by the patterns and, where there is one, the assistant; nothing is kept.
+
+        ``injected`` are texts that the model was handed; ``key`` is the client key that pays for
+        the assistant. ``extract`` applies the patterns, in a thread, instead of the extractor.
+        """
         context: dict[str, object] = {"injected": injected}
         if self.assistant is not None:
             checks.text("source_model", source_model)  # before anything is paid for
             context[ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
-        result = await asyncio.to_thread(self.extractor.extract, text, source_model, context)
+        extract = extract or self.extractor.extract
+        result = await asyncio.to_thread(extract, text, source_model, context)
         return self._trusted(result)
 
     async def feedback(
@@ -257,6 +282,7 @@ class Engine:
             cost_usd=assistance.cost_usd,
             recorded_at=utc_now(),
             price_version=model.price_version,
+            key=key,
         )
         if assistance.calls:
             await self.store.transact(lambda tx: tx.add_outcome(tenant, outcome))
@@ -289,7 +315,7 @@ class Engine:
     def _protocols_in_use(self) -> set[str]:
         return {self.transfer.protocol_of(model_id) for model_id in self.models}
 
-    async def _set_aside(self, tenant: str, losers: Sequence[RejectedInsight]) -> None:
+    async def set_aside(self, tenant: str, losers: Sequence[RejectedInsight]) -> None:
         """Quarantine what a clearly trusted side speaks against.
 
         What a person has released stays so; what was erased meanwhile is passed over, since the
@@ -330,6 +356,11 @@ class Engine:
         """Whether a better model than ``model`` said it; models that are not ours count as such."""
         source = self.models.get(insight.source_model)
         return source is None or source.quality > model.quality
+
+
+def named(model_id: str, task: TaskRequirement) -> ModelSelection:
+    """The selection of a model that the caller has named: there was no choice."""
+    return ModelSelection(model_id, task, 1.0, selection_metadata={"selection_algorithm": "named"})
 
 
 def any_task(profiles: Iterable[ModelCapabilityProfile]) -> TaskRequirement:

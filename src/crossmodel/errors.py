@@ -143,7 +143,19 @@ class NoAvailableModelsError(SelectionError):
 
 
 class BudgetExceededError(SelectionError):
-    """A call could cost more than one of the budgets has left; the message names the budget."""
+    """A call could cost more than one of the budgets has left; the message names the budget.
+
+    ``scope`` says whose budget it is: ``"key"``, ``"tenant"``, or empty for everybody's.
+    ``retry_after_seconds`` is when its next period begins; ``None`` if a whole period's budget is
+    too small for such a call.
+    """
+
+    def __init__(
+        self, message: str = "", *, scope: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.scope = scope
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ProviderError(CrossModelError):

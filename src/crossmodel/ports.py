@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
+from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Insight, Standing
@@ -199,8 +200,20 @@ class Transaction(LogTransaction, Protocol):
         """All that was said of that answer, oldest first."""
         ...
 
-    def spent_usd(self, since: datetime) -> dict[str, float]:
-        """What the calls of each tenant since then did cost, in USD."""
+    def spent_usd(self, since: date) -> dict[tuple[str, str | None], float]:
+        """What calls since the beginning of that day (UTC) did cost, in USD, by tenant and key."""
+        ...
+
+    def put_client_key(self, key: ClientKey) -> None:
+        """Keep a new key, or other limits of one that is kept; names are never used again."""
+        ...
+
+    def client_keys(self) -> list[ClientKey]:
+        """All client keys, revoked ones too, oldest first."""
+        ...
+
+    def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
+        """Let a key be of no use from that moment on; returns it as it is now."""
         ...
 
     def add_source(self, source: SourceText) -> None:
@@ -243,6 +256,14 @@ class Transaction(LogTransaction, Protocol):
 
     def count_insights(self, tenant: str) -> int:
         """How many there are."""
+        ...
+
+    def insight_sources(self, after: int = 0) -> tuple[int, set[tuple[str, str]]]:
+        """Whose insights are of which source model, as (tenant, model), of those kept lately.
+
+        ``after`` is the number that the call before returned; with 0 all are looked at. It comes
+        back as 0 where the newest were erased since, so that the next call looks at all.
+        """
         ...
 
     def search_insights(

@@ -11,8 +11,9 @@ import os
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,9 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from crossmodel.balancing.config import LoadBalancerConfig
 from crossmodel.domain import checks
+from crossmodel.domain.client_key import check_scopes
 from crossmodel.domain.config import (
     CrossModelVIFConfig,
     InsightExtractorConfig,
@@ -34,7 +37,7 @@ from crossmodel.errors import ConfigurationError, InvalidInputError
 
 PREFIX: Final = "CROSSMODEL_"
 NESTING: Final = "__"
-WRITERS: Final = ("inline", "process")
+WRITERS: Final = ("auto", "inline", "process")
 
 PRODUCTION_CONFIG: Final[dict[str, Any]] = {
     "model_selector": {
@@ -117,17 +120,85 @@ DEVELOPMENT_CONFIG: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """What a client may do to the gateway. Sizes are in bytes, times in seconds.
+
+    Attributes:
+        head_bytes: most bytes of a request's line and headers together.
+        headers: most headers of one request.
+        body_bytes: most bytes of a request's body.
+        head_seconds: how long the head of a request may take.
+        body_seconds: how long the body may take after it.
+        idle_seconds: how long a connection is kept between requests.
+        write_seconds: how long a client may take none of what is sent to it.
+        connections: most connections at a time; more are turned away with 503.
+
+    Raises:
+        InvalidInputError: naming the field that is out of range.
+    """
+
+    head_bytes: int = 32 * 1024
+    headers: int = 100
+    body_bytes: int = 32 * 1024 * 1024
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 75.0
+    write_seconds: float = 60.0
+    connections: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name in ("head_bytes", "headers", "body_bytes", "connections"):
+            checks.at_least(name, getattr(self, name), 1)
+        for name in ("head_seconds", "body_seconds", "idle_seconds", "write_seconds"):
+            checks.limit(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """Where the gateway listens: ``listen`` for clients, ``control`` for health and admin."""
+    """Where the gateway listens, and what it does besides passing requests on.
+
+    Attributes:
+        listen: host and port for clients.
+        control: host and port for health, metrics and admin.
+        admin_key_env: names the variable that holds the key of the admin API. Empty, whoever
+            reaches ``control`` may use that API if it is on the loopback interface, and nobody
+            otherwise.
+        tls_certificate: a file with the certificate chain in PEM; with it clients speak TLS.
+        tls_key: a file with its private key in PEM.
+        insights: whether insights of better models are put into requests to cheaper ones.
+        learn: whether answers of teachers become insights.
+        drain_seconds: how long requests may go on when the gateway is told to end.
+        limits: what a client may do.
+    """
 
     listen: str = "127.0.0.1:8080"
     control: str = "127.0.0.1:8081"
+    admin_key_env: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    insights: bool = True
+    learn: bool = True
+    drain_seconds: float = 30.0
+    limits: GatewayLimits = GatewayLimits()
 
     def __post_init__(self) -> None:
         for name in ("listen", "control"):
-            host, _, port = getattr(self, name).rpartition(":")
-            if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
-                raise InvalidInputError(f"{name} must be host:port, not {getattr(self, name)!r}")
+            split_address(getattr(self, name), name)
+        checks.limit("drain_seconds", self.drain_seconds)
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise InvalidInputError("tls_certificate needs tls_key, and the other way round")
+
+
+def split_address(address: str, name: str) -> tuple[str, int]:
+    """Host and port of ``host:port``; an IPv6 host may stand in brackets.
+
+    Raises:
+        InvalidInputError: if it is none; the message names ``name``.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+        raise InvalidInputError(f"{name} must be host:port, not {address!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +220,8 @@ class ProviderSettings:
         id: what models refer to.
         kind: a row of the provider registry, such as openai, anthropic, local or fake.
         base_url: the kind's own default if empty.
+        base_urls: several addresses that serve the same models, among which the gateway balances;
+            in place of ``base_url``.
         api_key_env: name of the variable that holds the key; the kind's own default if empty.
         timeout_seconds: most seconds that one call may take, retries included.
         model_path: for ``local``: a GGUF file, or ``smollm2`` for the installed weights.
@@ -158,6 +231,7 @@ class ProviderSettings:
     id: str
     kind: str
     base_url: str = ""
+    base_urls: tuple[str, ...] = ()
     api_key_env: str = ""
     timeout_seconds: float = 120.0
     model_path: str = "smollm2"
@@ -166,20 +240,37 @@ class ProviderSettings:
     def __post_init__(self) -> None:
         checks.text("id", self.id)
         checks.text("kind", self.kind)
+        if self.base_url and self.base_urls:
+            raise InvalidInputError("base_urls stand in place of base_url: give one of them")
+        if len(set(self.base_urls)) < len(self.base_urls):
+            raise InvalidInputError("base_urls holds an address twice")
         checks.limit("timeout_seconds", self.timeout_seconds)
         checks.at_least("threads", self.threads, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """One client key: ``key_env`` names the variable that holds it; the store keeps its hash."""
+    """One client key: ``key_env`` names the variable that holds it. Only its hash is kept.
+
+    ``tenant`` is that of ``[loop]`` if empty. All other limits are as in
+    :class:`~crossmodel.domain.client_key.ClientKey`.
+    """
 
     name: str
     key_env: str
+    tenant: str = ""
+    models: tuple[str, ...] = ()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    burst: int | None = None
+    concurrent: int | None = None
+    daily_budget: float | None = None
+    monthly_budget: float | None = None
+    expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        checks.text("name", self.name)
         checks.text("key_env", self.key_env)
+        check_scopes(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +310,9 @@ class WitnessSettings:
         ed25519_signer: likewise for the Ed25519 key; one may be a URI and the other a file.
         ed25519_public_key: likewise.
         writer: with ``process``, turns from which nothing is learned are handed to a process that
-            writes many at once, and answers do not wait for it; with ``inline``, an answer is on
-            the record when it is given.
+            writes many at once, and answers do not wait for it; with ``inline``, this process
+            writes them, and an answer of the library is on the record when it is given. ``auto``:
+            the gateway hands over where it can, the library writes inline.
     """
 
     origin: str = "crossmodel.local/log"
@@ -230,7 +322,7 @@ class WitnessSettings:
     rsa_public_key: str = ""
     ed25519_signer: str = ""
     ed25519_public_key: str = ""
-    writer: str = "inline"
+    writer: str = "auto"
 
     def __post_init__(self) -> None:
         checks.text("origin", self.origin)
@@ -272,6 +364,7 @@ class Settings(BaseSettings):
     witness: WitnessSettings = WitnessSettings()
     providers: tuple[ProviderSettings, ...] = (DEFAULT_PROVIDER,)
     models: tuple[ModelSpec, ...] = (DEFAULT_MODEL,)
+    load_balancer: LoadBalancerConfig = Field(default_factory=LoadBalancerConfig)
     keys: tuple[KeySettings, ...] = ()
     model_selector: ModelSelectorConfig = Field(default_factory=ModelSelectorConfig)
     insight_extractor: InsightExtractorConfig = Field(default_factory=InsightExtractorConfig)
@@ -411,14 +504,15 @@ def _type_of(parent: Any, part: int | str) -> Any:
 
 
 def _check_references(settings: Settings) -> None:
-    for section in ("providers", "models"):
+    for section, named in (("providers", "id"), ("models", "id"), ("keys", "name")):
         seen: set[str] = set()
         for position, row in enumerate(getattr(settings, section)):
-            if row.id in seen:
+            name = getattr(row, named)
+            if name in seen:
                 raise ConfigurationError(
-                    f"{row.id!r} is there twice", path=f"{section}[{position}].id"
+                    f"{name!r} is there twice", path=f"{section}[{position}].{named}"
                 )
-            seen.add(row.id)
+            seen.add(name)
     providers = {provider.id for provider in settings.providers}
     for position, model in enumerate(settings.models):
         if model.provider not in providers:
@@ -427,9 +521,27 @@ def _check_references(settings: Settings) -> None:
                 path=f"models[{position}].provider",
             )
     models = {model.id for model in settings.models}
+    for position, model in enumerate(settings.models):
+        for fallback in model.fallbacks:
+            if fallback not in models or fallback == model.id:
+                raise ConfigurationError(
+                    f"there is no other model {fallback!r}{_nearest(fallback, models)}",
+                    path=f"models[{position}].fallbacks",
+                )
+    _check_keys(settings.keys, models)
     assistant = settings.insight_extractor.model_assisted.model
     if assistant and assistant not in models:
         raise ConfigurationError(
             f"there is no model {assistant!r}{_nearest(assistant, models)}",
             path="insight_extractor.model_assisted.model",
         )
+
+
+def _check_keys(keys: Iterable[KeySettings], models: Collection[str]) -> None:
+    for position, key in enumerate(keys):
+        for place, model in enumerate(key.models):
+            if model not in models:
+                raise ConfigurationError(
+                    f"there is no model {model!r}{_nearest(model, models)}",
+                    path=f"keys[{position}].models[{place}]",
+                )

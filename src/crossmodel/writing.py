@@ -23,6 +23,7 @@ from crossmodel.settings import WitnessSettings
 
 if TYPE_CHECKING:
     from crossmodel.witness import FolderKeyring, KeyPair
+    from crossmodel.witness.handing_over.batches import Batches
     from crossmodel.witness.handing_over.handover import Handover
     from crossmodel.witness.handing_over.writer import Writer
     from crossmodel.witness.ledger import Ledger
@@ -121,6 +122,14 @@ def open_handover(settings: WriterSettings) -> Handover:
     return Handover(Spool(root), partial(start_writer, settings, root))
 
 
+def batches(store: Store, ledger: Ledger) -> Batches:
+    """What writes in this process where there can be no other: many turns to a transaction."""
+    from crossmodel.witness.handed_over import write_handed_over  # noqa: PLC0415 - as below
+    from crossmodel.witness.handing_over.batches import Batches  # noqa: PLC0415 - few need it
+
+    return Batches(store, partial(write_handed_over, vif=ledger.vif), ledger.checkpoint)
+
+
 async def write_what_is_left(settings: WriterSettings, store: Store, ledger: Ledger) -> None:
     """Write here what was handed over and never written, unless a writer process is at it."""
     root = settings.spool
@@ -183,8 +192,8 @@ async def write(settings: WriterSettings, root: Path) -> None:
 
 
 def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
+    from crossmodel.witness.handed_over import write_handed_over  # noqa: PLC0415 - as above
     from crossmodel.witness.handing_over.writer import Writer  # noqa: PLC0415 - as above
-    from crossmodel.witness.turns import write_handed_over  # noqa: PLC0415 - as above
 
     return Writer(root, store, partial(write_handed_over, vif=ledger.vif), ledger.checkpoint)
 

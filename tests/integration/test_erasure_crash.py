@@ -77,7 +77,7 @@ async def ask(ledger, names, moment):
             turn = TurnRecord(
                 SelectionRecord(name, "t", "m", 0.5, (), {}, moment, 1.0),
                 Outcome(name, "m", success=True, recorded_at=moment),
-                json.dumps({"messages": [{"role": "user", "content": f"prompt-{name}-"}]}),
+                json.dumps({"messages": [{"role": "user", "content": f"prompt-{name}-"}]}).encode(),
                 answer=f"answer-{name}-" * 20,
             )
             write_turn(tx, ledger.vif, turn)

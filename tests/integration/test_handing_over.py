@@ -100,7 +100,7 @@ async def test_what_nobody_has_written_is_written_by_who_opens_the_store_next(se
     wait_for_the_end_of_the_writer(root)
     spool = Spool(root)  # of a process that dies before there is a writer
     left = TurnRecord(
-        replace(record, request_id="req_left"), replace(outcome, request_id="req_left"), "?"
+        replace(record, request_id="req_left"), replace(outcome, request_id="req_left"), b"?"
     )
     spool.append(encode_turn(left))
     spool.close()
@@ -120,5 +120,5 @@ async def test_a_store_in_memory_has_no_writer_process(settings):
 
 def test_only_known_writers_can_be_set(settings):
     settings["witness"]["writer"] = "thread"
-    with pytest.raises(ConfigurationError, match="inline, process"):
+    with pytest.raises(ConfigurationError, match="auto, inline, process"):
         CrossModel.open(settings)

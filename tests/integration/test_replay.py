@@ -326,7 +326,9 @@ async def test_an_answer_that_comes_out_otherwise_differs_and_only_then(settings
         assert (asked[0].seed, asked[0].messages[-1].content) == (3, "Hello")
         long_ago = utc_now() - timedelta(days=1)
         spent = await cm.engine.store.read(lambda tx: tx.spent_usd(long_ago))
-        assert spent["default"] > seeded.cost_usd + unseeded.cost_usd  # that cost too, and is kept
+        assert (
+            spent["default", None] > seeded.cost_usd + unseeded.cost_usd
+        )  # that cost too, and is kept
 
 
 async def test_a_failed_call_has_no_answer_to_replay(settings, script):

@@ -47,7 +47,7 @@ async def remember(folder, **days_ago):
         turn = TurnRecord(
             SelectionRecord(name, "default", "strong", 0.5, (), {}, moment, 1.0),
             Outcome(name, "strong", success=True, recorded_at=moment),
-            json.dumps({"messages": [{"role": "user", "content": f"asked-{name}-"}]}),
+            json.dumps({"messages": [{"role": "user", "content": f"asked-{name}-"}]}).encode(),
             answer=f"answered-{name}-",
         )
         await store.transact(lambda tx, vif=vif, turn=turn: write_turn(tx, vif, turn))

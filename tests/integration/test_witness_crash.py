@@ -68,7 +68,7 @@ def turn():
     selected = SelectionRecord(name, "t", "m", 0.5, ("n",), {}, utc_now(), 1.0)
     outcome = Outcome(name, "m", success=True)
     answer = "a" * random.choice([10, 1000, 20_000])
-    return name, encode_turn(TurnRecord(selected, outcome, request="q " + name, answer=answer))
+    return name, encode_turn(TurnRecord(selected, outcome, request=b"q " + name.encode(), answer=answer))
 
 def start():
     child = subprocess.Popen(

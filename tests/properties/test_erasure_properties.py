@@ -109,7 +109,9 @@ class World:
         turn = TurnRecord(
             SelectionRecord(name, "t", "m", 0.5, (), {}, self.now, 1.0),
             Outcome(name, "m", success=True, recorded_at=self.now),
-            json.dumps({"messages": [{"role": "user", "content": f"qpromptz{number}q please"}]}),
+            json.dumps(
+                {"messages": [{"role": "user", "content": f"qpromptz{number}q please"}]}
+            ).encode(),
             answer=answer,
         )
         self.asked[number] = self.now

@@ -245,3 +245,52 @@ def test_licences_retries_and_playbooks_are_settings():
         load_settings({"insight_transfer": {"export": {"licences": {"big": " "}}}})
     with pytest.raises(ConfigurationError, match=r"retries\.attempt.*did you mean 'attempts'"):
         load_settings({"insight_transfer": {"retries": {"attempt": 5}}})
+
+
+def with_key(**changes):
+    row = {"name": "ci", "key_env": "CI_KEY"} | changes
+    return {"models": [{"id": "small", "provider": "local"}], "keys": [row]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"name": ""}, "keys[0].name", "not empty"),
+        ({"name": "a\nb"}, "keys[0].name", "printable"),
+        ({"key_env": " "}, "keys[0].key_env", "not empty"),
+        ({"models": ["smal"]}, "keys[0].models[0]", "did you mean 'small'"),
+        ({"models": ["small", "small"]}, "keys[0].models", "twice"),
+        ({"requests_per_minute": 0}, "keys[0].requests_per_minute", "whole number from 1"),
+        ({"tokens_per_minute": -5}, "keys[0].tokens_per_minute", "whole number from 1"),
+        ({"concurrent": 0}, "keys[0].concurrent", "whole number from 1"),
+        ({"burst": 9}, "keys[0].burst", "requests_per_minute"),
+        ({"daily_budget": -1}, "keys[0].daily_budget", "not negative"),
+        ({"monthly_budget": float("nan")}, "keys[0].monthly_budget", "NaN"),
+        ({"expires_at": "2031-01-01T00:00:00"}, "keys[0].expires_at", "no time zone"),
+        ({"daily_buget": 1}, "keys[0].daily_buget", "daily_budget"),
+    ],
+)
+def test_a_wrong_limit_of_a_key_is_named_by_its_path(changes, path, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_settings(with_key(**changes))
+    assert caught.value.path == path
+
+
+def test_two_keys_cannot_share_a_name():
+    rows = with_key()
+    rows["keys"].append({"name": "ci", "key_env": "OTHER"})
+    with pytest.raises(ConfigurationError, match="'ci' is there twice") as caught:
+        load_settings(rows)
+    assert caught.value.path == "keys[1].name"
+
+
+def test_limits_of_keys_are_read_from_a_file(tmp_path):
+    file = tmp_path / "crossmodel.toml"
+    file.write_text(
+        INTERFACE + 'tenant = "red"\nmodels = ["ok"]\nrequests_per_minute = 60\nburst = 5\n'
+        "tokens_per_minute = 1000\nconcurrent = 4\ndaily_budget = 1\nmonthly_budget = 9.5\n"
+        "expires_at = 2031-01-01T00:00:00+01:00\n"
+    )
+    key = load_settings(file).keys[0]
+    assert (key.tenant, key.models, key.burst, key.monthly_budget) == ("red", ("ok",), 5, 9.5)
+    assert key.expires_at.isoformat() == "2031-01-01T00:00:00+01:00"

@@ -145,6 +145,7 @@ class ModelSpec:
         tools: whether it can call tools.
         json_schema: whether its answers can be bound to a JSON schema.
         streaming: whether it can answer piece by piece.
+        fallbacks: ids of the models that are asked instead, in this order, when it fails.
         follows_system_prompt: small models often do not; insights then go into the user's turn.
         availability: share of time in which it answers, 0..1.
 
@@ -168,6 +169,7 @@ class ModelSpec:
     tools: bool = True
     json_schema: bool = True
     streaming: bool = True
+    fallbacks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checks.text("id", self.id)

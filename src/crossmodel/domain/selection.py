@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from crossmodel.domain import checks
 from crossmodel.domain.models import Feature, ModelCapability, coerce_capability
@@ -56,6 +56,9 @@ class TaskRequirement:
         return cast("list[ModelCapability]", self.required_capabilities)
 
 
+PREFERENCES: Final = ("cheap", "best")
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """The request that a model is selected for, as far as selection looks at it.
@@ -67,6 +70,9 @@ class RequestContext:
         features: what it must be able to do besides text.
         conversation_id: whose turn this is; a conversation stays with its model.
         in_tool_loop: whether the model waits for the result of a tool that it called.
+        prefer: what decides among the models that may answer: ``cheap`` or ``best``; the
+            configured strategy if empty.
+        allowed: the models that may answer at all; every one if ``None``.
 
     Raises:
         InvalidInputError: naming the field that is wrong.
@@ -78,8 +84,12 @@ class RequestContext:
     features: frozenset[str] = frozenset()
     conversation_id: str | None = None
     in_tool_loop: bool = False
+    prefer: str = ""
+    allowed: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
+        if self.prefer:
+            checks.one_of("prefer", self.prefer, PREFERENCES)
         if not isinstance(self.prompt, str):
             raise InvalidInputError(f"prompt must be a string, not {type(self.prompt).__name__}")
         checks.at_least("input_tokens", self.input_tokens, 0)
@@ -246,9 +256,11 @@ class Outcome:
         latency_ms: how long it took, in milliseconds.
         cost_usd: what it cost.
         recorded_at: when this was recorded.
-        source: who says so: ``"engine"``, ``"feedback"`` or ``"grader"``.
+        source: who says so: ``"engine"``, ``"cache"`` of an answer that no model was asked for,
+            ``"feedback"`` or ``"grader"``.
         served_model: who answered, as the provider says.
         price_version: the prices that the cost was reckoned with; see ``ModelSpec``.
+        key: name of the client key that the cost is charged to.
     """
 
     request_id: str
@@ -261,6 +273,7 @@ class Outcome:
     source: str = "engine"
     served_model: str | None = None
     price_version: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,12 @@ class Worker:
         with self._lock:
             self._stop()
 
+    def kill(self) -> None:
+        """End the process at once, and with it a call that another thread waits for."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def _started(self) -> Connection[Any, Any]:
         if self._connection is not None:
             return self._connection
@@ -86,7 +92,11 @@ class Worker:
         if not ours.poll(_STARTUP_SECONDS):
             self._stop()
             raise ExtractionError(f"the process did not start within {_STARTUP_SECONDS:g} s")
-        ours.recv_bytes()
+        try:
+            ours.recv_bytes()
+        except (EOFError, OSError) as error:
+            self._stop()
+            raise ExtractionError("the process died as it started") from error
         return ours
 
     def _stop(self) -> None:

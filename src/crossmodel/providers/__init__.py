@@ -2,17 +2,23 @@
 
 from crossmodel.providers.fake import FakeProvider
 from crossmodel.providers.registry import (
+    API_VERSION,
+    HttpEndpoint,
     ProviderKind,
     create_provider,
+    http_endpoint,
     provider_kinds,
     register_provider,
     takes_seed,
 )
 
 __all__ = [
+    "API_VERSION",
     "FakeProvider",
+    "HttpEndpoint",
     "ProviderKind",
     "create_provider",
+    "http_endpoint",
     "provider_kinds",
     "register_provider",
     "takes_seed",

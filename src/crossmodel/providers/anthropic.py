@@ -12,9 +12,7 @@ import msgspec
 from crossmodel.domain.completion import Completion, CompletionRequest, Message, Usage
 from crossmodel.ports import TokenCounter
 from crossmodel.providers.http import HttpApi
-
-API_VERSION: Final = "2026-10-21"
-"""The dialect that we speak; the API asks for it in a header."""
+from crossmodel.providers.registry import API_VERSION
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """The API insists on a limit; this one is sent when the caller has none."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crossmodel.domain import checks
 from crossmodel.errors import ConfigurationError
 from crossmodel.ports import Provider
+
+API_VERSION: Final = "2026-10-21"
+"""The dialect of Anthropic's API that we speak; it asks for that in a header."""
 
 ENTRY_POINTS: Final = "crossmodel.providers"
 
@@ -31,6 +34,8 @@ class ProviderKind:
         base_url: where it is, when the settings do not say.
         api_key_env: the variable that holds its key, when the settings name none.
         takes_seed: whether its models say the same again when they are asked with the same seed.
+        dialect: what the gateway may pass on to it byte by byte: ``chat`` or ``messages``; empty if
+            it can only be asked through its adapter.
     """
 
     kind: str
@@ -39,6 +44,16 @@ class ProviderKind:
     base_url: str = ""
     api_key_env: str = ""
     takes_seed: bool = False
+    dialect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpEndpoint:
+    """Where a provider is asked over HTTP, and with which key."""
+
+    dialect: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
 
 
 _HTTP = ("base_url", "api_key", "timeout_seconds")
@@ -53,6 +68,7 @@ _KINDS: Final[dict[str, ProviderKind]] = {
             base_url="https://api.openai.com/v1",
             api_key_env="OPENAI_API_KEY",
             takes_seed=True,
+            dialect="chat",
         ),
         ProviderKind(
             kind="anthropic",
@@ -60,6 +76,7 @@ _KINDS: Final[dict[str, ProviderKind]] = {
             takes=_HTTP,
             base_url="https://api.anthropic.com",
             api_key_env="ANTHROPIC_API_KEY",
+            dialect="messages",
         ),
         ProviderKind(
             kind="local",
@@ -114,6 +131,33 @@ def create_provider(kind: str, *, provider_id: str, **arguments: Any) -> Provide
         ConfigurationError: for an unknown kind (naming the nearest), or a missing key.
         MissingExtraError: if the kind needs a package that is not installed.
     """
+    row = _row(kind)
+    wanted = {name: arguments[name] for name in row.takes if name in arguments}
+    if "base_url" in row.takes:
+        wanted["base_url"], wanted["api_key"] = _address(
+            row, provider_id, wanted.get("base_url", ""), wanted.get("api_key", "")
+        )
+    module, _, name = row.adapter.partition(":")
+    adapter = getattr(importlib.import_module(module), name)
+    provider: Provider = adapter(provider_id=provider_id, **wanted)
+    return provider
+
+
+def http_endpoint(
+    kind: str, *, provider_id: str, base_url: str = "", api_key: str = ""
+) -> HttpEndpoint | None:
+    """Where to pass requests on to; ``None`` if that kind is asked through its adapter alone.
+
+    Raises:
+        ConfigurationError: as :func:`create_provider` does.
+    """
+    row = _row(kind)
+    if not row.dialect:
+        return None
+    return HttpEndpoint(row.dialect, *_address(row, provider_id, base_url, api_key))
+
+
+def _row(kind: str) -> ProviderKind:
     row = _KINDS.get(kind) or provider_kinds().get(kind)
     if row is None:
         known = sorted(_KINDS)
@@ -121,18 +165,16 @@ def create_provider(kind: str, *, provider_id: str, **arguments: Any) -> Provide
             f"unknown provider kind {kind!r}; did you mean {checks.nearest(kind, known)!r}? "
             f"(known: {', '.join(known)})"
         )
-    wanted = {name: arguments[name] for name in row.takes if name in arguments}
-    if "base_url" in row.takes:
-        elsewhere = bool(wanted.get("base_url"))
-        wanted["base_url"] = wanted.get("base_url") or row.base_url
-        if not wanted.get("api_key") and row.api_key_env and not elsewhere:
-            wanted["api_key"] = os.environ.get(row.api_key_env, "")
-            if not wanted["api_key"]:
-                raise ConfigurationError(
-                    f"provider {provider_id!r} needs a key: set {row.api_key_env}, or name another "
-                    "variable in api_key_env"
-                )
-    module, _, name = row.adapter.partition(":")
-    adapter = getattr(importlib.import_module(module), name)
-    provider: Provider = adapter(provider_id=provider_id, **wanted)
-    return provider
+    return row
+
+
+def _address(row: ProviderKind, provider_id: str, base_url: str, api_key: str) -> tuple[str, str]:
+    """Where it is, and its key: the kind's own where nothing is given."""
+    if not api_key and row.api_key_env and not base_url:
+        api_key = os.environ.get(row.api_key_env, "")
+        if not api_key:
+            raise ConfigurationError(
+                f"provider {provider_id!r} needs a key: set {row.api_key_env}, or name another "
+                "variable in api_key_env"
+            )
+    return base_url or row.base_url, api_key

@@ -13,6 +13,7 @@ from crossmodel.ports import Transaction
 from crossmodel.witness import CrossModelVIF
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.log import leaf_hash
+from crossmodel.witness.relayed import CACHE
 from crossmodel.witness.schemas import predicate_type
 from crossmodel.witness.statement import SALT_BYTES
 
@@ -20,6 +21,9 @@ LOOKAHEAD: Final = 4096
 """Records after that of an answer among which the insights are that it taught."""
 
 KINDS: Final = ("selection", "transfer", "outcome", "insight")
+ANSWERED: Final = ("engine", CACHE)
+"""Sources of outcomes that are answers, and not what somebody thinks of them."""
+
 _KIND_OF: Final = {predicate_type(kind): kind for kind in KINDS}
 
 
@@ -82,7 +86,7 @@ class Records:
             self.selection = record
         elif record.kind == "transfer" and self.transfer is None:
             self.transfer = record
-        elif record.kind == "outcome" and predicate["source"] == "engine" and not self.outcome:
+        elif record.kind == "outcome" and predicate["source"] in ANSWERED and not self.outcome:
             self.outcome = record
 
     def refuse(self, error: VerificationError, leaf: LogLeaf) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
 from crossmodel.domain.answer import Ask
 from crossmodel.domain.completion import Message
 from crossmodel.domain.selection import TaskRequirement
 from crossmodel.replay.outcome import NotReplayableError
 from crossmodel.replay.records import Record
+
+RELAYED: Final = (
+    "it came through the gateway, where the choice hangs on how its body was read and on which "
+    "endpoints were up, which is not recorded"
+)
 
 
 def request_of(record: Record, tenant: str) -> Ask:
@@ -22,10 +27,22 @@ def request_of(record: Record, tenant: str) -> Ask:
     value = record.value("request")
     if value is None:
         raise NotReplayableError("what was asked has been erased")
+    if is_relayed(record):
+        raise NotReplayableError(RELAYED)
     try:
         return _ask(json.loads(value), tenant)
     except (KeyError, TypeError, ValueError) as error:  # another version's form
         raise NotReplayableError(f"what was asked cannot be read here: {error!r}") from error
+
+
+def is_relayed(record: Record) -> bool:
+    """Whether a request, as far as it is kept, is a client's own body rather than our form."""
+    value = record.value("request")
+    try:
+        asked = json.loads(value or b"0")
+    except (ValueError, RecursionError):
+        return True
+    return isinstance(asked, dict) and "needs" not in asked
 
 
 def _ask(asked: dict[str, Any], tenant: str) -> Ask:

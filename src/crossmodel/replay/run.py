@@ -19,7 +19,8 @@ from crossmodel.replay.extracting import compare_insights, extract_again
 from crossmodel.replay.outcome import NotReplayableError, different, judged, not_replayable
 from crossmodel.replay.packing import handed_over, replay_packing
 from crossmodel.replay.records import LogReader, Record, Records
-from crossmodel.replay.request import request_of
+from crossmodel.replay.request import is_relayed, request_of
+from crossmodel.witness.relayed import CACHE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,18 @@ class Run:
 
     def _extraction(self) -> ReplayedPart | None:
         outcome = self.records.outcome
-        if outcome is None or not outcome.predicate["success"]:
+        if outcome is None or not outcome.predicate["success"] or "answer" not in outcome.digests:
             return None
         inputs, model_id = self._inputs(), str(outcome.predicate["model"])
         model = inputs.settings.models.get(model_id)
         is_teacher = model is not None and model.quality >= inputs.settings.teacher_quality
         if not is_teacher and not self.records.insights:
             return None
+        if not self.records.insights and is_relayed(self._selected()):
+            raise NotReplayableError(
+                "the log has no insight of this answer: the gateway learns beside its work, and "
+                "only of those that it has time for"
+            )
         value = outcome.value("answer")
         if value is None:
             raise NotReplayableError("the answer has been erased")
@@ -118,6 +124,8 @@ class Run:
         outcome = self.records.outcome
         if outcome is None:
             return None
+        if outcome.predicate["source"] == CACHE:
+            return not_replayable(Part.ANSWER, "it came from the cache: no model was asked")
         if not outcome.predicate["success"]:
             return not_replayable(Part.ANSWER, "the model gave no answer")
         _, ask = self._asked()
@@ -139,14 +147,18 @@ class Run:
         return [insight.content for insight in handed]
 
     def _asked(self) -> tuple[Record, Ask]:
+        record = self._selected()
+        return record, request_of(record, self.tenant)
+
+    def _selected(self) -> Record:
         record = self.records.selection
         if record is None:
             raise NotReplayableError("the log has no record of its selection that can be believed")
-        return record, request_of(record, self.tenant)
+        return record
 
     def _inputs(self) -> RecordedInputs:
         if self._read is None:
-            record, _ = self._asked()
+            record = self._selected()
             sha256 = record.predicate["inputs"]
             if sha256 is None:
                 raise NotReplayableError("no inputs were recorded with this request")

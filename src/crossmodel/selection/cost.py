@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.config import CostOptimizationConfig
-from crossmodel.domain.period import utc_now
+from crossmodel.domain.period import as_utc, utc_now
 from crossmodel.errors import BudgetExceededError, InvalidInputError
 from crossmodel.ports import Clock
 
@@ -24,19 +25,34 @@ EVERYONE: Final = ""
 ANY_OTHER: Final = "*"
 """Stands in a configuration for every tenant, or key, that is not named."""
 
+ROUNDING: Final = 1e-12
+"""Share of a budget by which sums may pass it: 0.1 three times are a little more than 0.3."""
+
+_NONE: Final[Mapping[str, str]] = {}
+
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Account:
-    """Whose budget it is: everyone's, a tenant's or a key's; and which."""
+    """One budget of everyone, a tenant or a key, and what it has committed in USD in a period.
+
+    What was committed in any period but the present one does not count any more.
+    """
 
     scope: str
     owner: str
     budget: str
+    period: str = ""
+    committed: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.budget} of {self.scope} {self.owner!r}" if self.scope else self.budget
+
+    def enter(self, period: str) -> None:
+        """Begin that period with nothing, unless it has begun."""
+        if self.period != period:
+            self.period, self.committed = period, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +65,21 @@ class BudgetAlert:
     committed: float
 
 
+Limits = Sequence[tuple[Account, float]]
+"""Budgets, each with its limit in USD."""
+
+
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """Money set aside for one call, in USD. ``periods`` holds what it was charged to."""
+    """Money set aside for one call, in USD: in these budgets, for these of their periods.
+
+    One that is lost without being settled stays committed until the period is over: the call may
+    have been paid for.
+    """
 
     amount: float
-    periods: dict[Account, str]
+    limits: Limits = ()
+    periods: Mapping[str, str] = field(default_factory=dict)
     open: bool = True
 
 
@@ -64,6 +89,10 @@ class CostOptimizer:
     There are budgets for all calls together, for each tenant and for each client key; a call is
     charged to all that concern it, or to none. ``on_alert`` is called once for each time that a
     budget's spending crosses ``cost_alert_threshold``; without one, the alert goes to the log.
+
+    Budgets in ``config`` are looked up at each call, so that changes take effect at once. Without
+    ``enable_cost_optimization`` they do not hold; those of :meth:`set_key_budgets` do, since they
+    are part of what a key is allowed to do.
     """
 
     def __init__(
@@ -77,7 +106,9 @@ class CostOptimizer:
         self._clock = clock
         self._on_alert = on_alert or _log_alert
         self._lock = threading.Lock()
-        self._committed: dict[Account, tuple[str, float]] = {}
+        self._accounts: dict[tuple[str, str, str], Account] = {}
+        self._of_keys: dict[str, Limits] = {}
+        self._day = _Day.of(clock())
 
     @property
     def weight_factor(self) -> float:
@@ -85,20 +116,43 @@ class CostOptimizer:
         enabled = self.config.enable_cost_optimization
         return self.config.cost_weight_factor if enabled else 1.0
 
+    def set_key_budgets(self, name: str, budgets: Mapping[str, float]) -> None:
+        """Give a client key budgets of its own, in USD, or with none of them take them away.
+
+        They go before what the configuration says of the same budget of keys. What it has committed
+        so far in this period still counts.
+
+        Raises:
+            InvalidInputError: if there is no such budget, or it is negative or not finite.
+        """
+        CostOptimizationConfig(key_budgets={name: dict(budgets)})  # refuses what is no budget
+        if budgets:
+            self._of_keys[name] = [
+                (self._account("key", name, budget), usd) for budget, usd in budgets.items()
+            ]
+        else:
+            self._of_keys.pop(name, None)
+
     def committed(self, budget: str, *, tenant: str | None = None, key: str | None = None) -> float:
         """USD spent or reserved in the budget's current period."""
-        account = _account(budget, tenant, key)
         with self._lock:
-            return self._in_period(account, self._clock())
+            account = self._accounts.get(_place(budget, tenant, key))
+            if account is None or account.period != self._today().periods[budget]:
+                return 0.0
+            return account.committed
 
     def restore(
         self, budget: str, spent_usd: float, *, tenant: str | None = None, key: str | None = None
     ) -> None:
-        """Start the current period with what was spent before, as after a restart."""
+        """Go on in the current period from what was spent before, as after a restart.
+
+        Where more than that is committed already, it stays.
+        """
         checks.not_negative("spent_usd", spent_usd)
-        account = _account(budget, tenant, key)
         with self._lock:
-            self._committed[account] = _period(budget, self._clock()), spent_usd
+            account = self._account(*_place(budget, tenant, key))
+            account.enter(self._today().periods[budget])
+            account.committed = max(account.committed, spent_usd)
 
     def reserve(
         self, amount_usd: float, *, tenant: str | None = None, key: str | None = None
@@ -109,29 +163,29 @@ class CostOptimizer:
             BudgetExceededError: if a budget's period has less than that left; nothing is set aside.
             InvalidInputError: if the amount is negative or not finite.
         """
-        checks.not_negative("amount_usd", amount_usd)
-        alerts = []
+        if type(amount_usd) is not float or not 0.0 <= amount_usd < math.inf:  # quicker than asking
+            amount_usd = float(checks.not_negative("amount_usd", amount_usd))
+        limits = self._limits(tenant, key)
+        if not limits:
+            return Reservation(amount_usd, (), _NONE)
+        crossed = None
         with self._lock:
-            now = self._clock()
-            limits = dict(self._limits(tenant, key))
-            for account, limit in limits.items():
-                left = limit - self._in_period(account, now)
-                if amount_usd > left:
-                    raise BudgetExceededError(
-                        f"{account} of {limit:g} USD has {max(left, 0.0):g} USD left in "
-                        f"{_period(account.budget, now)}; this call may cost {amount_usd:g} USD"
-                    )
-            for account, limit in limits.items():
-                before = self._in_period(account, now)
-                after = before + amount_usd
-                period = _period(account.budget, now)
-                self._committed[account] = period, after
-                if before < self.config.cost_alert_threshold * limit <= after:
-                    alerts.append(BudgetAlert(str(account), period, limit, after))
-        for alert in alerts:
+            periods = self._today().periods
+            for account, limit in limits:
+                if account.period != periods[account.budget]:
+                    account.enter(periods[account.budget])
+                if amount_usd > limit - account.committed + limit * ROUNDING:
+                    raise self._refusal(account, limit, amount_usd)
+            threshold = self.config.cost_alert_threshold
+            for account, limit in limits:
+                before = account.committed
+                account.committed = after = before + amount_usd
+                if before < threshold * limit <= after:
+                    alert = BudgetAlert(str(account), account.period, limit, after)
+                    crossed = [*(crossed or ()), alert]
+        for alert in crossed or ():
             self._on_alert(alert)
-        periods = {account: _period(account.budget, now) for account in limits}
-        return Reservation(amount_usd, periods)
+        return Reservation(amount_usd, limits, periods)
 
     def settle(self, reservation: Reservation, actual_usd: float) -> None:
         """Replace what was set aside by what the call did cost (0 if it failed).
@@ -139,45 +193,97 @@ class CostOptimizer:
         Raises:
             InvalidInputError: if it is settled already, or the cost is negative or not finite.
         """
-        checks.not_negative("actual_usd", actual_usd)
+        if type(actual_usd) is not float or not 0.0 <= actual_usd < math.inf:
+            actual_usd = float(checks.not_negative("actual_usd", actual_usd))
         with self._lock:
             if not reservation.open:
                 raise InvalidInputError("this reservation is settled already")
             reservation.open = False
-            for account, period in reservation.periods.items():
-                current, committed = self._committed.get(account, (period, reservation.amount))
-                if current == period:  # else its period is over and forgotten
-                    committed += actual_usd - reservation.amount
-                    self._committed[account] = period, max(committed, 0.0)
+            for account, _ in reservation.limits:
+                # else its period is over and forgotten
+                if account.period == reservation.periods[account.budget]:
+                    committed = account.committed + actual_usd - reservation.amount
+                    account.committed = max(committed, 0.0)
 
-    def _limits(self, tenant: str | None, key: str | None) -> Iterator[tuple[Account, float]]:
+    def _limits(self, tenant: str | None, key: str | None) -> Limits:
+        """The budgets that a call is charged to."""
         config = self.config
-        if not config.enable_cost_optimization:
-            return
-        for budget, limit in config.budget_constraints.items():
-            yield _account(budget, None, None), limit
-        for budget, limit in _of(config.tenant_budgets, tenant).items():
-            yield _account(budget, tenant, None), limit
-        for budget, limit in _of(config.key_budgets, key).items():
-            yield _account(budget, None, key), limit
+        own = self._of_keys.get(key, ()) if key is not None else ()
+        if not config.enable_cost_optimization or not (
+            config.budget_constraints or config.tenant_budgets or config.key_budgets
+        ):
+            return own
+        found = [
+            (self._account("", EVERYONE, budget), limit)
+            for budget, limit in config.budget_constraints.items()
+        ]
+        if tenant is not None:
+            for budget, limit in _of(config.tenant_budgets, tenant).items():
+                found.append((self._account("tenant", tenant, budget), limit))
+        if key is not None:
+            named = {account.budget for account, _ in own}
+            for budget, limit in _of(config.key_budgets, key).items():
+                if budget not in named:
+                    found.append((self._account("key", key, budget), limit))
+        found += own
+        return found
 
-    def _in_period(self, account: Account, now: datetime) -> float:
-        period, committed = self._committed.get(account, ("", 0.0))
-        return committed if period == _period(account.budget, now) else 0.0
+    def _account(self, scope: str, owner: str, budget: str) -> Account:
+        place = scope, owner, budget
+        account = self._accounts.get(place)
+        # of two threads that both find none, one makes the account of both
+        return account or self._accounts.setdefault(place, Account(*place))
+
+    def _today(self) -> _Day:
+        now = self._clock()
+        if not self._day.start <= now < self._day.end:
+            self._day = _Day.of(now)
+        return self._day
+
+    def _refusal(self, account: Account, limit: float, amount_usd: float) -> BudgetExceededError:
+        left = max(limit - account.committed, 0.0)
+        ends = self._today().ends[account.budget]
+        return BudgetExceededError(
+            f"{account} of {limit:g} USD has {left:g} USD left in {account.period}; this call may "
+            f"cost {amount_usd:g} USD",
+            scope=account.scope,
+            retry_after_seconds=(
+                (ends - self._clock()).total_seconds() if amount_usd <= limit else None
+            ),
+        )
 
 
-def _of(budgets: Mapping[str, Mapping[str, float]], owner: str | None) -> Mapping[str, float]:
-    return {} if owner is None else budgets.get(owner, budgets.get(ANY_OTHER, {}))
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """A day in UTC and its names, which take far longer to make than all else of a reservation."""
+
+    start: datetime
+    end: datetime
+    periods: Mapping[str, str]
+    ends: Mapping[str, datetime]
+
+    @classmethod
+    def of(cls, moment: datetime) -> _Day:
+        """The day that the moment is in."""
+        start = as_utc(moment).replace(hour=0, minute=0, second=0, microsecond=0)
+        end = start + timedelta(days=1)
+        month_end = (start.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return cls(
+            start,
+            end,
+            {budget: start.strftime(form) for budget, form in PERIOD_OF_BUDGET.items()},
+            {"daily_budget": end, "monthly_budget": month_end},
+        )
 
 
-def _account(budget: str, tenant: str | None, key: str | None) -> Account:
+def _of(budgets: Mapping[str, Mapping[str, float]], owner: str) -> Mapping[str, float]:
+    return budgets[owner] if owner in budgets else budgets.get(ANY_OTHER, {})
+
+
+def _place(budget: str, tenant: str | None, key: str | None) -> tuple[str, str, str]:
     if key is not None:
-        return Account("key", key, budget)
-    return Account("", EVERYONE, budget) if tenant is None else Account("tenant", tenant, budget)
-
-
-def _period(budget: str, now: datetime) -> str:
-    return now.strftime(PERIOD_OF_BUDGET[budget])
+        return "key", key, budget
+    return ("", EVERYONE, budget) if tenant is None else ("tenant", tenant, budget)
 
 
 def _log_alert(alert: BudgetAlert) -> None:

@@ -92,6 +92,8 @@ def suitability(
     if context.features:
         wanted = feature_bits(context.features)
         admitted = admitted & ((table.features & wanted) == wanted)
+    if context.allowed is not None:
+        admitted = admitted & table.among(context.allowed)
     if tokens := context.input_tokens + context.output_tokens:
         admitted = admitted & (table.context >= tokens)
     return Suitability(table, requirement, admitted, capability, total)

@@ -32,13 +32,13 @@ from crossmodel.selection.conversation import ConversationMemory
 from crossmodel.selection.cost import CostOptimizer
 from crossmodel.selection.decision import Decision
 from crossmodel.selection.exploration import Explorer
-from crossmodel.selection.learned.policy import LearnedPolicy
+from crossmodel.selection.learned.policy import LearnedPolicy, LearnedScore
 from crossmodel.selection.learned.router import LearnedRouter
 from crossmodel.selection.learned.topics import Shares
 from crossmodel.selection.learning import ScoreLearner
 from crossmodel.selection.performance import PerformanceTracker
-from crossmodel.selection.scoring import best_rows, suitability
-from crossmodel.selection.table import ProfileTable
+from crossmodel.selection.scoring import Suitability, best_rows, suitability
+from crossmodel.selection.table import Floats, ProfileTable
 from crossmodel.selection.validation import capability_scores, check_profile, check_requirement
 
 MOST_EXPECTED: Final = 10_000
@@ -122,7 +122,7 @@ class ModelSelector:
             cost_weight_factor=self.cost_optimizer.weight_factor,
         )
         learned = self.policy.score(scored, context) if self._learns else None
-        score = scored.total if learned is None else learned.worth
+        score, algorithm = self._score(scored, learned, context.prefer)
         # what is kept with the selection holds no prompt
         decision = Decision(
             requirement, context.without_prompt(), self.config, scored, learned, score
@@ -132,7 +132,7 @@ class ModelSelector:
             raise self._nothing_available(decision)
         metadata: dict[str, Any] = {
             "total_models_evaluated": int(np.count_nonzero(scored.admitted)),
-            "selection_algorithm": "weighted_scoring" if learned is None else "learned",
+            "selection_algorithm": algorithm,
             "config_version": self.config.version,
         }
         rows = self._converse(decision, rows, metadata)
@@ -258,6 +258,21 @@ class ModelSelector:
             )
             return table
 
+    @staticmethod
+    def _score(
+        scored: Suitability, learned: LearnedScore | None, prefer: str
+    ) -> tuple[Floats, str]:
+        """What is compared, and what that is called."""
+        if not prefer:
+            if learned is None:
+                return scored.total, "weighted_scoring"
+            return learned.worth, "learned"
+        if learned is None:
+            quality, cost = (scored.capability + scored.table.quality) / 2, scored.table.cost
+        else:
+            quality, cost = learned.quality, learned.cost_usd
+        return (-cost, "cheapest") if prefer == "cheap" else (quality, "best")
+
     def _cache_key(
         self, table: ProfileTable, requirement: TaskRequirement, context: RequestContext
     ) -> Hashable | None:
@@ -294,7 +309,7 @@ class ModelSelector:
     def _explore(self, decision: Decision, rows: list[int], metadata: dict[str, Any]) -> list[int]:
         """Draw the model to use, where exploring is allowed; its propensity is noted."""
         learned = decision.learned
-        if learned is None or self.config.exploration.rate <= 0:
+        if learned is None or decision.context.prefer or self.config.exploration.rate <= 0:
             return rows
         candidates = decision.scored.admitted.nonzero()[0]
         draw = self.explorer.draw(

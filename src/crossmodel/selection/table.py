@@ -69,6 +69,7 @@ class ProfileTable:
     features: npt.NDArray[np.int64]
     revision: int
     _able: dict[tuple[object, ...], tuple[Mask, Floats, Floats]] = field(default_factory=dict)
+    _among: dict[frozenset[str], Mask] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -142,6 +143,17 @@ class ProfileTable:
                 if len(self._able) >= MOST_REMEMBERED:
                     self._able.clear()
                 self._able[key] = found
+        return found
+
+    def among(self, allowed: frozenset[str]) -> Mask:
+        """Which of the models are among those; worked out once for each set."""
+        found = self._among.get(allowed)
+        if found is None:
+            found = np.array([model in allowed for model in self.ids], dtype=np.bool_)
+            with self._lock:
+                if len(self._among) >= MOST_REMEMBERED:
+                    self._among.clear()
+                self._among[allowed] = found
         return found
 
     def profile(self, row: int) -> ModelCapabilityProfile:

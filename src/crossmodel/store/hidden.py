@@ -14,6 +14,7 @@ from crossmodel.store import schema
 from crossmodel.store.passages import Needles, forms, raw
 from crossmodel.store.rows import chunks
 from crossmodel.store.sources import scan
+from crossmodel.text.payloads import strings_in
 
 
 class HiddenValues:
@@ -69,7 +70,7 @@ class HiddenValues:
         doomed = [
             (leaf, position, digest)
             for leaf, position, digest, value in rows
-            if digest in named or value in values or needles.are_in(value)
+            if digest in named or value in values or _holds(needles, value)
         ]
         at = sa.tuple_(table.c.leaf, table.c.position)
         for chunk in chunks([(leaf, position) for leaf, position, _ in doomed]):
@@ -97,6 +98,13 @@ class HiddenValues:
                 if any(digest in body for digest in digests[about, of]):
                     lacking.add(index)
         return lacking
+
+
+def _holds(needles: Needles, value: bytes) -> bool:
+    """Whether a value holds one, also where a client's JSON has spelt it with escapes of its own."""
+    return needles.are_in(value) or (
+        b"\\" in value and any(needles.are_in(raw(text)) for text in strings_in(value))
+    )
 
 
 def as_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from crossmodel.errors import StoreError
 
-HEAD: Final = "0008"
+HEAD: Final = "0009"
 """The newest revision under ``migrations/versions``; a test holds it to alembic's own answer."""
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"

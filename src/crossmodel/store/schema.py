@@ -142,8 +142,39 @@ outcomes = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("served_model", sa.Text),
     sa.Column("price_version", sa.Text),
+    sa.Column("key", sa.Text),
     sa.Index(None, "tenant", "request_id"),
     sa.Index(None, "recorded_at"),
+)
+
+# What outcomes did cost, summed up by day (of UTC, since 1970): see crossmodel.store.spending.
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("usd", Real, nullable=False),
+)
+
+# Client keys by their hash; the keys themselves are kept nowhere.
+client_keys = sa.Table(
+    "client_keys",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("models", PlainJson, nullable=False),
+    sa.Column("requests_per_minute", sa.BigInteger),
+    sa.Column("tokens_per_minute", sa.BigInteger),
+    sa.Column("burst", sa.BigInteger),
+    sa.Column("concurrent", sa.BigInteger),
+    sa.Column("daily_budget", Real),
+    sa.Column("monthly_budget", Real),
+    sa.Column("expires_at", Moment),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("revoked_at", Moment),
+    sa.UniqueConstraint("digest"),
 )
 
 sources = sa.Table(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from crossmodel.domain import checks
+from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Evidence, Insight, Standing
 from crossmodel.domain.models import ModelSpec
@@ -21,6 +22,7 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import LogLeaf
 from crossmodel.store import marks, playbooks, requests, schema
+from crossmodel.store.client_keys import ClientKeys
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
 from crossmodel.store.hidden import HiddenValues
@@ -30,6 +32,7 @@ from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.snapshots import Snapshots
 from crossmodel.store.sources import SourceTexts
+from crossmodel.store.spending import Spending
 from crossmodel.store.standings import Standings
 from crossmodel.store.uplift import UpliftTable
 from crossmodel.store.wanted import LISTED, Wanted
@@ -62,6 +65,8 @@ class SqlTransaction(LogTables):
         self._uplift = UpliftTable(connection)
         self._reliability = ReliabilityTable(connection)
         self._snapshots = Snapshots(connection)
+        self._spending = Spending(connection)
+        self._client_keys = ClientKeys(connection)
 
     # models, selections, outcomes, transfers
 
@@ -98,6 +103,7 @@ class SqlTransaction(LogTables):
         values = attrgetter(*names)
         rows = [(tenant, *values(outcome)) for tenant, outcome in outcomes]
         self._insert_tuples(schema.outcomes, ("tenant", *names), rows)
+        self._spending.add(outcomes)
 
     def outcomes(self, tenant: str, request_id: str) -> list[Outcome]:
         """All that was said of that answer, oldest first."""
@@ -110,15 +116,21 @@ class SqlTransaction(LogTables):
         )
         return [Outcome(**row) for row in rows.mappings()]
 
-    def spent_usd(self, since: datetime) -> dict[str, float]:
-        """What the calls of each tenant since then did cost, in USD."""
-        table = schema.outcomes
-        rows = self._connection.execute(
-            sa.select(table.c.tenant, sa.func.sum(table.c.cost_usd))
-            .where(table.c.recorded_at >= since)
-            .group_by(table.c.tenant)
-        )
-        return {tenant: float(total or 0.0) for tenant, total in rows}
+    def spent_usd(self, since: date) -> dict[tuple[str, str | None], float]:
+        """What calls since the beginning of that day (UTC) did cost, in USD, by tenant and key."""
+        return self._spending.since(since)
+
+    def put_client_key(self, key: ClientKey) -> None:
+        """Keep a new key, or other limits of one that is kept; names are never used again."""
+        self._client_keys.put(key)
+
+    def client_keys(self) -> list[ClientKey]:
+        """All client keys, revoked ones too, oldest first."""
+        return self._client_keys.all()
+
+    def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
+        """Let a key be of no use from that moment on; returns it as it is now."""
+        return self._client_keys.revoke(name, at)
 
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""
@@ -313,6 +325,20 @@ class SqlTransaction(LogTables):
         table = schema.insights
         count = sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
         return self._connection.scalar(count) or 0
+
+    def insight_sources(self, after: int = 0) -> tuple[int, set[tuple[str, str]]]:
+        """The number to go on from, and whose insights are of which source model.
+
+        The newest is looked at again: if it is there, so is the number, and none is missed whose
+        row took the place of one that was erased.
+        """
+        table = schema.insights
+        query = sa.select(table.c.tenant, table.c.source_model, sa.func.max(table.c.seq))
+        rows = self._connection.execute(
+            query.where(table.c.seq >= after).group_by(table.c.tenant, table.c.source_model)
+        ).all()
+        newest = max((last for _, _, last in rows), default=0)
+        return newest, {(tenant, model) for tenant, model, _ in rows}
 
     def search_insights(
         self,

@@ -238,13 +238,16 @@ class InsightTransfer:
             return tuple(turns)
         users = [position for position, turn in enumerate(turns) if turn.role == "user"]
         if users and not self.target(target_model).follows_system_prompt:
-            question = self._protocol(result.protocol).ask(turns[users[-1]].content)
-            turns[users[-1]] = Message("user", f"{result.context}\n\n{question}")
+            turns[users[-1]] = Message("user", self.prefixed(turns[users[-1]].content, result))
         elif turns and turns[0].role == "system":
             turns[0] = Message("system", f"{turns[0].content}\n\n{result.context}")
         else:
             turns.insert(0, Message("system", result.context))
         return tuple(turns)
+
+    def prefixed(self, question: str, result: TransferResult) -> str:
+        """The context, and after it the question in the form that its protocol asks in."""
+        return f"{result.context}\n\n{self._protocol(result.protocol).ask(question)}"
 
     def phrased(self, question: str, target_model: str) -> str:
         """The question in the form in which it would follow insights, for fair comparisons."""

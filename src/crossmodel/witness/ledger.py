@@ -6,16 +6,15 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Protocol
 
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Ask, Turn
 from crossmodel.domain.erasure import Erased, ErasureReceipt
 from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
-from crossmodel.domain.records import SelectionRecord, SourceText, TransferRecord
+from crossmodel.domain.records import SelectionRecord, SourceText
 from crossmodel.domain.selection import Outcome
-from crossmodel.domain.transfer import TransferResult
 from crossmodel.domain.witness import LogLeaf, SignedCheckpoint
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
@@ -24,13 +23,14 @@ from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.statement import Draft
-from crossmodel.witness.turns import TurnRecord, encode_turn, write_turn
+from crossmodel.witness.turns import (
+    TurnRecord,
+    encode_turn,
+    finite,
+    transfer_record,
+    write_turn,
+)
 from crossmodel.witness.vif import CrossModelVIF
-
-if TYPE_CHECKING:
-    from crossmodel.witness.handing_over.handover import (
-        Handover,  # it needs locks that not every system has
-    )
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,22 @@ QUOTE: Final = 12
 
 Kept = Callable[[Transaction, str, Sequence[Insight]], None]
 """Told, in the transaction that keeps them, which new insights of which tenant there are."""
+
+
+class Outbox(Protocol):
+    """Takes encoded turns, which are durable after :meth:`settle`."""
+
+    def append(self, body: bytes) -> None:
+        """Take a turn; a ``WitnessError`` says that it was not taken."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until what was taken is durable; a ``WitnessError`` says that it does not get so."""
+        ...
+
+    async def close(self) -> None:
+        """Settle, and take no more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +74,7 @@ class Ledger:
     vif: CrossModelVIF
     store: Store
     clock: Clock = utc_now
-    handover: Handover | None = None
+    handover: Outbox | None = None
 
     async def record_turn(self, turn: Turn, then: Kept | None = None) -> RecordedTurn:
         """Keep one turn of the loop, whole or failed; ``then`` is told what was learned.
@@ -91,10 +107,20 @@ class Ledger:
             await self.handover.settle()
 
     async def record_insights(
-        self, source: SourceText, result: ExtractionResult, then: Kept | None = None
+        self,
+        source: SourceText,
+        result: ExtractionResult,
+        then: Kept | None = None,
+        *,
+        source_request: str | None = None,
     ) -> None:
-        """Keep the insights of one source. Those that are there already are not witnessed again."""
-        await self.store.transact(lambda tx: self._learn(tx, source, result, then))
+        """Keep the insights of one source. Those that are there already are not witnessed again.
+
+        ``source_request`` is the request whose answer the source is; its record comes first.
+        """
+        if source_request is not None:
+            await self.settle()
+        await self.store.transact(lambda tx: self._learn(tx, source, result, then, source_request))
         await self.checkpoint()
 
     async def record_feedback(
@@ -314,16 +340,19 @@ class Ledger:
 
     def _record(self, turn: Turn) -> TurnRecord:
         ask, transfer = turn.ask, turn.transfer
-        on_record = transfer is not None and _is_on_record(transfer)
+        kept = None
+        if transfer is not None:
+            moment = turn.handed_over_at or self.clock()
+            kept = transfer_record(turn.id, ask.tenant, turn.model.id, transfer, moment)
         return TurnRecord(
             selection=_selection_record(turn),
             outcome=self._outcome(turn),
-            request=_request(ask),
+            request=_request(ask).encode(),
             rejected=dict(turn.selection.rejected),
             inputs=turn.inputs.sha256 if turn.inputs else None,
             snapshots=turn.inputs.bodies if turn.inputs else {},
-            transfer=self._transfer_record(turn) if on_record else None,
-            context=transfer.context if transfer is not None and on_record else "",
+            transfer=kept,
+            context=transfer.context if transfer is not None and kept is not None else "",
             answer=turn.completion.text if turn.completion else None,
             trace_id=ask.trace_id,
         )
@@ -338,29 +367,7 @@ class Ledger:
             recorded_at=turn.answered_at or self.clock(),
             served_model=turn.completion.model if turn.completion else None,
             price_version=turn.model.price_version,
-        )
-
-    def _transfer_record(self, turn: Turn) -> TransferRecord:
-        assert turn.transfer is not None
-        return TransferRecord(
-            request_id=turn.id,
-            tenant=turn.ask.tenant,
-            target_model=turn.model.id,
-            protocol=turn.transfer.protocol,
-            success=turn.transfer.success,
-            insight_ids=tuple(
-                insight.id
-                for insight in turn.transfer.transferred_insights or turn.transfer.withheld
-            ),
-            quality_score=turn.transfer.transfer_quality_score,
-            tokens=turn.transfer.tokens,
-            context_digest="",  # the salt is made where the text is hidden
-            transferred_at=turn.handed_over_at or self.clock(),
-            error=turn.transfer.error,
-            arm=turn.transfer.arm,
-            task_type=turn.transfer.task_type,
-            propensity=turn.transfer.propensity,
-            relevance=turn.transfer.relevance,
+            key=turn.ask.key,
         )
 
 
@@ -369,7 +376,7 @@ def _request(ask: Ask) -> str:
     return json.dumps(
         {
             "messages": [asdict(message) for message in ask.messages],
-            "task": None if ask.task is None else _finite(asdict(ask.task)),
+            "task": None if ask.task is None else finite(ask.task),
             "model": ask.model,
             "max_tokens": ask.max_tokens,
             "temperature": ask.temperature,
@@ -380,29 +387,18 @@ def _request(ask: Ask) -> str:
     )
 
 
-def _is_on_record(transfer: TransferResult) -> bool:
-    """Whether anything was handed over, withheld or refused: that nothing fitted is no event."""
-    return bool(transfer.transferred_insights or transfer.withheld or transfer.rejected)
-
-
 def _selection_record(turn: Turn) -> SelectionRecord:
-    requirement: dict[str, Any] = asdict(turn.selection.task_requirement)
     return SelectionRecord(
         request_id=turn.id,
         tenant=turn.ask.tenant,
         model_id=turn.selection.model_id,
         suitability_score=turn.selection.suitability_score,
         alternatives=tuple(turn.selection.alternative_models),
-        requirement=_finite(requirement),
+        requirement=finite(turn.selection.task_requirement),
         selected_at=turn.selection.selection_timestamp,
         latency_ms=turn.selection.selection_latency_ms,
         propensity=turn.selection.selection_metadata.get("propensity", 1.0),
     )
-
-
-def _finite(requirement: dict[str, Any]) -> dict[str, Any]:
-    """A requirement without the constraints that it does not have."""
-    return {k: v for k, v in requirement.items() if v != float("inf")}
 
 
 def _known(tx: Transaction, tenant: str, insight_ids: Sequence[str]) -> list[Insight]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
 from crossmodel.domain.records import SelectionRecord, TransferRecord
-from crossmodel.domain.selection import Outcome
+from crossmodel.domain.selection import Outcome, TaskRequirement
+from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import InvalidInputError
 from crossmodel.ports import Transaction
 from crossmodel.witness import statement
@@ -28,7 +30,7 @@ class TurnRecord:
     Attributes:
         selection: which model was chosen, for whose request.
         outcome: what came of it.
-        request: what was asked, as JSON: hidden in the log.
+        request: what was asked: JSON of ours, or what a client sent; hidden in the log.
         rejected: why other models were not chosen, by their id.
         inputs: SHA-256 of the recorded inputs that the selection can be made again from.
         snapshots: bodies of those inputs that may not be kept yet, by their SHA-256.
@@ -40,7 +42,7 @@ class TurnRecord:
 
     selection: SelectionRecord
     outcome: Outcome
-    request: str = field(repr=False)
+    request: bytes = field(repr=False)
     rejected: Mapping[str, str] = field(default_factory=dict)
     inputs: str | None = None
     snapshots: Mapping[str, bytes] = field(default_factory=dict, repr=False)
@@ -93,7 +95,6 @@ def _drafts(
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=str)
-_DECODER: Final = msgspec.msgpack.Decoder(TurnRecord)
 
 
 def encode_turn(turn: TurnRecord) -> bytes:
@@ -108,14 +109,33 @@ def encode_turn(turn: TurnRecord) -> bytes:
         raise InvalidInputError("a text holds half of a surrogate pair: write it here") from None
 
 
-def write_handed_over(tx: Transaction, bodies: Sequence[bytes], *, vif: CrossModelVIF) -> None:
-    """Keep turns that another process encoded, as :func:`write_turn` does each of them.
+def transfer_record(
+    request_id: str, tenant: str, model_id: str, transfer: TransferResult, moment: datetime
+) -> TransferRecord | None:
+    """What is kept of a transfer; ``None`` of one that nothing fitted, which is no event."""
+    if not (transfer.transferred_insights or transfer.withheld or transfer.rejected):
+        return None
+    return TransferRecord(
+        request_id=request_id,
+        tenant=tenant,
+        target_model=model_id,
+        protocol=transfer.protocol,
+        success=transfer.success,
+        insight_ids=tuple(
+            insight.id for insight in transfer.transferred_insights or transfer.withheld
+        ),
+        quality_score=transfer.transfer_quality_score,
+        tokens=transfer.tokens,
+        context_digest="",  # the salt is made where the text is hidden
+        transferred_at=moment,
+        error=transfer.error,
+        arm=transfer.arm,
+        task_type=transfer.task_type,
+        propensity=transfer.propensity,
+        relevance=transfer.relevance,
+    )
 
-    Raises:
-        InvalidInputError: if one of them is no turn.
-    """
-    try:
-        turns = [_DECODER.decode(body) for body in bodies]
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidInputError(f"what was handed over is no turn: {error}") from error
-    write_turns(tx, vif, turns)
+
+def finite(requirement: TaskRequirement) -> dict[str, Any]:
+    """A requirement as it is kept: without the constraints that it does not have."""
+    return {k: v for k, v in asdict(requirement).items() if v != float("inf")}

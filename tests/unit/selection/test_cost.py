@@ -96,7 +96,7 @@ def test_amounts_that_are_no_money_are_refused(amount):
 
 
 def test_without_budgets_everything_may_be_spent():
-    assert optimizer().reserve(1e9).periods == {}
+    assert optimizer().reserve(1e9).limits == ()
 
 
 @given(calls=st.lists(st.tuples(st.floats(0, 0.5), st.floats(0, 1)), min_size=1, max_size=64))

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
@@ -162,4 +163,32 @@ async def test_a_scrub_settles_nothing_that_was_erased_after_it_began(tmp_path):
     await store.close()
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
     assert await store.read(lambda tx: tx.get_mark(marks.SCRUB)) is None
+    await store.close()
+
+
+async def test_what_was_spent_before_there_were_sums_is_summed_up(tmp_path):
+    path = tmp_path / "s.db"
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    engine = sa.create_engine(f"sqlite:///{path}")
+    day = 86_400_000_000
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        for recorded_at, tenant, cost in (
+            (day, "a", 0.5),
+            (2 * day - 1, "a", 0.25),
+            (2 * day, "b", None),
+        ):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO outcomes (tenant, request_id, model_id, success, cost_usd, "
+                    "recorded_at, source) VALUES (:t, 'r', 'm', 1, :c, :at, 'engine')"
+                ),
+                {"t": tenant, "c": cost, "at": recorded_at},
+            )
+    engine.dispose()
+    store = await open_store(f"sqlite:///{path}")
+    assert await store.read(lambda tx: tx.spent_usd(date(1970, 1, 2))) == {("a", None): 0.75}
+    assert await store.read(lambda tx: tx.spent_usd(date(1970, 1, 3))) == {}
     await store.close()

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import threading
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -405,13 +405,37 @@ async def test_a_cancelled_caller_leaves_no_half_transaction_and_no_locked_write
     assert await store.read(lambda tx: tx.count_insights("t")) in {1, 3}
 
 
-async def test_spending_is_summed_per_tenant_since_a_moment(store):
-    early = utc_now()
-    for tenant, cost in (("a", 0.5), ("b", 0.25), ("a", None)):
-        outcome = Outcome("r", "m", success=True, cost_usd=cost)
-        await store.transact(lambda tx, t=tenant, o=outcome: tx.add_outcome(t, o))
-    assert await store.read(lambda tx: tx.spent_usd(early)) == {"a": 0.5, "b": 0.25}
-    assert await store.read(lambda tx: tx.spent_usd(utc_now())) == {}
+async def test_spending_is_summed_by_tenant_and_key_since_a_day(store):
+    today = datetime(2026, 3, 1, tzinfo=UTC)
+    for at, tenant, key, cost in (
+        (today, "a", None, 0.5),
+        (today + timedelta(hours=23, minutes=59), "a", "ci", 0.25),
+        (today, "a", "ci", 0.25),
+        (today, "b", "CI", 0.125),
+        (today, "a", None, None),
+        (today, "a", None, math.inf),
+        (today - timedelta(microseconds=1), "a", "ci", 8.0),
+    ):
+        outcome = Outcome("r", "m", success=True, cost_usd=cost, recorded_at=at, key=key)
+        await store.transact(lambda tx, t=tenant, o=outcome: tx.add_outcomes([(t, o), (t, o)]))
+    since = {("a", None): 1.0, ("a", "ci"): 1.0, ("b", "CI"): 0.25}
+    assert await store.read(lambda tx: tx.spent_usd(today.date())) == since
+    tomorrow = today.date() + timedelta(days=1)
+    assert await store.read(lambda tx: tx.spent_usd(tomorrow)) == {}
+    yesterday = today.date() - timedelta(days=1)
+    assert await store.read(lambda tx: tx.spent_usd(yesterday)) == since | {("a", "ci"): 17.0}
+    kept = await store.read(lambda tx: tx.outcomes("b", "r"))
+    assert [each.key for each in kept] == ["CI", "CI"]
+
+
+async def test_what_is_rolled_back_was_not_spent(store):
+    def fails(tx):
+        tx.add_outcome("t", Outcome("r", "m", success=True, cost_usd=1.0))
+        raise InvalidInputError("no")
+
+    with pytest.raises(InvalidInputError):
+        await store.transact(fails)
+    assert await store.read(lambda tx: tx.spent_usd(utc_now().date())) == {}
 
 
 async def test_ten_thousand_insights_at_once(store):
@@ -426,3 +450,27 @@ async def test_using_a_closed_store_says_so(store):
     await store.close()
     with pytest.raises(StoreError, match="closed"):
         await store.read(lambda tx: tx.log_size())
+
+
+async def test_whose_insights_are_of_which_model_is_told_of_new_ones_alone(store):
+    def add(tenant, content, model):
+        return store.transact(
+            lambda tx: tx.add_insights(tenant, [insight(content, source_model=model)])
+        )
+
+    def sources(after=0):
+        return store.read(lambda tx: tx.insight_sources(after))
+
+    assert await sources() == (0, set())
+    await add("t", "one", "m")
+    await add("u", "two", "m")
+    after, found = await sources()
+    assert found == {("t", "m"), ("u", "m")}
+    assert await sources(after) == (after, {("u", "m")})
+    (newest,) = await add("u", "three", "n")
+    later, found = await sources(after)
+    assert found == {("u", "m"), ("u", "n")}
+    await store.transact(lambda tx: tx.erase_insights("u", [newest]))
+    assert await sources(later) == (0, set())
+    await add("v", "four", "o")  # takes the row of the one that is gone
+    assert ("v", "o") in (await sources(later))[1]

@@ -44,7 +44,7 @@ async def ask(ledger, name, prompt=PROMPT, answer=ANSWER, tenant="t"):
     turn = TurnRecord(
         SelectionRecord(name, tenant, "m", 0.5, (), {}, utc_now(), 1.0),
         Outcome(name, "m", success=True),
-        json.dumps({"messages": [{"role": "user", "content": prompt}]}),
+        json.dumps({"messages": [{"role": "user", "content": prompt}]}).encode(),
         transfer=TransferRecord(
             name, tenant, "m", "standard", False, (), 0.5, 9, "", utc_now(), error=f"no: {prompt}"
         ),

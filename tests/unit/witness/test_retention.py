@@ -72,7 +72,7 @@ def turn_of(name, tenant, moment):
     return TurnRecord(
         SelectionRecord(name, tenant, "m", 0.5, (), {}, moment, 1.0),
         Outcome(name, "m", success=True, recorded_at=moment),
-        json.dumps(request),
+        json.dumps(request).encode(),
         transfer=TransferRecord(
             name, tenant, "m", "standard", True, (), 0.5, 9, "", moment, error=f"error-{name}"
         ),

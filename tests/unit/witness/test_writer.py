@@ -13,12 +13,13 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.errors import InvalidInputError, WitnessError
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, KeyPair, Ledger
+from crossmodel.witness.handed_over import write_handed_over
 from crossmodel.witness.handing_over import handover as module
 from crossmodel.witness.handing_over.frames import frame
 from crossmodel.witness.handing_over.handover import Handover
 from crossmodel.witness.handing_over.spool import Spool, segment_name
 from crossmodel.witness.handing_over.writer import REFUSED, Writer, sole_writer
-from crossmodel.witness.turns import TurnRecord, encode_turn, write_handed_over, write_turn
+from crossmodel.witness.turns import TurnRecord, encode_turn, write_turn
 
 KEYS = KeyPair.generate()
 
@@ -28,7 +29,7 @@ def turn(tenant="t", **changes):
     selection = SelectionRecord(name, tenant, "m", 0.5, ("n",), {"x": ["y"]}, utc_now(), 1.0)
     transfer = TransferRecord(name, tenant, "m", "standard", True, ("i",), 0.5, 9, "", utc_now())
     said = {
-        "request": "what?",
+        "request": b"what?",
         "rejected": {"o": "too slow"},
         "transfer": transfer,
         "context": "the lesson",

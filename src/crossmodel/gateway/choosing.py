@@ -1,0 +1,151 @@
+"""Which model answers, and which would be asked after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
+from crossmodel.engine import BYTES_PER_TOKEN, Engine, any_task, named
+from crossmodel.errors import InvalidInputError, NoAvailableModelsError
+from crossmodel.gateway.peek import Peek, user_texts
+from crossmodel.gateway.routes import Route
+from crossmodel.gateway.targets import Target, serving
+from crossmodel.gateway.wishes import Wishes
+from crossmodel.selection import routing_text
+
+AUTO: Final = "auto"
+PREFERENCES: Final = {"auto": "", "auto:cheap": "cheap", "auto:best": "best"}
+"""Names that ask for a choice, and what decides it."""
+
+MOST_ALTERNATIVES: Final = 2
+"""Models that are asked one after the other when the chosen one fails."""
+
+
+@dataclass(slots=True, eq=False)
+class Choice:
+    """The outcome.
+
+    Attributes:
+        selection: which model, and why.
+        targets: it, and those that stand in for it, in order.
+        reason: why, for a header.
+        context: what the choice was made by.
+    """
+
+    selection: ModelSelection
+    targets: Sequence[Target]
+    reason: bytes
+    context: RequestContext
+
+
+class Chooser:
+    """Chooses among the configured models.
+
+    Args:
+        engine: who selects.
+        targets: the models, by id.
+    """
+
+    def __init__(self, engine: Engine, targets: Mapping[str, Target]) -> None:
+        self.engine = engine
+        self.targets = targets
+        self._serving: dict[tuple[str, frozenset[str] | None], frozenset[str]] = {}
+        self._task: tuple[int, TaskRequirement] | None = None
+
+    def choose(
+        self,
+        route: Route,
+        seen: Peek,
+        wishes: Wishes,
+        *,
+        tenant: str,
+        allowed: frozenset[str] | None,
+    ) -> Choice:
+        """The model that the request names, if the key allows it, or the best one for it.
+
+        ``allowed`` are the models that the client may use; all if ``None``.
+
+        Raises:
+            ModelNotFoundError: if there is no such model, or the client may not use it.
+            InvalidInputError: if it cannot be asked on this path.
+            NoAvailableModelsError: if none of those that may be used can answer.
+        """
+        prefer = PREFERENCES.get(seen.model)
+        if prefer is None:
+            return self._named(route, seen, wishes, tenant, allowed)
+        context = self._context(seen, wishes, tenant, prefer, self._able(route, allowed))
+        selection = self.engine.choose(wishes.requirement(self._any_task()), context)
+        ids = [selection.model_id, *selection.alternative_models[:MOST_ALTERNATIVES]]
+        reason = b"%b; algorithm=%b; score=%.4f" % (
+            seen.model.encode(),
+            selection.selection_metadata["selection_algorithm"].encode(),
+            selection.suitability_score,
+        )
+        return Choice(selection, [self.targets[each] for each in ids], reason, context)
+
+    def _named(
+        self,
+        route: Route,
+        seen: Peek,
+        wishes: Wishes,
+        tenant: str,
+        allowed: frozenset[str] | None,
+    ) -> Choice:
+        target = self.targets.get(seen.model)
+        if target is None or (allowed is not None and seen.model not in allowed):
+            if seen.model.startswith("auto:"):
+                raise InvalidInputError(f"model: there are {', '.join(PREFERENCES)}")
+            raise self.engine.unknown(seen.model)
+        if not target.serves(route):
+            raise InvalidInputError(f"model {seen.model!r} cannot be asked on {route.path}")
+        others = [
+            self.targets[each]
+            for each in target.model.fallbacks
+            if self.targets[each].serves(route) and (allowed is None or each in allowed)
+        ]
+        task = wishes.requirement(self._any_task())
+        context = self._context(seen, wishes, tenant, "", None)
+        return Choice(named(seen.model, task), [target, *others], b"named", context)
+
+    def _context(
+        self,
+        seen: Peek,
+        wishes: Wishes,
+        tenant: str,
+        prefer: str,
+        allowed: frozenset[str] | None,
+    ) -> RequestContext:
+        learns = self.engine.selector.config.strategy == "learned"
+        conversation = wishes.conversation
+        return RequestContext(
+            prompt=routing_text(user_texts(seen.fields)) if learns else "",
+            input_tokens=seen.size // BYTES_PER_TOKEN,
+            output_tokens=seen.most_tokens or 0,
+            features=seen.features | wishes.features if wishes.needs else seen.features,
+            conversation_id=f"{tenant}\0{conversation}" if conversation else None,
+            prefer=prefer,
+            allowed=allowed,
+        )
+
+    def _able(self, route: Route, allowed: frozenset[str] | None) -> frozenset[str] | None:
+        """Who may be chosen; ``None`` if that is everyone."""
+        key = (route.path, allowed)
+        found = self._serving.get(key)
+        if found is None:
+            able = serving(self.targets.values(), route)
+            found = self._serving[key] = able if allowed is None else able & allowed
+        if not found:
+            raise NoAvailableModelsError(f"no model that may be used answers on {route.path}")
+        return None if len(found) == len(self.targets) else found
+
+    def _any_task(self) -> TaskRequirement:
+        """What most models can do; worked out once for each state of the registry."""
+        table = self.engine.selector.table
+        if self._task is None or self._task[0] != table.revision:
+            self._task = (
+                table.revision,
+                any_task(self.engine.selector.model_profiles.values()),
+            )
+        return self._task[1]

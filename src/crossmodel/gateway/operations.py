@@ -1,0 +1,162 @@
+"""What can be done to a gateway while it runs: look at its models, change them, reload, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Final
+
+from crossmodel.assembly import CrossModel
+from crossmodel.balancing import Endpoint, LoadBalancerConfig
+from crossmodel.errors import ConfigurationError
+from crossmodel.gateway.building import Switchboard
+from crossmodel.gateway.choosing import Chooser
+from crossmodel.gateway.control.ports import EndpointState, ModelChange, ModelState
+from crossmodel.gateway.core import Core
+from crossmodel.gateway.keys import load_keys
+from crossmodel.gateway.server import Server
+from crossmodel.gateway.targets import Target
+from crossmodel.settings import Settings, load_settings
+
+LIVE: Final = frozenset({"providers", "models", "keys", "load_balancer", "gateway"})
+"""Sections of the settings that are taken over while the gateway runs, as far as they can be."""
+
+
+class LiveOperations:
+    """Does them to one gateway.
+
+    Args:
+        cm: what it stands on.
+        core: what answers its requests.
+        server: where its clients arrive.
+        switchboard: keeps its connections.
+        source: the settings file, if there is one to read again.
+        on_drain: called once, when the gateway is told to end.
+    """
+
+    def __init__(
+        self,
+        cm: CrossModel,
+        core: Core,
+        server: Server,
+        switchboard: Switchboard,
+        *,
+        source: Path | None,
+        on_drain: Callable[[], None],
+    ) -> None:
+        self._cm = cm
+        self._core = core
+        self._server = server
+        self._switchboard = switchboard
+        self._source = source
+        self._on_drain = on_drain
+        self.is_draining = False
+        self._reloading = asyncio.Lock()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests of clients that are not yet over."""
+        return len(self._core.active)
+
+    def models(self) -> Sequence[ModelState]:
+        """The models in their configured order, as they are now."""
+        now = time.monotonic()
+        return [_state(target, now) for target in self._core.targets.values()]
+
+    def change_model(self, model_id: str, change: ModelChange) -> ModelState:
+        """Change a model until the settings are read again or the process ends.
+
+        Raises:
+            ModelNotFoundError: if there is no such model.
+            InvalidInputError: if a value is out of range; then nothing has changed.
+        """
+        core = self._core
+        target = core.targets.get(model_id)
+        if target is None:
+            raise core.engine.unknown(model_id)
+        old = target.model
+        given = {
+            name: value
+            for name in ("quality", "input_price", "output_price")
+            if (value := getattr(change, name)) is not None
+        }
+        if change.capabilities:
+            scores = old.profile().capabilities | change.capabilities
+            given["capabilities"] = {str(name): score for name, score in scores.items()}
+        model = replace(old, **given)
+        self._cm.replace_model(model)
+        target.model = model
+        target.describe()
+        if change.is_enabled is not None:
+            target.is_enabled = change.is_enabled
+        core.chooser = Chooser(core.engine, core.targets)
+        return _state(target, time.monotonic())
+
+    async def reload(self) -> Sequence[str]:
+        """Read the settings file again; returns what has changed, a phrase each, for people.
+
+        Requests that are under way end as they began. Where the gateway listens, its store, its
+        log's keys and what stages are made of stay until it starts again.
+
+        Raises:
+            ConfigurationError: if the file cannot be used; then nothing has changed.
+        """
+        if self._source is None:
+            raise ConfigurationError("the gateway was started without a settings file")
+        async with self._reloading:
+            new = load_settings(self._source)
+            keys = await load_keys(new, self._cm.engine.store)
+            old = self._cm.settings
+            changes = self._cm.adopt(new)
+            core, config = self._core, self._core.balancing
+            for each in fields(LoadBalancerConfig):
+                setattr(config, each.name, getattr(new.load_balancer, each.name))
+            core.targets = self._switchboard.targets(new, self._cm.engine.providers, config)
+            core.chooser = Chooser(core.engine, core.targets)
+            core.keyring.replace_all(keys)
+            self._server.limits = new.gateway.limits
+            changes += [
+                f"{name} changed"
+                for name in ("load_balancer", "keys")
+                if getattr(new, name) != getattr(old, name)
+            ]
+            if new.gateway.limits != old.gateway.limits:
+                changes.append("gateway.limits changed")
+            changes += [
+                f"{name} changed: it counts when the gateway starts again"
+                for name in Settings.model_fields
+                if name not in LIVE and getattr(new, name) != getattr(old, name)
+            ]
+            return changes
+
+    def drain(self) -> None:
+        """Take no new requests, and end once those in flight are over; again is no error."""
+        if not self.is_draining:
+            self.is_draining = True
+            self._on_drain()
+
+
+def _state(target: Target, now: float) -> ModelState:
+    return ModelState(
+        target.model,
+        [_endpoint(endpoint, now) for endpoint in target.balancer.endpoints],
+        target.is_enabled,
+    )
+
+
+def _endpoint(endpoint: Endpoint, now: float) -> EndpointState:
+    return EndpointState(
+        id=endpoint.id,
+        circuit=endpoint.breaker.state(now),
+        is_healthy=endpoint.healthy,
+        in_flight=endpoint.in_flight,
+        latency_ms=endpoint.latency_seconds * 1000 or None,
+        ready_in_seconds=max(0.0, endpoint.ready_at - now),
+        requests=endpoint.requests,
+        successes=endpoint.successes,
+        failures=endpoint.failures,
+        cancelled=endpoint.cancelled,
+    )

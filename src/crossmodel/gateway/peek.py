@@ -1,0 +1,178 @@
+"""What the gateway needs to know of a request's body; all the rest stays as the client wrote it.
+
+Only the outermost object is taken apart. Its values stay the bytes they were, so that what is sent
+on holds nothing of our own making but the model's name; a key that was there twice, or was spelled
+with escapes, is there once and plainly then: the provider reads what was checked here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from crossmodel.domain.models import Feature
+from crossmodel.errors import InvalidInputError
+
+Fields = dict[str, msgspec.Raw]
+
+OURS: Final = "crossmodel"
+"""The field of a request that is for us; it is not sent on."""
+
+LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+"""What the dialects call the most tokens of an answer; the first that is there counts."""
+
+SEEN: Final = (b'"image_url"', b'"image"', b'"input_image"')
+"""Quoted like this they are keys or whole values: within a text the marks are escaped."""
+
+ATTACHED: Final = (*SEEN, b'"file"', b'"input_file"', b'"document"', b'"input_audio"')
+
+_fields: Final = msgspec.json.Decoder(Fields).decode
+_text: Final = msgspec.json.Decoder(str).decode
+_count: Final = msgspec.json.Decoder(int | float | None, strict=False).decode
+_any: Final = msgspec.json.Decoder().decode
+
+NOTHING: Final = (b"null", b"[]", b"{}", b"false", b'"none"')
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Peek:
+    """What a request's body says.
+
+    Attributes:
+        fields: the outermost object, without the part that is for us.
+        model: the model that is asked for.
+        stream: whether the answer is wanted piece by piece.
+        most_tokens: most tokens of one answer, where the request says so.
+        answers: how many answers are asked for.
+        features: what the model must be able to do besides text.
+        size: bytes of the text that the model reads, at most: attachments are not in it.
+        ours: the part that is for us.
+    """
+
+    fields: Fields = field(repr=False)
+    model: str
+    stream: bool = False
+    most_tokens: int | None = None
+    answers: int = 1
+    features: frozenset[Feature] = frozenset()
+    size: int = 0
+    ours: dict[str, Any] | None = None
+
+    def body(self, model: str) -> bytes:
+        """The body to send on, which asks for ``model``."""
+        self.fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+        return msgspec.json.encode(self.fields)
+
+
+def peek(body: bytes) -> Peek:
+    """Look at a body.
+
+    Raises:
+        InvalidInputError: if it is no JSON object in UTF-8, or what we need of it is of the wrong
+            kind; the message names the field.
+    """
+    try:
+        body.decode()
+        fields = _fields(body)
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"the body is not UTF-8 at byte {error.start}") from None
+    except msgspec.MsgspecError as error:
+        raise InvalidInputError(f"the body is not a JSON object: {error}") from None
+    except RecursionError:
+        raise InvalidInputError("the body is nested too deeply") from None
+    if "model" not in fields:
+        raise InvalidInputError("model is missing")
+    seen = Peek(fields, _read(fields["model"], _text, "model", "a string"))
+    ours = fields.pop(OURS, None)
+    if ours is not None:
+        seen.ours = _read(ours, _any, OURS, "an object")
+        if not isinstance(seen.ours, dict):
+            raise InvalidInputError(f"{OURS} must be an object")
+    stream = fields.get("stream")
+    seen.stream = stream is not None and bytes(stream) == b"true"
+    for name in LIMITS:
+        if name in fields:
+            seen.most_tokens = _positive(fields[name], name) or seen.most_tokens
+            break
+    if "n" in fields:
+        seen.answers = _positive(fields["n"], "n") or 1
+    seen.features, seen.size = _needs(fields, len(body), stream=seen.stream)
+    return seen
+
+
+def conversation_of(fields: Fields) -> list[Any]:
+    """The turns of a request, decoded: of ``messages``, or of ``input`` (Responses)."""
+    raw = fields.get("messages") or fields.get("input")
+    if raw is None:
+        return []
+    turns = _any(raw)
+    if isinstance(turns, str):
+        return [{"role": "user", "content": turns}]
+    return turns if isinstance(turns, list) else []
+
+
+def texts_of(content: object) -> list[str]:
+    """The texts of a turn's content: a string, or parts of which some are text."""
+    if isinstance(content, str):
+        return [content]
+    if not isinstance(content, list):
+        return []
+    return [
+        part["text"]
+        for part in content
+        if isinstance(part, dict) and isinstance(part.get("text"), str)
+    ]
+
+
+def user_texts(fields: Fields) -> list[str]:
+    """What the user said, turn by turn."""
+    return [
+        "\n".join(texts_of(turn.get("content")))
+        for turn in conversation_of(fields)
+        if isinstance(turn, dict) and turn.get("role") == "user"
+    ]
+
+
+def _needs(fields: Fields, size: int, *, stream: bool) -> tuple[frozenset[Feature], int]:
+    wanted = []
+    if stream:
+        wanted.append(Feature.STREAMING)
+    if "tools" in fields and bytes(fields["tools"]) not in NOTHING:
+        wanted.append(Feature.TOOLS)
+    if b'"json_schema"' in fields.get("response_format", b""):
+        wanted.append(Feature.JSON_SCHEMA)
+    turns = bytes(fields.get("messages") or fields.get("input") or b"")
+    if any(mark in turns for mark in ATTACHED):
+        said = (texts_of(turn.get("content")) for turn in conversation_of(fields) if _is(turn))
+        size = sum(len(text.encode()) for texts in said for text in texts)
+        if any(mark in turns for mark in SEEN):
+            wanted.append(Feature.VISION)
+    return frozenset(wanted), size
+
+
+def _is(turn: object) -> bool:
+    return isinstance(turn, dict)
+
+
+def _positive(raw: msgspec.Raw, name: str) -> int | None:
+    """A count of at least 1; ``None`` for null.
+
+    It bounds what a call may cost, so that what is no such count is refused here.
+    """
+    value = _read(raw, _count, name, "a number")
+    if value is None:
+        return None
+    if not 1 <= value < float("inf"):
+        raise InvalidInputError(f"{name} must be a number of at least 1, not {value}")
+    return int(value)
+
+
+def _read(raw: msgspec.Raw, decode: Any, name: str, kind: str) -> Any:
+    try:
+        return decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        raise InvalidInputError(f"{name} must be {kind}") from None

@@ -1,0 +1,137 @@
+"""What clients are told: headers of answers, and errors in their own dialect."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from crossmodel.errors import (
+    CrossModelError,
+    InvalidInputError,
+    ModelNotFoundError,
+    NoAvailableModelsError,
+    NotFoundError,
+)
+from crossmodel.gateway.http1 import HOP_BY_HOP, Header, header_lines, nominated
+from crossmodel.gateway.translation.errors import error_body
+from crossmodel.gateway.upstream import ResponseHead
+from crossmodel.wire.dialect import Dialect
+from crossmodel.wire.usage import RawUsage, TokenUsage
+
+JSON: Final = b"content-type: application/json\r\n"
+
+KEPT_BACK: Final = HOP_BY_HOP | {b"content-length", b"set-cookie", b"alt-svc", b"clear-site-data"}
+"""Headers of a provider's answer that are between it and us."""
+
+REDACTED: Final = b"[redacted]"
+
+LEFT: Final = 499
+"""The status in records of requests whose clients did not wait (nginx's word for it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of our own that says why there is none of a model's.
+
+    Attributes:
+        status: the HTTP status.
+        message: what was wrong, for people.
+        code: for programs.
+        retry_after: in how many seconds it may go better.
+        should_retry: what clients' own retries are told, where the status leaves it open.
+    """
+
+    status: int
+    message: str
+    code: str | None = None
+    retry_after: float | None = None
+    should_retry: bool | None = None
+
+    def lines(self) -> bytes:
+        """Its headers."""
+        lines = JSON
+        if self.retry_after is not None and math.isfinite(self.retry_after):
+            lines += b"retry-after: %d\r\n" % max(1, math.ceil(self.retry_after))
+        if self.should_retry is not None:
+            lines += b"x-should-retry: %b\r\n" % (b"true" if self.should_retry else b"false")
+        return lines
+
+    def body(self, dialect: Dialect) -> bytes:
+        """Its body, as clients of the dialect expect it."""
+        return error_body(self.status, self.message, dialect, code=self.code)
+
+
+def refusal_of(error: CrossModelError) -> Refusal:
+    """What to answer where something was refused for a reason that may be told."""
+    if isinstance(error, ModelNotFoundError):
+        return Refusal(404, str(error), code="model_not_found")
+    if isinstance(error, NotFoundError):
+        return Refusal(404, str(error))
+    if isinstance(error, NoAvailableModelsError):
+        return Refusal(400, str(error), code="no_available_model")
+    if isinstance(error, InvalidInputError):
+        return Refusal(400, str(error))
+    return Refusal(500, "the gateway could not handle this request", should_retry=False)
+
+
+def relayed_lines(headers: list[Header], secret: bytes) -> bytes:
+    """A provider's headers as they go on to the client."""
+    dropped = KEPT_BACK
+    for name, _ in headers:
+        if name == b"connection":
+            dropped = dropped | nominated(headers)
+            break
+    lines = header_lines(
+        [
+            header
+            for header in headers
+            if header[0] not in dropped and not header[0].startswith(b"x-crossmodel-")
+        ]
+    )
+    return redacted(lines, secret)
+
+
+def redacted(text: bytes, secret: bytes) -> bytes:
+    """``text`` without the provider's key, which some servers quote in their errors."""
+    return text.replace(secret, REDACTED) if secret and secret in text else text
+
+
+class _Answer(msgspec.Struct):
+    usage: RawUsage | None = None
+    model: str | None = None
+
+
+_answer: Final = msgspec.json.Decoder(_Answer, strict=False).decode
+_whole: Final = msgspec.json.Decoder().decode
+
+
+@dataclass(slots=True, eq=False)
+class Facts:
+    """What a whole answer says of itself."""
+
+    usage: TokenUsage | None = None
+    model: str = ""
+
+
+NO_FACTS: Final = Facts()
+
+
+def facts_of(body: bytes, dialect: Dialect) -> Facts | None:
+    """What an answer says of itself; ``None`` if it is no JSON at all."""
+    try:
+        read = _answer(body)
+    except msgspec.ValidationError:
+        return NO_FACTS  # JSON, but not as we know it
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    usage = None if read.usage is None else read.usage.read(dialect)
+    return Facts(usage, read.model or "")
+
+
+def is_json(head: ResponseHead) -> bool:
+    """Whether a response says that it is JSON."""
+    kind = head.get(b"content-type")
+    return kind is not None and kind[:16].lower() == b"application/json"

@@ -1,0 +1,566 @@
+"""Where clients arrive: HTTP/1.1 connections, parsed by llhttp, one exchange at a time on each.
+
+Requests are read whole before anything is sent on; responses are passed on as they come. What is
+not clearly HTTP/1.1 ends the connection: request smuggling lives on leniency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from collections import deque
+from http import HTTPStatus
+from typing import Final, Protocol
+
+import httptools
+
+from crossmodel.gateway.http1 import (
+    CHUNKED,
+    CLOSE,
+    CONTINUE,
+    LAST_CHUNK,
+    Header,
+    RequestHead,
+    chunk,
+    header_lines,
+    status_line,
+)
+from crossmodel.gateway.translation.errors import error_body
+from crossmodel.settings import GatewayLimits
+from crossmodel.wire.dialect import Dialect
+
+NEVER: Final = math.inf
+
+SWEEP_SECONDS: Final = 0.25
+"""How often connections are looked through for those whose time is up."""
+
+LINGER_SECONDS: Final = 2.0
+"""How long a refused client may go on sending before it is cut off: it reads its answer first."""
+
+MOST_DISCARDED: Final = 64 * 1024
+"""Bytes of an unwanted body that are read to keep the connection; for more it is ended."""
+
+TLS_SECONDS: Final = 10.0
+BACKLOG: Final = 2048
+
+UPGRADE_HEADERS: Final = frozenset({b"upgrade", b"connection", b"http2-settings"})
+
+
+class Exchange(Protocol):
+    """What becomes of one request, as the connection sees it."""
+
+    def receive(self, body: bytes) -> None:
+        """The request's body, whole."""
+        ...
+
+    def client_gone(self) -> None:
+        """Nobody waits for the response any more."""
+        ...
+
+    def pause(self) -> None:
+        """The client cannot take more for now."""
+        ...
+
+    def resume(self) -> None:
+        """It can again."""
+        ...
+
+
+class Client(Protocol):
+    """The side of an exchange that waits for the answer: a connection, or an ASGI server."""
+
+    def reply(self, status: int, lines: bytes, body: bytes) -> None:
+        """A whole response. ``lines`` are its headers, but for those about the connection."""
+        ...
+
+    def respond(self, status: int, lines: bytes, length: int | None) -> None:
+        """Begin a response; without a ``length``, in bytes, it ends with :meth:`finish`."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """A part of the body; not empty."""
+        ...
+
+    def finish(self) -> None:
+        """The response is whole."""
+        ...
+
+    def abort(self) -> None:
+        """The response cannot be completed, and the client must not take it for whole."""
+        ...
+
+
+class Core(Protocol):
+    """What answers requests."""
+
+    def begin(self, head: RequestHead, client: Client) -> Exchange | None:
+        """Look at a request's head; ``None`` if it has been answered already."""
+        ...
+
+
+class RefusedError(Exception):
+    """A request that is not read to its end: the reason is for whoever sent it."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client's connection."""
+
+    __slots__ = (
+        "_answering",
+        "_body",
+        "_exchange",
+        "_head_bytes",
+        "_headers",
+        "_in_head",
+        "_is_chunked",
+        "_is_closing",
+        "_is_deaf",
+        "_keeps_alive",
+        "_loop",
+        "_parser",
+        "_reading",
+        "_server",
+        "_size",
+        "_target",
+        "_transport",
+        "_upgrading",
+        "_waiting",
+        "deadline",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._headers: list[Header] = []
+        self._head_bytes = 0
+        self._in_head = False
+        self._reading: RequestHead | None = None  # between its head and its end
+        self._body: list[bytes] = []
+        self._size = 0
+        self._upgrading = False
+        self._waiting: deque[tuple[RequestHead, bytes]] = deque()
+        self._answering: RequestHead | None = None
+        self._exchange: Exchange | None = None
+        self._keeps_alive = True
+        self._is_chunked = False
+        self._is_closing = False
+        self._is_deaf = False  # what else comes in is not looked at
+        self.deadline = self._loop.time() + server.limits.head_seconds
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between requests."""
+        return (
+            self._answering is None
+            and self._reading is None
+            and not self._in_head
+            and not self._waiting
+        )
+
+    # what asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected; uvloop has set TCP_NODELAY."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server.connections.add(self)
+        if len(self._server.connections) > self._server.limits.connections:
+            self._refuse(503, "there are too many connections: try again later")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The client has gone; whatever was under way for it is let go of."""
+        self._is_closing = True
+        self._server.forget(self)
+        exchange, self._exchange, self._answering, self._reading = self._exchange, None, None, None
+        self._waiting.clear()
+        if exchange is not None:
+            exchange.client_gone()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. Who half-closes and waits is not told from who has left."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than the model writes: the model waits."""
+        self.deadline = self._loop.time() + self._server.limits.write_seconds
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._exchange is not None:
+            self.deadline = NEVER
+            self._exchange.resume()
+        elif not self._is_closing:
+            self._wait_for_next()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come in."""
+        if self._is_closing or self._is_deaf:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._pass_over_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, RefusedError):
+                self._refuse(cause.status, cause.reason)
+            elif isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
+                raise cause from None
+            else:
+                self._refuse(400, f"this is not HTTP/1.1: {error}")
+        else:
+            if self._in_head:
+                self._head_bytes += len(data)
+                if self._head_bytes > self._server.limits.head_bytes:
+                    self._refuse(431, "the head of the request is too large")
+
+    # what llhttp tells
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._target, self._headers, self._head_bytes = b"", [], 0
+        self._in_head = True
+        if self._answering is None:
+            self.deadline = self._loop.time() + self._server.limits.head_seconds
+
+    def on_url(self, url: bytes) -> None:
+        """Another part of the request's target."""
+        self._target += url
+        if len(self._target) > self._server.limits.head_bytes:
+            raise RefusedError(414, "the target of the request is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; after the head it is a trailer, which means nothing to us."""
+        if not self._in_head:
+            return
+        self._head_bytes += len(name) + len(value)
+        limits = self._server.limits
+        if len(self._headers) >= limits.headers or self._head_bytes > limits.head_bytes:
+            raise RefusedError(431, "the headers of the request are too many or too large")
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: it is looked at before the body is read."""
+        self._in_head = False
+        parser = self._parser
+        path, _, query = self._target.partition(b"?")
+        head = RequestHead(parser.get_method(), path, query, self._headers)
+        self._target, self._headers = b"", []
+        version = parser.get_http_version()
+        head.keeps_alive = parser.should_keep_alive()
+        head.speaks_chunked = version == "1.1"
+        _check(head, version, self._server.limits.body_bytes)
+        self._reading, self._body, self._size = head, [], 0
+        self._upgrading = parser.should_upgrade()
+        if self._upgrading or self._answering is not None or self._waiting:
+            return  # it is taken up when it is whole
+        self._begin(head)
+        if self._exchange is not None and head.get(b"expect") is not None:
+            self._transport.write(CONTINUE)
+
+    def on_body(self, data: bytes) -> None:
+        """Another part of the body."""
+        self._size += len(data)
+        if self._size > self._server.limits.body_bytes:
+            raise _too_large(self._server.limits.body_bytes)
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        head, self._reading = self._reading, None
+        if head is None or self._is_closing or self._upgrading:
+            return
+        body, self._body = self._body, []
+        if head is self._answering and self._exchange is not None:
+            self._receive(body[0] if len(body) == 1 else b"".join(body))
+        elif self._answering is not None or self._waiting:
+            # until what came before is answered (RFC 9112, 9.3.2); the client waits as well
+            self._waiting.append((head, b"".join(body)))
+            self._transport.pause_reading()
+        else:  # it was answered before its body came
+            self._wait_for_next()
+
+    # what the exchange wants
+
+    def reply(self, status: int, lines: bytes, body: bytes) -> None:
+        """A whole response. ``lines`` are its headers, but for those about the connection."""
+        self._is_chunked = False
+        self._transport.write(
+            b"%b%bcontent-length: %d\r\n%b\r\n%b"
+            % (status_line(status), lines, len(body), self._persistence(), body)
+        )
+        self.finish()
+
+    def respond(self, status: int, lines: bytes, length: int | None) -> None:
+        """Begin a response. Without a ``length`` the body is what is sent until :meth:`finish`."""
+        answering = self._answering
+        self._is_chunked = length is None and answering is not None and answering.speaks_chunked
+        if length is not None:
+            framing = b"content-length: %d\r\n" % length
+        elif self._is_chunked:
+            framing = CHUNKED
+        else:  # HTTP/1.0: it ends with the connection
+            framing, self._keeps_alive = b"", False
+        self._transport.write(
+            b"%b%b%b%b\r\n" % (status_line(status), lines, framing, self._persistence())
+        )
+
+    def send(self, data: bytes) -> None:
+        """A part of the body; not empty."""
+        self._transport.write(chunk(data) if self._is_chunked else data)
+
+    def finish(self) -> None:
+        """The response is whole."""
+        if self._is_chunked:
+            self._transport.write(LAST_CHUNK)
+            self._is_chunked = False
+        self._exchange = self._answering = None
+        if self._is_closing:
+            return
+        if not self._keeps_alive:
+            self._end()
+        elif self._waiting:
+            self._loop.call_soon(self._next)
+        elif self._reading is None:
+            self._wait_for_next()
+
+    def abort(self) -> None:
+        """The response cannot be completed, and the client must not take it for whole.
+
+        What was sent still arrives; the end of the connection before the end of the response tells
+        the client (RFC 9112, 8).
+        """
+        self._exchange = self._answering = None
+        self._is_closing = True
+        self._transport.close()
+
+    # what the server wants
+
+    def expire(self) -> None:
+        """Its time is up."""
+        if self._is_closing or (self._answering is not None and self._reading is None):
+            self._transport.abort()
+        elif self.is_idle:
+            self._is_closing = True  # whoever then does not go is cut off at the next sweep
+            self._transport.close()
+        else:
+            self._refuse(408, "the request took too long")
+
+    def drain(self) -> None:
+        """End after the request that is under way, if there is one."""
+        if self.is_idle and not self._is_closing:
+            self._is_closing = True
+            self._transport.close()
+
+    def cut(self) -> None:
+        """End now, whatever is under way."""
+        self._transport.abort()
+
+    def _persistence(self) -> bytes:
+        """What a response says of the connection; from here on it is so."""
+        unread = self._reading
+        if unread is not None and (unread.length is None or unread.length > MOST_DISCARDED):
+            self._keeps_alive = False
+        if self._keeps_alive and not self._server.is_draining:
+            return b""
+        self._keeps_alive = False
+        return CLOSE
+
+    def _begin(self, head: RequestHead) -> None:
+        self._keeps_alive = head.keeps_alive
+        self._answering = head
+        self.deadline = self._loop.time() + self._server.limits.body_seconds
+        exchange = self._server.core.begin(head, self)
+        if self._answering is head:  # else it has been answered
+            self._exchange = exchange
+
+    def _receive(self, body: bytes) -> None:
+        assert self._exchange is not None
+        self.deadline = NEVER  # from here on the exchange keeps its own time
+        self._exchange.receive(body)
+
+    def _next(self) -> None:
+        """Take up the next of the requests that wait."""
+        if self._is_closing or self._answering is not None or not self._waiting:
+            return
+        head, body = self._waiting.popleft()
+        if not self._waiting:
+            self._transport.resume_reading()
+        self._begin(head)
+        if self._exchange is not None:
+            self._receive(body)
+
+    def _wait_for_next(self) -> None:
+        limits = self._server.limits
+        busy = self._in_head or self._reading is not None
+        self.deadline = self._loop.time() + (limits.head_seconds if busy else limits.idle_seconds)
+
+    def _pass_over_upgrade(self, rest: bytes) -> None:
+        """Read the request again without its wish to speak another protocol (RFC 9110, 7.8).
+
+        Java's client wishes for HTTP/2 with each first request, and llhttp then skips the body.
+        """
+        head, self._reading, self._upgrading = self._reading, None, False
+        if head is None or head.method == b"CONNECT":
+            self._refuse(405, "this is no proxy")
+            return
+        kept = [header for header in head.headers if header[0] not in UPGRADE_HEADERS]
+        target = b"%b?%b" % (head.path, head.query) if head.query else head.path
+        again = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, target, header_lines(kept))
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(again + rest)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer with an error and end; what is being answered already is answered first."""
+        self._is_deaf = True
+        self._keeps_alive = False
+        self._waiting.clear()
+        if self._is_closing or (
+            self._answering is not None and self._answering is not self._reading
+        ):
+            return
+        exchange, self._exchange, self._answering = self._exchange, None, None
+        if exchange is not None:
+            exchange.client_gone()
+        body = error_body(status, reason, Dialect.CHAT)
+        self._server.count_refusal(status)
+        self._transport.write(
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
+            % (status_line(status), len(body), CLOSE, body)
+        )
+        self._end()
+
+    def _end(self) -> None:
+        """Say good-bye; who is still sending may read the answer first (RFC 9112, 9.6)."""
+        self._is_closing = True
+        if self._reading is None and not self._in_head:
+            self._transport.close()
+            return
+        self._reading = None
+        self.deadline = self._loop.time() + LINGER_SECONDS
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+
+class Server:
+    """Listens for clients, looks after their time, and drains.
+
+    Args:
+        core: what answers.
+        limits: what each client may do; may be replaced while it runs.
+    """
+
+    def __init__(self, core: Core, limits: GatewayLimits) -> None:
+        self.core = core
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[ClientConnection] = set()
+        self.refusals: dict[int, int] = {}
+        self.is_draining = False
+        self._listening: list[asyncio.AbstractServer] = []
+        self._empty = asyncio.Event()
+        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    async def listen(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        shares_port: bool = False,
+    ) -> tuple[str, int]:
+        """Accept connections; returns the address, with the port that was free if 0 was asked.
+
+        Raises:
+            OSError: if the address cannot be had.
+        """
+        server = await self.loop.create_server(
+            lambda: ClientConnection(self),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=TLS_SECONDS if tls else None,
+            backlog=BACKLOG,
+            reuse_port=shares_port or None,
+        )
+        self._listening.append(server)
+        address: tuple[str, int] = server.sockets[0].getsockname()[:2]
+        return address
+
+    def forget(self, connection: ClientConnection) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    def count_refusal(self, status: int) -> None:
+        """A request was refused before anything looked at it."""
+        self.refusals[status] = self.refusals.get(status, 0) + 1
+
+    async def drain(self, seconds: float) -> int:
+        """Accept nothing new, let requests end, cut what takes longer; how many were cut."""
+        self.is_draining = True
+        for server in self._listening:
+            server.close()
+        for connection in list(self.connections):
+            connection.drain()
+        if self.connections:
+            self._empty.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
+            except TimeoutError:
+                pass
+        late = list(self.connections)
+        for connection in late:
+            connection.cut()
+        self._sweeping.cancel()
+        return len(late)
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for connection in list(self.connections):
+            if connection.deadline <= now:
+                connection.expire()
+        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def _check(head: RequestHead, version: str, most_bytes: int) -> None:
+    """Refuse what two readers could read in two ways (RFC 9112, 2.3, 3.2 and 6.3).
+
+    llhttp has refused lengths that contradict each other or the transfer coding, white space
+    around names, bare line feeds and folded lines.
+    """
+    if version not in {"1.1", "1.0"}:
+        raise RefusedError(505, f"HTTP/{version} is not spoken here")
+    hosts = 0
+    for name, value in head.headers:
+        if name == b"content-length":
+            head.length = int(value)
+            if head.length > most_bytes:
+                raise _too_large(most_bytes)
+        elif name == b"transfer-encoding":
+            if value.strip().lower() != b"chunked" or version == "1.0":
+                raise RefusedError(HTTPStatus.NOT_IMPLEMENTED, "only chunked transfer coding is")
+            head.length = None
+        elif name == b"host":
+            hosts += 1
+    if hosts != 1 and (hosts or version == "1.1"):
+        raise RefusedError(400, "a request has one Host header")
+    if head.path[:7].lower() == b"http://" or head.path[:8].lower() == b"https://":
+        head.path = b"/" + head.path.split(b"/", 3)[3] if head.path.count(b"/") > 2 else b"/"  # noqa: PLR2004 - the slashes of scheme and path
+
+
+def _too_large(most_bytes: int) -> RefusedError:
+    return RefusedError(413, f"the body of a request may have {most_bytes} bytes")

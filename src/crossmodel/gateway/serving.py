@@ -1,0 +1,172 @@
+"""The gateway as a process: opens everything, listens, and ends without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from crossmodel.assembly import CrossModel
+from crossmodel.errors import ConfigurationError, CrossModelError
+from crossmodel.gateway.building import Switchboard
+from crossmodel.gateway.core import Core
+from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.limits import Admission
+from crossmodel.gateway.metrics import Metrics
+from crossmodel.gateway.operations import LiveOperations
+from crossmodel.gateway.recording import Recorder
+from crossmodel.gateway.server import Server
+from crossmodel.settings import GatewaySettings, Settings, load_settings, split_address
+
+logger = logging.getLogger(__name__)
+
+LOCAL_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a gateway can be reached: addresses with their ports, as in ``http://host:port``."""
+
+    url: str
+    control_url: str
+
+
+async def serve(
+    source: Path | None,
+    *,
+    settings: Settings | None = None,
+    ready: Callable[[Listening], None] = lambda _: None,
+    shares_port: bool = False,
+) -> int:
+    """Run a gateway until it is told to end; SIGTERM and SIGINT tell it, SIGHUP reloads.
+
+    Args:
+        source: the settings file, which is read again when the gateway is told to reload.
+        settings: use these instead of reading them.
+        ready: called once clients can connect.
+        shares_port: whether other processes listen on the same port.
+
+    Returns:
+        How many requests had to be cut when it ended.
+
+    Raises:
+        ConfigurationError: if something in the settings cannot be used; nothing was started.
+        CrossModelError: if the store or the keys cannot be opened.
+    """
+    settings = settings or load_settings(source)
+    async with AsyncExitStack() as opened:
+        ending = asyncio.Event()
+        cm = await opened.enter_async_context(CrossModel(settings, serves=True))
+        keyring = await Keyring.load(settings, cm.engine.store)
+        _refuse_strangers(settings.gateway, keyring)
+        tls = _tls(settings.gateway)
+        switchboard = Switchboard()
+        config = settings.load_balancer
+        recorder = Recorder(cm.engine)
+        core = Core(
+            engine=cm.engine,
+            targets=switchboard.targets(settings, cm.engine.providers, config),
+            keyring=keyring,
+            admission=Admission(cm.engine.selector.cost_optimizer),
+            recorder=recorder,
+            metrics=Metrics(),
+            balancing=config,
+            tenant=settings.loop.tenant,
+        )
+        opened.callback(core.close)
+        opened.push_async_callback(_settled, recorder)
+        server = Server(core, settings.gateway.limits)
+        operations = LiveOperations(
+            cm, core, server, switchboard, source=source, on_drain=ending.set
+        )
+        host, port = split_address(settings.gateway.listen, "listen")
+        try:
+            address = await server.listen(host, port, tls=tls, shares_port=shares_port)
+        except OSError as error:
+            raise ConfigurationError(
+                f"nothing can listen on {settings.gateway.listen}: {error.strerror or error}",
+                path="gateway.listen",
+            ) from error
+        control = await _start_control(cm, core, operations, settings.gateway)
+        opened.push_async_callback(control.stop)
+        _heed_signals(operations)
+        ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
+        await ending.wait()
+        return await server.drain(settings.gateway.drain_seconds)
+
+
+async def _settled(recorder: Recorder) -> None:
+    try:
+        await recorder.close()
+    except CrossModelError:
+        logger.exception("the last records are not durable yet")
+
+
+def _heed_signals(operations: LiveOperations) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, operations.drain)
+    reloading: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(_reload(operations))
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+async def _reload(operations: LiveOperations) -> None:
+    try:
+        changes = await operations.reload()
+    except CrossModelError as error:
+        logger.error("nothing was reloaded: %s", error)  # noqa: TRY400 - it says it all
+    else:
+        logger.warning("reloaded: %s", "; ".join(changes) or "nothing has changed")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in LOCAL_NAMES
+
+
+def _refuse_strangers(gateway: GatewaySettings, keyring: Keyring) -> None:
+    host, _ = split_address(gateway.listen, "listen")
+    if not is_loopback(host) and not keyring.asks_for_keys:
+        raise ConfigurationError(
+            f"{gateway.listen} can be reached from elsewhere, and no client needs a key: "
+            "add [[keys]], or listen on 127.0.0.1",
+            path="gateway.listen",
+        )
+
+
+def _tls(gateway: GatewaySettings) -> ssl.SSLContext | None:
+    if not gateway.tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(gateway.tls_certificate, gateway.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"the certificate or its key cannot be used: {error.strerror or error}",
+            path="gateway.tls_certificate",
+        ) from error
+    return context
+
+
+def _url(address: tuple[str, int], *, tls: bool = False) -> str:
+    host, port = address
+    shown = f"[{host}]" if ":" in host else host
+    return f"http{'s' if tls else ''}://{shown}:{port}"
