@@ -23,7 +23,7 @@ import uvloop
 from chaos_rig.crowd import Crowd
 from chaos_rig.disk import disk
 from chaos_rig.faults import Director
-from chaos_rig.rig import Rig
+from chaos_rig.rig import ASKED, Rig
 from chaos_rig.verdict import Verdict, judge
 
 FILES: Final = 16_384
@@ -46,7 +46,7 @@ async def run(minutes: float, seed: int, clients: int) -> Verdict:
             rig = Rig(folder, store, budget)
             try:
                 await asyncio.to_thread(rig.start)
-                crowd = Crowd(rig.listen, seed, tuple(rig.providers), clients)
+                crowd = Crowd(rig.listen, seed, ASKED, clients)
                 director = Director(rig, crowd, small, rng)
                 until = time.monotonic() + 60 * minutes
                 async with asyncio.TaskGroup() as group:

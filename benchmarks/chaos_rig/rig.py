@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -58,7 +59,7 @@ _PROVIDER: Final = """\
 [[providers]]
 id = "{id}"
 kind = "{kind}"
-base_url = "{url}"
+base_urls = [{urls}]
 api_key_env = "CHAOS_PROVIDER"
 timeout_seconds = {timeout}
 """
@@ -73,7 +74,12 @@ input_price = {input_price}
 output_price = {output_price}
 latency_ms = 50
 context_window = 128000
+fallbacks = [{fallbacks}]
 """
+
+METERED_BY: Final = "meter"
+ASKED: Final = ("a", "b", "claude", "pair")
+"""Providers that clients ask; ``pair`` is served by the upstreams of the first two."""
 
 
 @dataclass(slots=True)
@@ -216,27 +222,26 @@ class Rig:
             connection.close()
 
     def _settings(self) -> str:
-        urls = {name: upstream.v1 for name, upstream in self.providers.items()}
-        urls |= {"claude": self.providers["claude"].url, "meter": self.meter.v1}
+        v1 = {name: [upstream.v1] for name, upstream in self.providers.items()}
+        urls = {
+            **v1,
+            "claude": [self.providers["claude"].url],
+            "pair": v1["a"] + v1["b"],
+            METERED_BY: [self.meter.v1],
+        }
         providers = [
             _PROVIDER.format(
                 id=name,
                 kind="anthropic" if name == "claude" else "openai",
-                url=url,
+                urls=_quoted(addresses),
                 timeout=TIMEOUT_SECONDS,
             )
-            for name, url in urls.items()
+            for name, addresses in urls.items()
         ]
         models = [
-            _MODEL.format(
-                provider=name,
-                behaviour=behaviour,
-                quality=0.3 if behaviour in BROKEN else 0.85 if name == "a" else 0.7,
-                input_price=INPUT_PRICE if name == "meter" else 0.1,
-                output_price=OUTPUT_PRICE if name == "meter" else 0.4,
-            )
+            self._model(name, behaviour)
             for name in urls
-            for behaviour in (METERED if name == "meter" else (*WELL, *BROKEN, BIG))
+            for behaviour in (METERED if name == METERED_BY else (*WELL, *BROKEN, BIG))
         ]
         return _CONFIG.format(
             listen=self.listen,
@@ -247,6 +252,23 @@ class Rig:
             models="".join(models),
             budget=self.budget,
         )
+
+    @staticmethod
+    def _model(provider: str, behaviour: str) -> str:
+        """One model: those of ``a`` teach, and fall back on those of ``b`` when they answer well."""
+        is_metered = provider == METERED_BY
+        return _MODEL.format(
+            provider=provider,
+            behaviour=behaviour,
+            quality=0.3 if behaviour in BROKEN else 0.85 if provider == "a" else 0.7,
+            input_price=INPUT_PRICE if is_metered else 0.1,
+            output_price=OUTPUT_PRICE if is_metered else 0.4,
+            fallbacks=_quoted([f"b.{behaviour}"] if provider == "a" and behaviour in WELL else []),
+        )
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join(f'"{text}"' for text in texts)
 
 
 async def freeze(pid: int, seconds: float) -> None:

@@ -19,7 +19,7 @@ from gateway_peers.processes import rss_bytes
 from chaos_rig.asks import METERED_TOKENS, Ask
 from chaos_rig.client import Ending
 from chaos_rig.crowd import DEADLINE_SECONDS, Crowd, Told
-from chaos_rig.rig import FLOOD, INPUT_PRICE, METER, OUTPUT_PRICE, USUAL, Rig
+from chaos_rig.rig import ASKED, FLOOD, INPUT_PRICE, METER, OUTPUT_PRICE, USUAL, Rig
 
 LOST_SECONDS: Final = 0.25
 """Answers that ended so shortly before a kill may be missing from the log: a record outlives its
@@ -66,7 +66,7 @@ async def judge(rig: Rig, crowd: Crowd) -> Verdict:
     """Looks at everything. The gateway is drained on the way, so it comes last."""
     verdict = Verdict()
     _answers(verdict, crowd)
-    await _works_again(verdict, rig, crowd)
+    await _works_again(verdict, crowd)
     await asyncio.to_thread(_rest, verdict, rig)
     _limits(verdict, crowd.told)
     await asyncio.to_thread(_budget, verdict, rig, crowd.told)
@@ -96,9 +96,9 @@ def _answers(verdict: Verdict, crowd: Crowd) -> None:
     verdict.check("answers were given", f"{good} whole", good > 0)
 
 
-async def _works_again(verdict: Verdict, rig: Rig, crowd: Crowd) -> None:
+async def _works_again(verdict: Verdict, crowd: Crowd) -> None:
     """Circuits close again once the providers are well."""
-    left = set(rig.providers)
+    left = set(ASKED)
     until = time.monotonic() + QUIET_SECONDS + 60
     number = 0
     while left and time.monotonic() < until:
