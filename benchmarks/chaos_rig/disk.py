@@ -38,14 +38,16 @@ class _Mounted:
         self._folder = folder
 
     def fill(self, pids: list[int]) -> None:  # noqa: ARG002 - everybody is struck
-        used = shutil.disk_usage(self._folder).used
-        self._resize(max(used, os.sysconf("SC_PAGESIZE")))
+        page = os.sysconf("SC_PAGESIZE")
+        while not self._resize(max(shutil.disk_usage(self._folder).used, page)):
+            pass  # more was written meanwhile
 
     def free(self, pids: list[int]) -> None:  # noqa: ARG002 - likewise
-        self._resize(SIZE)
+        if not self._resize(SIZE):
+            raise OSError(f"{self._folder} cannot be made larger again")
 
-    def _resize(self, size: int) -> None:
-        _mount("-o", f"remount,size={size}", str(self._folder), check=True)
+    def _resize(self, size: int) -> bool:
+        return _mount("-o", f"remount,size={size}", str(self._folder))
 
 
 class _Limited:
@@ -79,9 +81,9 @@ def disk(folder: Path) -> Iterator[Disk]:
         subprocess.run(["umount", "-l", str(folder)], check=False)  # noqa: S603, S607 - ours
 
 
-def _mount(*arguments: str, check: bool = False) -> bool:
+def _mount(*arguments: str) -> bool:
     """Whether it worked."""
     if shutil.which("mount") is None:
         return False
-    done = subprocess.run(["mount", *arguments], check=check, capture_output=True)  # noqa: S603, S607
+    done = subprocess.run(["mount", *arguments], check=False, capture_output=True)  # noqa: S603, S607
     return done.returncode == 0

@@ -255,7 +255,7 @@ class Rig:
 
     @staticmethod
     def _model(provider: str, behaviour: str) -> str:
-        """One model: those of ``a`` teach, and fall back on those of ``b`` when they answer well."""
+        """One model; those of ``a`` teach, and its good ones fall back on those of ``b``."""
         is_metered = provider == METERED_BY
         return _MODEL.format(
             provider=provider,
