@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 import msgspec
 
-from crossmodel.desk import Exported, InsightDesk, LogDesk
+from crossmodel import extraction, transfer
+from crossmodel.desk import InsightDesk, LogDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult
@@ -26,13 +29,9 @@ from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import LogKey
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
-from crossmodel.extraction import InsightExtractor
-from crossmodel.extraction.bulk import Extracted, extract_all
-from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
 from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
-from crossmodel.replay import Replayer
 from crossmodel.selection import (
     CostOptimizer,
     LearnedRouter,
@@ -43,7 +42,6 @@ from crossmodel.selection import (
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
-from crossmodel.transfer import InsightTransfer
 from crossmodel.transfer.feedback import Grader, graded
 from crossmodel.witness import CrossModelVIF, Ledger, settle_keys
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
@@ -55,6 +53,11 @@ from crossmodel.writing import (
     open_handover,
     write_what_is_left,
 )
+
+if TYPE_CHECKING:
+    from crossmodel.extraction.bulk import Extracted, extract_all
+    from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
+    from crossmodel.transfer import Exported
 
 __all__ = [
     "CrossModel",
@@ -70,11 +73,31 @@ __all__ = [
     "restore_budgets",
 ]
 
+_MODULE_OF: Final = {
+    "Exported": "transfer",
+    "Extracted": "extraction.bulk",
+    "LoggedAnswer": "extraction.logs",
+    "UnreadableRow": "extraction.logs",
+    "extract_all": "extraction.bulk",
+    "read_path": "extraction.logs",
+    "read_text": "extraction.logs",
+}
+"""Where those names are that load when they are used, as their stages do."""
+
+Stage = TypeVar("Stage")
+
 CONTEXT_SHARE: Final = 4
 """Insights may take at most one part in this many of a model's context window."""
 
 WEAK: Final = 0.5
 """Models below this quality, 0..1, copy worked examples better than they follow rules."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"crossmodel.{_MODULE_OF[name]}"), name)
+
 
 Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
@@ -300,6 +323,8 @@ class CrossModel(InsightDesk, LogDesk):
             NotFoundError: if the log has no record of such a request.
             ProviderError: if the model was to be asked again and could not answer.
         """
+        from crossmodel.replay import Replayer  # noqa: PLC0415 - few processes ever replay
+
         seeded = {row.id for row in self.settings.providers if takes_seed(row.kind)}
         replayer = Replayer(
             self.engine,
@@ -353,13 +378,13 @@ class CrossModel(InsightDesk, LogDesk):
         return changes
 
 
-def build_extractor(settings: Settings) -> InsightExtractor:
+def build_extractor(settings: Settings) -> extraction.InsightExtractor:
     """The extractor alone, for work that needs no store and no models.
 
     Raises:
         ConfigurationError: if its calibration cannot be read.
     """
-    extractor = InsightExtractor(settings.insight_extractor)
+    extractor = extraction.InsightExtractor(settings.insight_extractor)
     path = settings.insight_extractor.confidence_config.calibration_file
     if path:
         key = "insight_extractor.confidence_config.calibration_file"
@@ -420,23 +445,27 @@ async def _build(
     await store.transact(lambda tx: tx.put_models(settings.models))
     selector = ModelSelector(settings.model_selector, router=_router(settings))
     await restore_budgets(selector.cost_optimizer, store)
-    transfer = InsightTransfer(settings.insight_transfer)
     for model in settings.models:
         selector.register_model(model.profile())
-        transfer.register_target(_target(model, providers.get(model.provider), settings))
-    extractor, models = build_extractor(settings), {model.id: model for model in settings.models}
+    extractor = _Once(lambda: build_extractor(settings))
+    transferring = _Once(lambda: _transfer(settings, providers))
+    if settings.insight_extractor.confidence_config.calibration_file:
+        extractor()  # what is wrong with it is told now
+    if settings.insight_transfer.transfer_protocols.custom_protocols:
+        transferring()  # likewise
+    models = {model.id: model for model in settings.models}
     inputs = InputRecorder(
         selector,
         extractor,
-        transfer,
+        transferring,
         models,
         teacher_quality=settings.loop.teacher_quality,
         assistant=assistant.id if assistant else None,
     )
     return Engine(
         selector=selector,
-        transfer=transfer,
-        extractor=extractor,
+        transfer_stage=transferring,
+        extractor_stage=extractor,
         ledger=ledger,
         store=store,
         providers=providers,
@@ -445,6 +474,30 @@ async def _build(
         assistant=assistant,
         inputs=inputs,
     )
+
+
+class _Once(Generic[Stage]):
+    """A stage that is made, and its code loaded, when it is first asked for; thread-safe."""
+
+    def __init__(self, make: Callable[[], Stage]) -> None:
+        self._make = make
+        self._made: Stage | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Stage:
+        """The stage, always the same one."""
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = self._make()
+        return self._made
+
+
+def _transfer(settings: Settings, providers: Mapping[str, Provider]) -> transfer.InsightTransfer:
+    made = transfer.InsightTransfer(settings.insight_transfer)
+    for model in settings.models:
+        made.register_target(_target(model, providers.get(model.provider), settings))
+    return made
 
 
 async def _ledger(

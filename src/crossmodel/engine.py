@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from crossmodel import extraction
+from crossmodel import transfer as transfers
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
@@ -19,21 +21,10 @@ from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import RejectedInsight, TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
-from crossmodel.extraction import ASSISTANCE, Assistance, InsightExtractor, ModelAssistedPattern
 from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store, Transaction
 from crossmodel.reliability import observe_score, set_standing
 from crossmodel.selection import ModelSelector, routing_text
-from crossmodel.transfer import (
-    PLAYBOOK,
-    Handover,
-    HandoverRequest,
-    InsightTransfer,
-    Plan,
-    learn_from_score,
-    tend,
-    trust_of,
-)
 from crossmodel.witness import Ledger
 
 BYTES_PER_TOKEN: Final = 3
@@ -49,12 +40,13 @@ class Engine:
 
     Answers of models of at least ``teacher_quality`` become insights; the ``assistant``, where
     there is one, is asked what they say. With ``inputs`` the log says what a selection was made
-    from, so that it can be replayed.
+    from, so that it can be replayed. The two stages that are about insights are made when they are
+    first used, always the same ones: an engine that only selects does without.
     """
 
     selector: ModelSelector
-    transfer: InsightTransfer
-    extractor: InsightExtractor
+    transfer_stage: Callable[[], transfers.InsightTransfer]
+    extractor_stage: Callable[[], extraction.InsightExtractor]
     ledger: Ledger
     store: Store
     providers: Mapping[str, Provider]
@@ -62,6 +54,16 @@ class Engine:
     teacher_quality: float
     assistant: ModelSpec | None = None
     inputs: InputRecorder | None = None
+
+    @property
+    def transfer(self) -> transfers.InsightTransfer:
+        """The stage that hands insights over."""
+        return self.transfer_stage()
+
+    @property
+    def extractor(self) -> extraction.InsightExtractor:
+        """The stage that finds insights."""
+        return self.extractor_stage()
 
     async def complete(self, ask: Ask) -> Answer:
         """Run the whole loop once."""
@@ -125,7 +127,7 @@ class Engine:
 
     async def find(self, question: str, tenant: str = DEFAULT_TENANT) -> list[RankedInsight]:
         """The insights that may have to do with a question, and those linked with them."""
-        handover = Handover(self.transfer)
+        handover = transfers.Handover(self.transfer)
         return await self.store.read(lambda tx: handover.find(tx, tenant, question))
 
     async def hand_over(
@@ -138,7 +140,7 @@ class Engine:
         """
         task = ask.task.required_capabilities if ask.task else ()
         result, plan = await self._prepare(
-            HandoverRequest(
+            transfers.HandoverRequest(
                 ask.question,
                 model.id,
                 ask.tenant,
@@ -156,13 +158,15 @@ class Engine:
 
         For measuring and explaining: no request goes without by chance.
         """
-        request = HandoverRequest(
+        request = transfers.HandoverRequest(
             question, model.id, tenant, admits=lambda insight: self._is_better(insight, model)
         )
         return (await self._prepare(request))[0]
 
-    async def _prepare(self, request: HandoverRequest) -> tuple[TransferResult, Plan]:
-        handover = Handover(self.transfer)
+    async def _prepare(
+        self, request: transfers.HandoverRequest
+    ) -> tuple[TransferResult, transfers.Plan]:
+        handover = transfers.Handover(self.transfer)
         plan = await self.store.read(lambda tx: handover.plan(tx, request))
         return await asyncio.to_thread(handover.carry_out, plan), plan
 
@@ -210,7 +214,7 @@ class Engine:
         context: dict[str, object] = {"injected": injected}
         if self.assistant is not None:
             checks.text("source_model", source_model)  # before anything is paid for
-            context[ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
+            context[extraction.ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
         extract = extract or self.extractor.extract
         result = await asyncio.to_thread(extract, text, source_model, context)
         return self._trusted(result)
@@ -223,7 +227,7 @@ class Engine:
 
         def learn(tx: Transaction, before: float | None) -> None:
             observe_score(tx, tenant, request_id, score, before=before)
-            learn_from_score(tx, tenant, request_id, score, before=before, max_items=most)
+            transfers.learn_from_score(tx, tenant, request_id, score, before=before, max_items=most)
 
         outcome = await self.ledger.record_feedback(
             tenant, request_id, score, source=source, learn=learn
@@ -265,10 +269,10 @@ class Engine:
 
     async def _assist(
         self, model: ModelSpec, text: str, tenant: str, key: str | None
-    ) -> Assistance:
+    ) -> extraction.Assistance:
         """What the assistant makes of ``text``. Its cost is kept, so that budgets survive us."""
         counter = self.providers[model.provider].token_counter(model.name)
-        pattern = ModelAssistedPattern(
+        pattern = extraction.ModelAssistedPattern(
             lambda request: self.paid(model, request, tenant, key),
             model,
             count_tokens=counter or utf8_bytes,
@@ -309,8 +313,8 @@ class Engine:
 
     def _curate(self, tx: Transaction, tenant: str, insights: Sequence[Insight]) -> None:
         """Playbooks take in new insights where some model is handed them."""
-        if PLAYBOOK in self._protocols_in_use():
-            tend(tx, tenant, insights, max_items=self.transfer.config.playbook.max_items)
+        if transfers.PLAYBOOK in self._protocols_in_use():
+            transfers.tend(tx, tenant, insights, max_items=self.transfer.config.playbook.max_items)
 
     def _protocols_in_use(self) -> set[str]:
         return {self.transfer.protocol_of(model_id) for model_id in self.models}
@@ -336,7 +340,7 @@ class Engine:
         qualities = {model.id: model.quality for model in self.models.values()}
         for insight in result.insights:
             trust = self.transfer.config.trust
-            insight.trust = trust_of(insight.source_model, trust, qualities)
+            insight.trust = transfers.trust_of(insight.source_model, trust, qualities)
         return result
 
     @staticmethod

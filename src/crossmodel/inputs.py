@@ -16,14 +16,14 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from crossmodel import __version__
+from crossmodel import __version__, extraction
 from crossmodel.domain.config import (
     CostOptimizationConfig,
     InsightExtractorConfig,
@@ -34,13 +34,14 @@ from crossmodel.domain.replay import Inputs
 from crossmodel.domain.selection import ModelSelection
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.errors import InvalidInputError, VerificationError
-from crossmodel.extraction import ConfidenceCalculator, InsightExtractor
 from crossmodel.ports import Transaction
 from crossmodel.selection import ModelSelector
 from crossmodel.selection.decision import Decision
 from crossmodel.selection.learned import router_sha256
 from crossmodel.selection.table import CAPABILITIES, ProfileTable, feature_names
-from crossmodel.transfer import InsightTransfer
+
+if TYPE_CHECKING:
+    from crossmodel.transfer import InsightTransfer
 
 FORMAT: Final = "crossmodel-inputs/1"
 
@@ -137,13 +138,16 @@ class _Body:
 
 
 class InputRecorder:
-    """Knows the recorded inputs of selections as they are made; thread-safe."""
+    """Knows the recorded inputs of selections as they are made; thread-safe.
+
+    ``extractor`` and ``transfer`` give the stages, always the same ones, when they are asked.
+    """
 
     def __init__(
         self,
         selector: ModelSelector,
-        extractor: InsightExtractor,
-        transfer: InsightTransfer,
+        extractor: Callable[[], extraction.InsightExtractor],
+        transfer: Callable[[], InsightTransfer],
         models: Mapping[str, ModelSpec],
         *,
         teacher_quality: float,
@@ -214,8 +218,9 @@ class InputRecorder:
 
     def _state(self) -> tuple[Any, ...]:
         """What settings are made of: equal as long as they would come out the same."""
-        extractor, transfer = self._extractor, self._transfer
+        extractor, transfer = self._extractor(), self._transfer()
         calculator = extractor.confidence_calculator
+        is_ours = isinstance(calculator, extraction.ConfidenceCalculator)
         return (
             self._selector.config,
             extractor.config,
@@ -223,16 +228,13 @@ class InputRecorder:
             transfer.targets,
             transfer.protocols,
             extractor.extraction_patterns,
-            calculator.maps if isinstance(calculator, ConfidenceCalculator) else calculator,
+            calculator.maps if is_ours else calculator,
         )
 
     def _written(self) -> StageSettings:
-        config, transfer, calculator = (
-            self._selector.config,
-            self._transfer,
-            self._extractor.confidence_calculator,
-        )
-        is_ours = isinstance(calculator, ConfidenceCalculator)
+        config, transfer, extractor = self._selector.config, self._transfer(), self._extractor()
+        calculator = extractor.confidence_calculator
+        is_ours = isinstance(calculator, extraction.ConfidenceCalculator)
         costs = config.cost_optimization
         enabled, factor = costs.enable_cost_optimization, costs.cost_weight_factor
         selector = replace(
@@ -242,9 +244,9 @@ class InputRecorder:
         )
         return StageSettings(
             selector=selector,
-            extractor=self._extractor.config,
+            extractor=extractor.config,
             calibration=calculator.to_dict() if is_ours else None,
-            patterns=_classes(self._extractor.extraction_patterns),
+            patterns=_classes(extractor.extraction_patterns),
             assistant=self._assistant,
             targets={
                 model: _target(each, transfer.config.token_budget)

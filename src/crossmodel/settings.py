@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
+import msgspec
 
 from crossmodel.balancing.config import LoadBalancerConfig
 from crossmodel.domain import checks
@@ -351,12 +350,9 @@ DEFAULT_MODEL: Final = ModelSpec(
 """What answers when nothing is configured: SmolLM2-135M-Instruct, free and on this machine."""
 
 
-class Settings(BaseSettings):
-    """Everything that can be set; frozen."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=NESTING, extra="forbid", frozen=True
-    )
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set."""
 
     gateway: GatewaySettings = GatewaySettings()
     store: StoreSettings = StoreSettings()
@@ -364,24 +360,19 @@ class Settings(BaseSettings):
     witness: WitnessSettings = WitnessSettings()
     providers: tuple[ProviderSettings, ...] = (DEFAULT_PROVIDER,)
     models: tuple[ModelSpec, ...] = (DEFAULT_MODEL,)
-    load_balancer: LoadBalancerConfig = Field(default_factory=LoadBalancerConfig)
+    load_balancer: LoadBalancerConfig = field(default_factory=LoadBalancerConfig)
     keys: tuple[KeySettings, ...] = ()
-    model_selector: ModelSelectorConfig = Field(default_factory=ModelSelectorConfig)
-    insight_extractor: InsightExtractorConfig = Field(default_factory=InsightExtractorConfig)
-    insight_transfer: InsightTransferConfig = Field(default_factory=InsightTransferConfig)
-    cross_model_vif: CrossModelVIFConfig = Field(default_factory=CrossModelVIFConfig)
+    model_selector: ModelSelectorConfig = field(default_factory=ModelSelectorConfig)
+    insight_extractor: InsightExtractorConfig = field(default_factory=InsightExtractorConfig)
+    insight_transfer: InsightTransferConfig = field(default_factory=InsightTransferConfig)
+    cross_model_vif: CrossModelVIFConfig = field(default_factory=CrossModelVIFConfig)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the base class's signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - read by nobody: no surprises
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file."""
-        return env_settings, init_settings
+
+_TYPES: Final[dict[str, Any]] = typing.get_type_hints(Settings)
+"""The sections, in their order, and what each is made into."""
+
+Problem = tuple[str, str]
+"""The path of a key, and what is wrong with it."""
 
 
 def load_settings(source: str | Path | Mapping[str, Any] | None = None) -> Settings:
@@ -393,13 +384,19 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None) -> Setti
     data = _read(source)
     if "providers" in data:  # the built-in model lives at the built-in provider
         data.setdefault("models", ())
-    _refuse_unknown_variables()
-    try:
-        settings = Settings(**data)
-    except ValidationError as error:
-        raise _explain(error) from None
-    except SettingsError as error:
-        raise ConfigurationError(f"a {PREFIX}… variable cannot be read: {error}") from None
+    data = _overlaid(data, _from_environment())
+    problems: list[Problem] = []
+    sections: dict[str, Any] = {}
+    for name, kind in _TYPES.items():
+        if name in data:
+            try:
+                sections[name] = msgspec.convert(data[name], kind, strict=False)
+            except msgspec.ValidationError as error:
+                problems.append(_problem(name, error))
+    problems += _unknown_keys(data, Settings, "")
+    if problems:
+        raise _first_of(problems)
+    settings = Settings(**sections)
     _check_references(settings)
     return settings
 
@@ -413,7 +410,7 @@ def assisted_by(settings: Settings, model: str) -> Settings:
     extractor = dataclasses.replace(
         settings.insight_extractor, model_assisted=ModelAssistedConfig(model)
     )
-    changed = settings.model_copy(update={"insight_extractor": extractor})
+    changed = dataclasses.replace(settings, insight_extractor=extractor)
     _check_references(changed)
     return changed
 
@@ -436,71 +433,116 @@ def _read(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
 
 
-def _refuse_unknown_variables() -> None:
-    """A nested variable can only be meant for us; a plain one may be somebody's key."""
-    for variable in os.environ:
+def _from_environment() -> dict[str, Any]:
+    """What variables say, as a settings file would.
+
+    A nested variable can only be meant for us; a plain one may be somebody's key.
+    """
+    said: dict[str, Any] = {}
+    for variable in sorted(os.environ):  # a whole section comes before its keys
         name = variable.upper()
-        if name.startswith(PREFIX) and NESTING in name.removeprefix(PREFIX):
-            section = name.removeprefix(PREFIX).split(NESTING)[0].lower()
-            if section not in Settings.model_fields:
-                raise ConfigurationError(
-                    f"unknown section {section!r}{_nearest(section, Settings.model_fields)}",
-                    path=variable,
-                )
+        if not name.startswith(PREFIX):
+            continue
+        section, *keys = name.removeprefix(PREFIX).lower().split(NESTING)
+        if keys and section not in _TYPES:
+            raise ConfigurationError(
+                f"unknown section {section!r}{_nearest(section, _TYPES)}", path=variable
+            )
+        if section in _TYPES:
+            value: Any = _variable(variable, is_section=not keys)
+            for key in reversed(keys):
+                value = {key: value}
+            said = _overlaid(said, {section: value})
+    return said
 
 
-def _explain(error: ValidationError) -> ConfigurationError:
+def _variable(variable: str, *, is_section: bool) -> Any:
+    """A variable's value: JSON where it is a section, a table or a list, else its text."""
+    text = os.environ[variable]
+    if not is_section and not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        if not is_section:
+            return text  # what takes no text will refuse it, with its path
+        raise ConfigurationError(f"the variable {variable} cannot be read: {error}") from None
+
+
+def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; where both have a table its keys are overlaid likewise, else ``above`` wins."""
+    merged = dict(below)
+    for key, value in above.items():
+        known = merged.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = _overlaid(known, value)  # noqa: PLW2901 - what stands there in the end
+        merged[key] = value
+    return merged
+
+
+def _first_of(problems: list[Problem]) -> ConfigurationError:
     """The first problem in full, the paths of the others."""
-    problems = [_problem(detail) for detail in error.errors(include_url=False)]
     path, message = problems[0]
     others = ", ".join(dict.fromkeys(p for p, _ in problems[1:] if p != path))
     return ConfigurationError(f"{message} (also wrong: {others})" if others else message, path=path)
 
 
-def _problem(detail: Any) -> tuple[str, str]:
-    location: tuple[int | str, ...] = detail["loc"]
-    kind = detail["type"]
-    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        known = _known_keys(Settings, location[:-1])
-        return _dotted(location), f"unknown key{_nearest(str(location[-1]), known)}"
-    cause = detail.get("ctx", {}).get("error")
-    if kind == "value_error" and isinstance(cause, InvalidInputError):
-        field, _, rest = str(cause).partition(" ")
-        if field.partition(".")[0] in _known_keys(Settings, location):
-            return f"{_dotted(location)}.{field}", rest
-        return _dotted(location), str(cause)
-    return _dotted(location), str(detail["msg"])
+_SAID: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<where>[^`]*)`)?")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 
 
-def _dotted(location: Iterable[int | str]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path
+def _problem(section: str, error: msgspec.ValidationError) -> Problem:
+    said = _SAID.fullmatch(str(error))
+    assert said is not None, "every part of it may be empty"
+    path, message = f"{section}{said['where'] or ''}", said["what"]
+    if missing := _MISSING.fullmatch(message):
+        return f"{path}.{missing['key']}", "it is missing"
+    cause = error.__cause__
+    if isinstance(cause, InvalidInputError):
+        key, _, rest = str(cause).partition(" ")
+        if key.partition(".")[0] in _keys_of(_type_at(path)):
+            return f"{path}.{key}", rest
+        return path, str(cause)
+    return path, message
+
+
+def _unknown_keys(value: Any, kind: Any, path: str) -> Iterator[Problem]:
+    """The keys that the types have no place for."""
+    if isinstance(value, Mapping) and dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        for key, inner in value.items():
+            below = f"{path}.{key}" if path else str(key)
+            if key in hints:
+                yield from _unknown_keys(inner, _without_none(hints[key]), below)
+            else:
+                yield below, f"unknown key{_nearest(str(key), hints)}"
+    elif isinstance(value, list | tuple) and typing.get_origin(kind) is tuple:
+        for position, inner in enumerate(value):
+            yield from _unknown_keys(inner, typing.get_args(kind)[0], f"{path}[{position}]")
+
+
+def _type_at(path: str) -> Any:
+    """The type of what stands at a path of settings."""
+    kind: Any = Settings
+    for part in re.findall(r"[^.\[\]]+", path):
+        if typing.get_origin(kind) is tuple:
+            kind = typing.get_args(kind)[0]
+        else:
+            kind = _without_none(typing.get_type_hints(kind).get(part))
+    return kind
+
+
+def _keys_of(kind: Any) -> tuple[str, ...]:
+    return tuple(typing.get_type_hints(kind)) if dataclasses.is_dataclass(kind) else ()
+
+
+def _without_none(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if isinstance(kind, types.UnionType) else kind
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
     close = checks.nearest(key, sorted(known))
     return f"; did you mean {close!r}?" if close else ""
-
-
-def _known_keys(root: Any, location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys that settings have at ``location``, read off the types."""
-    for part in location:
-        root = _type_of(root, part)
-    fields = typing.get_type_hints(root) if dataclasses.is_dataclass(root) else {}
-    return tuple(Settings.model_fields) if root is Settings else tuple(fields)
-
-
-def _type_of(parent: Any, part: int | str) -> Any:
-    if isinstance(part, int):
-        return typing.get_args(parent)[0]
-    if parent is Settings:
-        return Settings.model_fields[part].annotation
-    hint = typing.get_type_hints(parent).get(part) if dataclasses.is_dataclass(parent) else None
-    if isinstance(hint, types.UnionType):
-        return typing.get_args(hint)[0]
-    return hint
 
 
 def _check_references(settings: Settings) -> None:

@@ -317,11 +317,23 @@ async def test_an_endless_answer_is_cut_off(serve, monkeypatch):
         "http://h:x/",
         "http://h/?a=1",
         "http://h/#f",
+        "http://h:99999/",
+        "http://[::1/",
+        "http://h\n/",
     ],
 )
 def test_addresses_that_cannot_be_used(url):
     with pytest.raises(ConfigurationError, match="base_url"):
         create_provider("openai", provider_id="p", base_url=url, api_key="k", timeout_seconds=1)
+
+
+async def test_a_host_that_is_no_name_is_told_of_by_the_first_request():
+    provider = create_provider(
+        "openai", provider_id="p", base_url="http://xn--/", api_key="k", timeout_seconds=1
+    )
+    with pytest.raises(ConfigurationError, match="base_url of provider 'p'"):
+        await provider.complete(REQUEST)
+    await provider.close()
 
 
 def test_retry_after_in_both_forms():

@@ -52,8 +52,9 @@ def recorder(config=CONFIG, extractor=None):
     transfer.register_target(TransferTarget("a", 77, "exemplar", follows_system_prompt=False))
     transfer.register_target(TransferTarget("b", count_tokens=len))
     models = {"a": ModelSpec("a", "p", name="A-large", quality=0.7)}
+    extractor = extractor or InsightExtractor()
     return selector, InputRecorder(
-        selector, extractor or InsightExtractor(), transfer, models, teacher_quality=0.8
+        selector, lambda: extractor, lambda: transfer, models, teacher_quality=0.8
     )
 
 
@@ -114,13 +115,13 @@ def test_equal_states_are_one_whoever_records_them_and_each_change_is_another():
     assert changed()
     selector.config.weights.cost_weight = 0.0
     assert changed()
-    made._extractor.config.remove_duplicates = False
+    made._extractor().config.remove_duplicates = False
     assert changed()
-    made._extractor.confidence_calculator.calibrate([(n / 40, n > 20) for n in range(41)])
+    made._extractor().confidence_calculator.calibrate([(n / 40, n > 20) for n in range(41)])
     assert changed()
-    made._transfer.register_target(TransferTarget("a", 78))
+    made._transfer().register_target(TransferTarget("a", 78))
     assert changed()
-    made._transfer.register_protocol("mine", lambda insights: str(len(insights)))
+    made._transfer().register_protocol("mine", lambda insights: str(len(insights)))
     assert changed()
     assert not changed()
 

@@ -1,5 +1,7 @@
 """Settings load whole or not at all, and say which key is wrong."""
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from crossmodel.settings import (
     load_settings,
 )
 
+SECTIONS = [each.name for each in fields(Settings)]
 INTERFACE = """
 [gateway]
 listen = "127.0.0.1:8080"
@@ -181,6 +184,24 @@ def test_the_environment_wins_over_the_file(monkeypatch):
     assert (weights.cost_weight, weights.quality_weight) == (0.9, 0.1)
 
 
+def test_a_variable_may_hold_a_section_a_table_or_a_list_as_json(monkeypatch):
+    monkeypatch.setenv("CROSSMODEL_LOOP", '{"tenant": "a", "teacher_quality": 0.3}')
+    monkeypatch.setenv("CROSSMODEL_LOOP__TENANT", "b")
+    monkeypatch.setenv("crossmodel_model_selector__quality_thresholds", '{"math": 0.5}')
+    monkeypatch.setenv("CROSSMODEL_KEYS", '[{"name": "k", "key_env": "K"}]')
+    settings = load_settings({"model_selector": {"quality_thresholds": {"coding": 0.1}}})
+    assert (settings.loop.tenant, settings.loop.teacher_quality) == ("b", 0.3)
+    assert settings.model_selector.quality_thresholds == {"coding": 0.1, "math": 0.5}
+    assert [key.name for key in settings.keys] == ["k"]
+
+
+def test_every_wrong_section_is_named_and_a_missing_key_too():
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"loop": {"teacher_quality": "x"}, "models": [{"id": "a"}], "nope": 1})
+    assert str(caught.value).startswith("loop.teacher_quality: ")
+    assert "(also wrong: models[0].provider, nope)" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("variable", "path"),
     [
@@ -213,14 +234,14 @@ values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
-        st.text(max_size=6) | st.sampled_from([*Settings.model_fields, "weights", "id", "url"]),
+        st.text(max_size=6) | st.sampled_from([*SECTIONS, "weights", "id", "url"]),
         inner, max_size=4,
     ),
     max_leaves=15,
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.sampled_from([*Settings.model_fields, "nope"]), values))
+@given(st.dictionaries(st.sampled_from([*SECTIONS, "nope"]), values))
 def test_any_dictionary_loads_whole_or_is_a_configuration_error(data):
     try:
         loaded = load_settings(data)

@@ -23,6 +23,7 @@ from crossmodel.cli import (
     replay,
     retention,
     select,
+    serve,
     trace,
     train_router,
     transfer,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("ask")(ask.ask)
 app.command("select")(select.select)
+app.command("serve")(serve.serve)
 app.command("extract")(extract.extract)
 app.command("feedback")(feedback.feedback)
 app.command("trace")(trace.trace)

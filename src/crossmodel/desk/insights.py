@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from crossmodel import transfer as transfers
 from crossmodel.domain import checks
 from crossmodel.domain.erasure import ErasureReceipt
 from crossmodel.domain.insight import RELEASED, Insight, Standing
@@ -19,11 +20,7 @@ from crossmodel.errors import NotFoundError
 from crossmodel.ports import Transaction
 from crossmodel.reliability import CrossModelConfidenceCalibrator
 from crossmodel.settings import Settings
-from crossmodel.transfer import tend
-from crossmodel.transfer.export import Exported, export_insights
-from crossmodel.transfer.uplift import EffectOnTarget, effects_by_target, insight_unit
-
-__all__ = ["EffectOnTarget", "Exported", "InsightDesk"]
+from crossmodel.transfer import uplift
 
 KINDS: Final = ("topic", "protocol", "insight")
 """What effects are summed by."""
@@ -91,14 +88,18 @@ class InsightDesk(ABC):
         sha256 = found[0].evidence[0].source_sha256
         return found[0], await self.engine.store.read(lambda tx: tx.get_source(of, sha256))
 
-    async def effects(self, insight_id: str, *, tenant: str | None = None) -> list[EffectOnTarget]:
+    async def effects(
+        self, insight_id: str, *, tenant: str | None = None
+    ) -> list[uplift.EffectOnTarget]:
         """What was measured of an insight's effect on each model that it was handed to."""
-        of, unit = tenant or self.settings.loop.tenant, insight_unit(insight_id)
-        return effects_by_target(await self.engine.store.read(lambda tx: tx.tallies(of, unit=unit)))
+        of, unit = tenant or self.settings.loop.tenant, uplift.insight_unit(insight_id)
+        return uplift.effects_by_target(
+            await self.engine.store.read(lambda tx: tx.tallies(of, unit=unit))
+        )
 
     async def effects_by(
         self, kind: str, *, tenant: str | None = None
-    ) -> dict[str, list[EffectOnTarget]]:
+    ) -> dict[str, list[uplift.EffectOnTarget]]:
         """What was measured, by name in order, of every ``topic``, ``protocol`` or ``insight``.
 
         Raises:
@@ -111,7 +112,7 @@ class InsightDesk(ABC):
         for key, tally in tallies.items():
             if key.unit.startswith(prefix):
                 by_name.setdefault(key.unit.removeprefix(prefix), {})[key] = tally
-        return {name: effects_by_target(each) for name, each in sorted(by_name.items())}
+        return {name: uplift.effects_by_target(each) for name, each in sorted(by_name.items())}
 
     async def playbook_topics(self, *, tenant: str | None = None) -> dict[str, int]:
         """The topics that have a playbook, each with how many items are in use."""
@@ -155,7 +156,7 @@ class InsightDesk(ABC):
             def work(tx: Transaction, left: int = left) -> int:
                 start = max(0, left - CURATED_AT_ONCE)
                 page = tx.list_insights(of, limit=left - start, offset=start)
-                return tend(tx, of, page[::-1], max_items=most)
+                return transfers.tend(tx, of, page[::-1], max_items=most)
 
             changes += await self.engine.store.transact(work)
             if progress is not None:
@@ -171,7 +172,7 @@ class InsightDesk(ABC):
         allow_unlicensed: bool = False,
         tenant: str | None = None,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> Exported:
+    ) -> transfers.Exported:
         """Give the insights as lines of JSON for fine-tuning to ``write``, in bounded memory.
 
         ``write`` and ``progress`` are called in another thread. Licences are those of the setting
@@ -184,7 +185,7 @@ class InsightDesk(ABC):
         given = self.settings.insight_transfer.export
         config = ExportConfig(given.licences, given.allow_unlicensed or allow_unlicensed)
         return await self.engine.store.read(
-            lambda tx: export_insights(
+            lambda tx: transfers.export_insights(
                 tx,
                 of,
                 write,
@@ -220,7 +221,7 @@ class InsightDesk(ABC):
         """
         of = tenant or self.settings.loop.tenant
         changed = await self.engine.ledger.set_standing(of, ids, Standing.ACTIVE, RELEASED)
-        units = [insight_unit(insight_id) for insight_id in changed]
+        units = [uplift.insight_unit(insight_id) for insight_id in changed]
         await self.engine.store.transact(lambda tx: tx.clear_uplift(of, units))
         return changed
 

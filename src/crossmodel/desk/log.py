@@ -1,10 +1,14 @@
-"""What people do with the log: verify it, prove and trace what it holds, change keys, erase."""
+"""What people do with the log: verify it, prove and trace what it holds, change keys, erase.
+
+What only some of it needs is loaded there: who opens a CrossModel to ask it traces nothing.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from crossmodel.domain.erasure import ErasureReceipt, RetentionReport
 from crossmodel.domain.witness import (
@@ -17,17 +21,10 @@ from crossmodel.engine import Engine
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.settings import Settings
 from crossmodel.witness import FolderKeyring, Retention, Trust, rotate_keys
-from crossmodel.witness.outsiders import (
-    attach_cosignatures,
-    attach_timestamp,
-    believed,
-    name_outsiders,
-)
-from crossmodel.witness.provenance import Chain, ProvenanceTracker
-from crossmodel.witness.provenance.in_toto import bundle
-from crossmodel.witness.provenance.openlineage import openlineage
 from crossmodel.witness.steps import NORMAL, Depth
-from crossmodel.witness.timestamps import timestamp_request
+
+if TYPE_CHECKING:
+    from crossmodel.witness.provenance import Chain
 
 
 class LogDesk(ABC):
@@ -151,6 +148,8 @@ class LogDesk(ABC):
             NotFoundError: if there is no checkpoint of that size.
             VerificationError: if a line is malformed, or not over such a checkpoint.
         """
+        from crossmodel.witness.outsiders import attach_cosignatures  # noqa: PLC0415 - see the module
+
         vif = self.engine.ledger.vif
         cosigners = self._outsiders(trust).cosigners if trust is not None else ()
         if trust is not None and not cosigners:
@@ -168,6 +167,8 @@ class LogDesk(ABC):
             NotFoundError: if the log has no records yet.
             MissingExtraError: without the extra ``audit``.
         """
+        from crossmodel.witness.timestamps import timestamp_request  # noqa: PLC0415 - see the module
+
         head = await self.log_head()
         return head.size, timestamp_request(head.note)
 
@@ -181,6 +182,8 @@ class LogDesk(ABC):
             VerificationError: if the answer is over no checkpoint of the log, or not by a trusted
                 authority.
         """
+        from crossmodel.witness.outsiders import attach_timestamp  # noqa: PLC0415 - see the module
+
         authorities = self._outsiders(trust).timestamp_authorities
         return await self.engine.store.transact(
             lambda tx: attach_timestamp(tx, response, authorities)
@@ -188,6 +191,8 @@ class LogDesk(ABC):
 
     def _outsiders(self, trust: bytes) -> Trust:
         """A trust file of this log, for the outsiders that it names."""
+        from crossmodel.witness.outsiders import believed  # noqa: PLC0415 - see the module
+
         named, origin = believed(trust), self.engine.ledger.vif.origin
         if named.origin != origin:
             raise InvalidInputError(
@@ -213,6 +218,8 @@ class LogDesk(ABC):
         """
         trust = self.engine.ledger.vif.trust
         if cosigners or authorities or cosignatures_needed:
+            from crossmodel.witness.outsiders import name_outsiders  # noqa: PLC0415 - see the module
+
             trust = name_outsiders(trust, cosigners or {}, cosignatures_needed, authorities or {})
         return trust.to_json()
 
@@ -255,6 +262,8 @@ class LogDesk(ABC):
             NotFoundError: if the tenant has no such answer, insight or record.
             WitnessError: if provenance tracking is switched off.
         """
+        from crossmodel.witness.provenance import ProvenanceTracker  # noqa: PLC0415 - see the module
+
         of = tenant or self.settings.loop.tenant
         config = self.settings.cross_model_vif.provenance_tracking
         await self.engine.ledger.settle()
@@ -272,6 +281,8 @@ class LogDesk(ABC):
         Raises:
             WitnessError: if one of them is not what the log proves; then nothing is signed.
         """
+        from crossmodel.witness.provenance.in_toto import bundle  # noqa: PLC0415 - see the module
+
         await self.engine.ledger.checkpoint(now=True)
         vif = self.engine.ledger.vif
         return await self.engine.store.read(
@@ -280,6 +291,8 @@ class LogDesk(ABC):
 
     def lineage(self, chain: Chain) -> bytes:
         """A chain as OpenLineage run events, one JSON object a line; the log names their runs."""
+        from crossmodel.witness.provenance.openlineage import openlineage  # noqa: PLC0415 - see the module
+
         return openlineage(chain, namespace=self.engine.ledger.vif.origin)
 
     async def apply_retention(self, *, dry_run: bool = False) -> RetentionReport:

@@ -5,7 +5,6 @@ Each class refuses values out of range with an ``InvalidInputError`` that names 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +35,7 @@ class TransferProtocolsConfig:
     """
 
     default_protocol: str = "standard"
-    custom_protocols: dict[str, Callable[..., Any] | str] = field(default_factory=dict)
+    custom_protocols: dict[str, Any] = field(default_factory=dict)
     choose_per_target: bool = True
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from crossmodel.assembly import CrossModel, LoggedAnswer
 from crossmodel.auditing import verify_evidence
@@ -69,7 +69,7 @@ def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
     protocols = replace(transfer.transfer_protocols, default_protocol="exemplar")
     nobody_held_out = replace(transfer.uplift, enable=False)  # one question is shown, and all of it
     budget = min(transfer.token_budget, TOKEN_BUDGET)
-    changes: dict[str, object] = {
+    changes: dict[str, Any] = {
         "store": StoreSettings(f"sqlite:///{folder / DATABASE}"),
         "witness": replace(
             settings.witness, key_dir=str(folder / "keys"), rsa_signer="", ed25519_signer=""
@@ -89,7 +89,7 @@ def demo_settings(settings: Settings, folder: Path, model_id: str) -> Settings:
         changes["models"] = (*settings.models, DEFAULT_MODEL)
         if all(provider.id != DEFAULT_PROVIDER.id for provider in settings.providers):
             changes["providers"] = (*settings.providers, DEFAULT_PROVIDER)
-    return settings.model_copy(update=changes)
+    return replace(settings, **changes)
 
 
 async def teach(

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossmodel.assembly import CrossModel
@@ -49,7 +49,7 @@ async def tamper_with_log(settings: Settings, database: Path, leaf: int) -> list
             with closing(sqlite3.connect(copy)) as db, db:
                 edit(db, leaf)
             store = StoreSettings(f"sqlite:///{copy}")
-            copied = settings.model_copy(update={"store": store})
+            copied = replace(settings, store=store)
             async with CrossModel(copied, with_models=False) as cm:
                 found.append(Tampering(name, await cm.verify()))
         finally:

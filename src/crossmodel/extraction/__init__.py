@@ -1,10 +1,18 @@
-"""Insights out of models' answers: patterns find them, every one stands on exact evidence."""
+"""Insights out of models' answers: patterns find them, every one stands on exact evidence.
 
-from crossmodel.extraction.assisted import ASSISTANCE, Assistance, ModelAssistedPattern
-from crossmodel.extraction.confidence import ConfidenceCalculator
-from crossmodel.extraction.extractor import InsightExtractor
-from crossmodel.extraction.patterns import ExtractionPattern, PatternRegistry
-from crossmodel.extraction.validation import InsightValidator
+Names load when they are used: what reads texts takes a tenth of a second to load, and whoever only
+selects or serves has no text to read yet.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossmodel.extraction.assisted import ASSISTANCE, Assistance, ModelAssistedPattern
+    from crossmodel.extraction.confidence import ConfidenceCalculator
+    from crossmodel.extraction.extractor import InsightExtractor
+    from crossmodel.extraction.patterns import ExtractionPattern, PatternRegistry
+    from crossmodel.extraction.validation import InsightValidator
 
 __all__ = [
     "ASSISTANCE",
@@ -16,3 +24,20 @@ __all__ = [
     "ModelAssistedPattern",
     "PatternRegistry",
 ]
+
+_MODULE_OF = {
+    "ASSISTANCE": "assisted",
+    "Assistance": "assisted",
+    "ConfidenceCalculator": "confidence",
+    "ExtractionPattern": "patterns",
+    "InsightExtractor": "extractor",
+    "InsightValidator": "validation",
+    "ModelAssistedPattern": "assisted",
+    "PatternRegistry": "patterns",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

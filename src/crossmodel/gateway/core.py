@@ -120,16 +120,14 @@ class Core:
 
     def _refuse(
         self, head: RequestHead, client: Client, refusal: Refusal, more: bytes = b""
-    ) -> None:
+    ) -> Answering | None:
         self.metrics.refused(refusal.code or str(refusal.status))
-        client.reply(
-            refusal.status, refusal.lines() + more, refusal.body(dialect_of(head.path))
-        )
+        client.reply(refusal.status, refusal.lines() + more, refusal.body(dialect_of(head.path)))
+        return None
 
-    def _models(self, head: RequestHead, client: Client, key: ClientKey | None) -> None:
+    def _models(self, head: RequestHead, client: Client, key: ClientKey | None) -> Answering | None:
         if head.method != b"GET":
-            self._refuse(head, client, Refusal(405, "ask with GET"), b"allow: GET\r\n")
-            return
+            return self._refuse(head, client, Refusal(405, "ask with GET"), b"allow: GET\r\n")
         is_theirs = head.get(b"anthropic-version") is not None
         dialect = Dialect.MESSAGES if is_theirs else Dialect.CHAT
         ids = [*PREFERENCES, *(each for each in self.targets if key is None or key.allows(each))]
@@ -138,9 +136,7 @@ class Core:
         if wanted:
             rows = [row for row in rows if row["id"] == wanted]
             if not rows:
-                refusal = replies.refusal_of(self.engine.unknown(wanted))
-                client.reply(refusal.status, refusal.lines(), refusal.body(dialect))
-                return
+                return self._refuse(head, client, replies.refusal_of(self.engine.unknown(wanted)))
             body = msgspec.json.encode(rows[0])
         elif is_theirs:
             page = {"data": rows, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
@@ -148,6 +144,7 @@ class Core:
         else:
             body = msgspec.json.encode({"object": "list", "data": rows})
         client.reply(200, replies.JSON, body)
+        return None
 
     def _sweep(self) -> None:
         now = time.monotonic()

@@ -206,7 +206,11 @@ class Exchange:
         self._wishes = wishes = wishes_of(seen.ours, self._look_at_headers())
         key = self._key
         self._choice = choice = core.chooser.choose(
-            route, seen, wishes, tenant=self._tenant, allowed=frozenset(key.models) or None if key is not None else None
+            route,
+            seen,
+            wishes,
+            tenant=self._tenant,
+            allowed=frozenset(key.models) or None if key is not None else None,
         )
         target = choice.targets[0]
         if route.is_free:

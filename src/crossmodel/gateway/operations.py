@@ -127,7 +127,7 @@ class LiveOperations:
                 changes.append("gateway.limits changed")
             changes += [
                 f"{name} changed: it counts when the gateway starts again"
-                for name in Settings.model_fields
+                for name in (each.name for each in fields(Settings))
                 if name not in LIVE and getattr(new, name) != getattr(old, name)
             ]
             return changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
 import ssl
 from collections.abc import Callable
@@ -14,8 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from crossmodel.assembly import CrossModel
+from crossmodel.domain.client_key import digest_of
 from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.building import Switchboard
+from crossmodel.gateway.control.access import AdminAccess
+from crossmodel.gateway.control.app import create_app
+from crossmodel.gateway.control.context import Control
+from crossmodel.gateway.control.serving import Running, start
 from crossmodel.gateway.core import Core
 from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.limits import Admission
@@ -36,6 +42,16 @@ class Listening:
 
     url: str
     control_url: str
+
+
+def run(source: Path | None, *, settings: Settings, ready: Callable[[Listening], None]) -> int:
+    """Run :func:`serve` on the fastest event loop that there is here."""
+    work = serve(source, settings=settings, ready=ready)
+    try:
+        import uvloop  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
 async def serve(
@@ -100,6 +116,27 @@ async def serve(
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
         await ending.wait()
         return await server.drain(settings.gateway.drain_seconds)
+
+
+async def _start_control(
+    cm: CrossModel, core: Core, operations: LiveOperations, gateway: GatewaySettings
+) -> Running:
+    """Listen for health checks, metrics and administrators."""
+    host, port = split_address(gateway.control, "control")
+    access = AdminAccess(_admin_digest(gateway), is_loopback=is_loopback(host))
+    return await start(create_app(Control(cm, operations, core.metrics), access), host, port)
+
+
+def _admin_digest(gateway: GatewaySettings) -> str | None:
+    if not gateway.admin_key_env:
+        return None
+    clear = os.environ.get(gateway.admin_key_env, "")
+    if not clear:
+        raise ConfigurationError(
+            f"the environment variable {gateway.admin_key_env} is not set",
+            path="gateway.admin_key_env",
+        )
+    return digest_of(clear.encode())
 
 
 async def _settled(recorder: Recorder) -> None:

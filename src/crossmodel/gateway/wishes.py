@@ -24,8 +24,9 @@ FALSE: Final = frozenset({"false", "off", "no", "0"})
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a request wants besides an answer. All of it may also stand in ``x-crossmodel-…``
-    headers, lists with commas; the field wins.
+    """What a request wants besides an answer.
+
+    All of it may also stand in ``x-crossmodel-…`` headers, lists with commas; the field wins.
 
     Attributes:
         task: capabilities that the model must have, such as ``coding``.
@@ -141,7 +142,7 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-_READ: Final = {
+_READ: Final[dict[str, Any]] = {
     "task": _names,
     "needs": _names,
     "conversation": _text,

@@ -1,4 +1,8 @@
-"""One request to an HTTP API: time limits, retries, size limit, and errors without secrets."""
+"""One request to an HTTP API: time limits, retries, size limit, and errors without secrets.
+
+The HTTP client is loaded by the first request: it takes a tenth of a second, and a gateway, which
+has its own, may never need this one.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,11 @@ import email.utils
 import math
 import time
 from datetime import UTC, datetime
-from typing import Any, Final, TypedDict, TypeVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
-import stamina
 
 from crossmodel.errors import (
     SERVER_ERROR,
@@ -24,6 +28,9 @@ from crossmodel.errors import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 """An answer longer than this is refused before it fills the memory."""
@@ -73,13 +80,10 @@ class HttpApi:
         self._secret = secret
         self._timeout = timeout_seconds
         self._attempts = attempts
-        self._client = httpx.AsyncClient(
-            base_url=_checked_url(base_url, provider_id),
-            headers=headers,
-            timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
-            follow_redirects=False,  # a redirect could carry the key elsewhere
-            trust_env=False,
-        )
+        self._base_url = _checked_url(base_url, provider_id)
+        self._headers = headers
+        self._client: httpx.AsyncClient | None = None
+        self._is_closed = False
 
     async def post(
         self, path: str, body: dict[str, Any], answer: type[Answer], model: str
@@ -87,11 +91,15 @@ class HttpApi:
         """Send ``body`` as JSON and read the answer as ``answer``.
 
         Raises:
+            ConfigurationError: if the address has a host that no request can be sent to.
             InvalidInputError: if ``body`` cannot be written as JSON.
             ProviderError: of the kind that fits what went wrong.
         """
-        if self._client.is_closed:
+        import stamina  # noqa: PLC0415 - see the module
+
+        if self._is_closed:
             raise ProviderError("it is closed", provider=self._provider_id, model=model)
+        client = self._client = self._client or self._new_client()
         sent = json_bytes(body)
         deadline = time.monotonic() + self._timeout
         try:
@@ -104,7 +112,7 @@ class HttpApi:
                     wait_max=10.0,
                 ):
                     with attempt:
-                        return await self._post_once(path, sent, answer, model)
+                        return await self._post_once(client, path, sent, answer, model)
         except TimeoutError as error:
             if isinstance(error, ProviderError):
                 raise
@@ -115,12 +123,36 @@ class HttpApi:
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
-        await self._client.aclose()
+        self._is_closed = True
+        if self._client is not None:
+            await self._client.aclose()
 
-    async def _post_once(self, path: str, body: bytes, answer: type[Answer], model: str) -> Answer:
+    def _new_client(self) -> httpx.AsyncClient:
+        import httpx  # noqa: PLC0415 - see the module
+
+        try:
+            url = httpx.URL(self._base_url)
+            url.host  # noqa: B018 - it raises if it is no name (RFC 5891)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ConfigurationError(
+                f"base_url of provider {self._provider_id!r}: {error}"
+            ) from None
+        return httpx.AsyncClient(
+            base_url=url,
+            headers=self._headers,
+            timeout=httpx.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout)),
+            follow_redirects=False,  # a redirect could carry the key elsewhere
+            trust_env=False,
+        )
+
+    async def _post_once(
+        self, client: httpx.AsyncClient, path: str, body: bytes, answer: type[Answer], model: str
+    ) -> Answer:
+        import httpx  # noqa: PLC0415 - see the module
+
         where: Where = {"provider": self._provider_id, "model": model}
         try:
-            async with self._client.stream(
+            async with client.stream(
                 "POST",
                 path,
                 content=body,
@@ -134,7 +166,7 @@ class HttpApi:
             raise ProviderConnectionError(
                 self._scrubbed(f"{type(error).__name__}: {error}"), **where
             ) from None
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != HTTPStatus.OK:
             raise self._refusal(response, raw, where)
         try:
             return msgspec.json.decode(raw, type=answer)
@@ -158,13 +190,13 @@ class HttpApi:
         # scrubbed before it is cut: half a key is too much
         said = " ".join(self._scrubbed(raw.decode("utf-8", "replace")).split())
         message = f"HTTP {status}: {said[:EXCERPT]}"
-        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return ProviderAuthenticationError(message, **where)
-        if status == httpx.codes.REQUEST_TIMEOUT:
+        if status == HTTPStatus.REQUEST_TIMEOUT:
             return ProviderTimeoutError(message, **where)
         wait = retry_after_seconds(response.headers.get("retry-after"))
         asks_to_wait = wait is not None and status >= SERVER_ERROR  # a 503, most often
-        if status == httpx.codes.TOO_MANY_REQUESTS or asks_to_wait:
+        if status == HTTPStatus.TOO_MANY_REQUESTS or asks_to_wait:
             return ProviderRateLimitError(message, retry_after_seconds=wait, **where)
         return ProviderResponseError(message, status=status, **where)
 
@@ -218,18 +250,19 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _checked_url(base_url: str, provider_id: str) -> httpx.URL:
+def _checked_url(base_url: str, provider_id: str) -> str:
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
+        url = urlsplit(base_url)
+        url.port  # noqa: B018 - it raises if it is no port
+    except ValueError as error:
         raise ConfigurationError(f"base_url of provider {provider_id!r}: {error}") from None
-    plain = not (url.userinfo or url.query or url.fragment)
-    if url.scheme not in {"http", "https"} or not url.host or not plain:
+    is_whole = url.scheme in {"http", "https"} and url.hostname and base_url.isprintable()
+    if not is_whole or "@" in url.netloc or url.query or url.fragment:
         raise ConfigurationError(
             f"base_url of provider {provider_id!r} must be http(s)://host/… without credentials "
             "and without a query"
         )
-    return url
+    return base_url
 
 
 def _check_key(key: str, provider_id: str) -> None:

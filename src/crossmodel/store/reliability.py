@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from crossmodel.domain.reliability import DayBin, Observed
 from crossmodel.store import schema
+from crossmodel.store.upserts import insert
 
 _KEY: Final = ("tenant", "source_model", "day", "bin")
-_INSERT: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class ReliabilityTable:
@@ -31,8 +29,8 @@ class ReliabilityTable:
         sums = {"n": change.n, "confidence": change.confidence, "correct": change.correct}
         added = {name: table.c[name] + value for name, value in sums.items()}
         if change.n > 0:
-            insert = _INSERT[self._connection.dialect.name](table)
-            upsert = insert.on_conflict_do_update(index_elements=list(_KEY), set_=added)
+            fresh = insert(table, self._connection.dialect.name)
+            upsert = fresh.on_conflict_do_update(index_elements=list(_KEY), set_=added)
             self._connection.execute(upsert, key | sums)
             return
         mine = [table.c[name] == value for name, value in key.items()]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from crossmodel.domain import checks
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.store import schema
 from crossmodel.store.rows import chunks
+from crossmodel.store.upserts import insert
 
 _KEY: Final = ("tenant", "unit", "target_model", "task_type", "arm")
-_INSERT: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-"""Both say what to do with a row that is there already, in the same words."""
 
 
 class UpliftTable:
@@ -97,7 +95,7 @@ class UpliftTable:
 def upsert(dialect: str, change: Tally) -> Any:
     """The statement that makes a row, or adds ``change`` to the one that is there."""
     table = schema.uplift
-    return _INSERT[dialect](table).on_conflict_do_update(
+    return insert(table, dialect).on_conflict_do_update(
         index_elements=list(_KEY),
         set_={
             "n": table.c.n + change.n,

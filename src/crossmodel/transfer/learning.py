@@ -8,14 +8,8 @@ from crossmodel.ports import Transaction
 from crossmodel.reliability import set_standing
 from crossmodel.transfer.items import topic_of
 from crossmodel.transfer.playbook import tend
-from crossmodel.transfer.uplift import (
-    Verdict,
-    insight_unit,
-    measure,
-    observations,
-    reason,
-    verdict,
-)
+from crossmodel.transfer.uplift import Verdict, insight_unit, measure, reason, verdict
+from crossmodel.transfer.uplift.observations import observations
 
 _STANDING = {Verdict.DEMOTE: Standing.DEMOTED, Verdict.QUARANTINE: Standing.QUARANTINED}
 

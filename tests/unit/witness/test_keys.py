@@ -1,5 +1,6 @@
 """Key files and the policy for keys, on real files."""
 
+import base64
 import os
 import shutil
 import stat
@@ -19,12 +20,20 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.witness import FolderKeyring, KeyPair, Trust, load_or_create_keys
 from crossmodel.witness.keys.files import generation_folder, newest_generation
 from crossmodel.witness.keys.keyring import NEXT
-from crossmodel.witness.keys.pairs import ED25519, RSA_2048, PublicKey, load_signer
+from crossmodel.witness.keys.pairs import (
+    ED25519,
+    PKCS8_PLAIN,
+    RSA_2048,
+    PublicKey,
+    load_signer,
+)
 from crossmodel.witness.keys.trust import TrustedKey
 
 TINY_PRIMES = (
@@ -190,6 +199,21 @@ def test_only_pkcs8_is_read(folder):
     (folder / "rsa.pem").write_bytes((folder / "rsa.pem").read_bytes()[:300])
     with pytest.raises(WitnessError, match="cannot be read: wrong passphrase, or a damaged file"):
         load_or_create_keys(folder, passphrase=PASSPHRASE)
+
+
+WHOLE = rsa.generate_private_key(65537, 2048).private_bytes(
+    Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+)
+
+
+@given(position=st.integers(0, len(WHOLE) - 1), bit=st.integers(0, 7))
+def test_whichever_bit_of_an_rsa_key_is_flipped_it_is_refused(position, bit):
+    """Most such keys would sign still: the library does without what is damaged."""
+    damaged = bytearray(WHOLE)
+    damaged[position] ^= 1 << bit
+    data = PKCS8_PLAIN + b"\n" + base64.encodebytes(damaged) + b"-----END PRIVATE KEY-----\n"
+    with pytest.raises(WitnessError, match=r"the key rsa\.pem "):
+        load_signer(data, "rsa.pem", RSA_2048, None)
 
 
 def test_nothing_of_a_private_key_is_shown(folder):

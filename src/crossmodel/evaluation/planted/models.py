@@ -41,9 +41,4 @@ def _joined(settings: Settings, model_id: str, path: str) -> Settings:
     provider = replace(DEFAULT_PROVIDER, id=_FILE, model_path=path)
     model = replace(DEFAULT_MODEL, id=model_id, name="", provider=_FILE)
     others = tuple(each for each in settings.models if each.id != model_id)
-    return settings.model_copy(
-        update={
-            "providers": (*settings.providers, provider),
-            "models": (*others, model),
-        }
-    )
+    return replace(settings, providers=(*settings.providers, provider), models=(*others, model))

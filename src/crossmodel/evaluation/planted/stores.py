@@ -33,16 +33,13 @@ def planted_settings(settings: Settings, folder: Path) -> Settings:
     """The user's settings over a store and keys of the evaluation's own; the teacher is trusted."""
     transfer = settings.insight_transfer
     trusted = {TEACHER: TEACHER_TRUST} | transfer.trust.source_trust
-    return settings.model_copy(
-        update={
-            "store": StoreSettings("sqlite:///:memory:"),
-            "witness": replace(
-                settings.witness, key_dir=str(folder / "keys"), rsa_signer="", ed25519_signer=""
-            ),
-            "insight_transfer": replace(
-                transfer, trust=replace(transfer.trust, source_trust=trusted)
-            ),
-        }
+    return replace(
+        settings,
+        store=StoreSettings("sqlite:///:memory:"),
+        witness=replace(
+            settings.witness, key_dir=str(folder / "keys"), rsa_signer="", ed25519_signer=""
+        ),
+        insight_transfer=replace(transfer, trust=replace(transfer.trust, source_trust=trusted)),
     )
 
 

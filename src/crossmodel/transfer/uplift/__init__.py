@@ -3,28 +3,33 @@
 ``assignment`` draws who goes without, ``observations`` says what a score tells of, ``effects`` has
 the difference with its interval. From those, ``monitor`` finds the insights that harm, ``choice``
 the protocol that serves best, ``gate`` and ``relevance`` where insights are worth handing over.
+
+Names load when they are used.
 """
 
-from crossmodel.transfer.uplift.assignment import Assignment, assign, assign_closed
-from crossmodel.transfer.uplift.choice import Belief, Choice, ProtocolChooser
-from crossmodel.transfer.uplift.effects import Effect, effect_of, measure
-from crossmodel.transfer.uplift.gate import Decision, Gate
-from crossmodel.transfer.uplift.monitor import (
-    Verdict,
-    evidence,
-    reason,
-    suspected_rate,
-    upper_bound,
-    verdict,
-)
-from crossmodel.transfer.uplift.observations import (
-    insight_unit,
-    observations,
-    protocol_unit,
-    topic_unit,
-)
-from crossmodel.transfer.uplift.relevance import RELEVANCE_UNITS, RelevanceBound, relevance_unit
-from crossmodel.transfer.uplift.report import EffectOnTarget, effects_by_target
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossmodel.transfer.uplift.assignment import Assignment, assign, assign_closed
+    from crossmodel.transfer.uplift.choice import Belief, Choice, ProtocolChooser
+    from crossmodel.transfer.uplift.effects import Effect, effect_of, measure
+    from crossmodel.transfer.uplift.gate import Decision, Gate
+    from crossmodel.transfer.uplift.monitor import (
+        Verdict,
+        evidence,
+        reason,
+        suspected_rate,
+        upper_bound,
+        verdict,
+    )
+    from crossmodel.transfer.uplift.observations import (
+        insight_unit,
+        protocol_unit,
+        topic_unit,
+    )
+    from crossmodel.transfer.uplift.relevance import RELEVANCE_UNITS, RelevanceBound, relevance_unit
+    from crossmodel.transfer.uplift.report import EffectOnTarget, effects_by_target
 
 __all__ = [
     "RELEVANCE_UNITS",
@@ -45,7 +50,6 @@ __all__ = [
     "evidence",
     "insight_unit",
     "measure",
-    "observations",
     "protocol_unit",
     "reason",
     "relevance_unit",
@@ -54,3 +58,37 @@ __all__ = [
     "upper_bound",
     "verdict",
 ]
+
+_MODULE_OF = {
+    "Assignment": "assignment",
+    "Belief": "choice",
+    "Choice": "choice",
+    "Decision": "gate",
+    "Effect": "effects",
+    "EffectOnTarget": "report",
+    "Gate": "gate",
+    "ProtocolChooser": "choice",
+    "RELEVANCE_UNITS": "relevance",
+    "RelevanceBound": "relevance",
+    "Verdict": "monitor",
+    "assign": "assignment",
+    "assign_closed": "assignment",
+    "effect_of": "effects",
+    "effects_by_target": "report",
+    "evidence": "monitor",
+    "insight_unit": "observations",
+    "measure": "effects",
+    "protocol_unit": "observations",
+    "reason": "monitor",
+    "relevance_unit": "relevance",
+    "suspected_rate": "monitor",
+    "topic_unit": "observations",
+    "upper_bound": "monitor",
+    "verdict": "monitor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -219,8 +219,12 @@ def load_signer(pem: bytes, name: str, algorithm: str, passphrase: str | None) -
             f"the key {name} cannot be read: it is not PKCS#8 in PEM, or damaged; "
             "openssl pkcs8 -topk8 converts other forms"
         )
+    secret = _secret(passphrase) if passphrase else None
     try:
-        key = serialization.load_pem_private_key(pem, _secret(passphrase) if passphrase else None)
+        # testing the primes takes up to 0.15 s of every start; what damage does is found without
+        key = serialization.load_pem_private_key(pem, secret, unsafe_skip_rsa_key_validation=True)
+        if isinstance(key, rsa.RSAPrivateKey):
+            _check_whole(key)
     except TypeError:
         needed = (
             "needs a passphrase" if not passphrase else "is not encrypted: unset the passphrase"
@@ -258,6 +262,26 @@ def _check_rsa(key: rsa.RSAPublicKey) -> None:
         )
     if key.public_numbers().e != RSA_EXPONENT:
         raise VerificationError(f"RSA keys must have the exponent {RSA_EXPONENT}")
+
+
+def _check_whole(key: rsa.RSAPrivateKey) -> None:
+    """A key whose numbers belong together (RFC 8017, 3.2); its primes are taken to be prime.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    own, public = key.private_numbers(), key.public_key().public_numbers()
+    p, q, d = own.p, own.q, own.d
+    belong = (
+        min(p, q) > 1
+        and p * q == public.n
+        and (own.dmp1, own.dmq1) == (d % (p - 1), d % (q - 1))
+        and public.e * own.dmp1 % (p - 1) == public.e * own.dmq1 % (q - 1) == 1
+        and own.iqmp < p
+        and own.iqmp * q % p == 1
+    )
+    if not belong:
+        raise ValueError("the numbers of the key do not belong together")
 
 
 def _check_order(key: Ed25519PublicKey) -> None:

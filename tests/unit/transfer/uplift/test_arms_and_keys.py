@@ -14,8 +14,9 @@ from crossmodel.domain.records import TransferRecord
 from crossmodel.domain.transfer import Arm
 from crossmodel.domain.uplift import UpliftKey
 from crossmodel.errors import InvalidInputError
-from crossmodel.transfer.uplift import RELEVANCE_UNITS, assign, assign_closed, observations
+from crossmodel.transfer.uplift import RELEVANCE_UNITS, assign, assign_closed
 from crossmodel.transfer.uplift.assignment import Assignment, uniform
+from crossmodel.transfer.uplift.observations import observations
 
 RECORD = TransferRecord(
     "r", "t", "m", "standard", True, ("a", "b"), 0.9, 12, "d", utc_now(), task_type="coding"
