@@ -182,6 +182,41 @@ async def test_a_budget_holds_for_concurrent_callers_and_after_a_restart(setting
         assert cm.engine.selector.cost_optimizer.committed("daily_budget") == pytest.approx(spent)
 
 
+async def test_budgets_of_keys_and_tenants_go_on_after_a_restart(settings):
+    settings["model_selector"] = {
+        "cost_optimization": {
+            "key_budgets": {"*": {"monthly_budget": 1.0}},
+            "tenant_budgets": {"*": {"daily_budget": 1.0}},
+        }
+    }
+    spent = {}
+    async with CrossModel.open(settings) as cm:
+        for key, tenant in (("ключ", "red"), ("ci", "red"), ("ci", "blue"), (None, "red")):
+            answer = await cm.complete("Hi", model="strong", key=key, tenant=tenant)
+            for of in ("key", key), ("tenant", tenant):
+                spent[of] = spent.get(of, 0.0) + answer.cost_usd
+    assert spent.pop(("key", None)) > 0
+    async with CrossModel.open(settings) as cm:
+        budgets = cm.engine.selector.cost_optimizer
+        for (scope, name), usd in spent.items():
+            for budget in ("daily_budget", "monthly_budget"):
+                assert budgets.committed(budget, **{scope: name}) == pytest.approx(usd)
+        # a key that was given a budget only now has spent what it has spent
+        budgets.set_key_budgets("ci", {"daily_budget": spent["key", "ci"]})
+        with pytest.raises(BudgetExceededError, match="of key 'ci'"):
+            await cm.complete("Hi", model="strong", key="ci")
+
+
+async def test_what_a_key_spent_through_the_writer_process_is_on_its_account(settings):
+    settings["witness"]["writer"] = "process"
+    async with CrossModel.open(settings) as cm:
+        answer = await cm.complete("Hi", model="cheap", key="ci", tenant="red")
+    async with CrossModel.open(settings) as cm:
+        committed = cm.engine.selector.cost_optimizer.committed("daily_budget", key="ci")
+        assert committed == pytest.approx(answer.cost_usd)
+        assert (await cm.engine.store.read(lambda tx: tx.outcomes("red", answer.id)))[0].key == "ci"
+
+
 async def test_witnessing_can_be_switched_off(settings):
     settings["cross_model_vif"] = {"witness_generation": {"enable_witness_generation": False}}
     async with CrossModel.open(settings) as cm:

@@ -103,6 +103,11 @@ class LoadBalancerConfig:
     healthy_after: int = 2
     unhealthy_after: int = 3
 
+    def __post_init__(self) -> None:
+        """Check what came in past assignment, as decoders have it."""
+        for name, check in _CHECKS.items():
+            check(name, getattr(self, name))
+
     def __setattr__(self, name: str, value: object) -> None:
         """Check the value, then assign it."""
         check = _CHECKS.get(name)

@@ -121,7 +121,7 @@ class Core:
     def _refuse(
         self, head: RequestHead, client: Client, refusal: Refusal, more: bytes = b""
     ) -> Answering | None:
-        self.metrics.refused(refusal.code or str(refusal.status))
+        self.metrics.refused.add(refusal.code or str(refusal.status))
         client.reply(refusal.status, refusal.lines() + more, refusal.body(dialect_of(head.path)))
         return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,10 +22,11 @@ from crossmodel.balancing import (
 )
 from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.period import utc_now
-from crossmodel.errors import CrossModelError, ProviderResponseError
 from crossmodel.engine import BYTES_PER_TOKEN
+from crossmodel.errors import CrossModelError, ProviderResponseError
 from crossmodel.gateway import replies
 from crossmodel.gateway.attempt import GOOD, Attempt
+from crossmodel.gateway.bounds import Bound, bound
 from crossmodel.gateway.http1 import Header, RequestHead, header_lines, nominated
 from crossmodel.gateway.limits import Admitted, Refused
 from crossmodel.gateway.peek import Peek, peek
@@ -39,14 +41,12 @@ from crossmodel.gateway.translation.messages_request import messages_to_chat
 from crossmodel.gateway.wishes import PREFIX, wishes_of
 from crossmodel.providers import API_VERSION
 from crossmodel.wire.dialect import Dialect
-from crossmodel.wire.usage import TokenUsage
 from crossmodel.witness.tracing import trace_id_of
 
 if TYPE_CHECKING:
     import asyncio
 
     from crossmodel.domain.client_key import ClientKey
-    from crossmodel.domain.models import ModelSpec
     from crossmodel.gateway.choosing import Choice
     from crossmodel.gateway.core import Core
     from crossmodel.gateway.routes import Route
@@ -75,7 +75,7 @@ DIALECT_PREFIX: Final = {Dialect.CHAT: b"anthropic-", Dialect.MESSAGES: b"openai
 
 VERSION: Final = b"anthropic-version"
 
-NO_TOKENS: Final = TokenUsage()
+FREE: Final = Bound(0.0, 0)
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """The limit on an answer where a client set none and the provider insists on one."""
@@ -213,14 +213,7 @@ class Exchange:
             allowed=frozenset(key.models) or None if key is not None else None,
         )
         target = choice.targets[0]
-        if route.is_free:
-            most_usd, tokens = 0.0, 0
-        else:
-            most_usd = max(
-                each.most_usd(seen.size, seen.most_tokens, seen.answers) for each in choice.targets
-            )
-            tokens = seen.size // BYTES_PER_TOKEN + (seen.most_tokens or 0) * seen.answers
-        admitted = core.admission.admit(key, self._tenant, most_usd, tokens)
+        admitted = core.admission.admit(key, self._tenant, *self._bound(choice.targets))
         if isinstance(admitted, Refused):
             return Refusal(
                 admitted.status,
@@ -253,6 +246,23 @@ class Exchange:
         else:
             self._ask()
         return None
+
+    def _bound(self, targets: Sequence[Target]) -> Bound:
+        """What the call may cost at most, whoever of them answers, and about how many tokens."""
+        if self._route.is_free:
+            return FREE
+        seen = self._seen
+        bounds = [
+            bound(
+                target.model,
+                len(self._request),
+                seen.most_tokens,
+                answers=seen.answers,
+                is_text=seen.is_text,
+            )
+            for target in targets
+        ]
+        return bounds[0] if len(bounds) == 1 else max(bounds)
 
     def _look_at_headers(self) -> list[Header]:
         """Sort the request's headers: what goes on to the provider, and what is for us."""
@@ -290,7 +300,7 @@ class Exchange:
             found = await injector.inject(
                 self._seen.fields,
                 self._route.dialect,
-                model=target.model,
+                target.model,
                 tenant=self._tenant,
                 request_id=self.id,
                 task=self._choice.selection.task_requirement,
@@ -339,6 +349,8 @@ class Exchange:
                 soonest = min(soonest, lease.retry_after_seconds)
             self._next += 1
             self._tried = set()
+            if self._tries and self._next < len(targets):
+                self._core.metrics.failovers += 1
         return soonest
 
     def _start(self, target: Target, lease: Lease) -> None:
@@ -410,7 +422,7 @@ class Exchange:
             relay = TranslatedRelay(target.dialect, include_usage=usage)
         else:
             relay = PlainRelay(self._route.dialect)
-        lines = self._lines(attempt) + b"cache-control: no-store\r\n"
+        lines = self._lines(attempt)
         self._client.respond(head.status, lines, None if translates else head.length)
         return relay
 
@@ -503,6 +515,7 @@ class Exchange:
         """There was no good answer, and the client has heard nothing yet."""
         if attempt in self._attempts:
             self._attempts.remove(attempt)
+        self._core.metrics.upstream_errors.add("connection" if status is None else str(status))
         self._release(attempt, status)
         if status is None:
             failure = _Failure(attempt.target, Refusal(BAD_GATEWAY, reason))
@@ -522,7 +535,7 @@ class Exchange:
         ):
             self._give_up()
             return
-        core.metrics.retried()
+        core.metrics.retries += 1
         if self._go_on() is None:
             return
         wait = backoff_seconds(self._tries, config, core.chance)
@@ -580,7 +593,7 @@ class Exchange:
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer without having asked anybody."""
-        self._core.metrics.refused(refusal.code or str(refusal.status))
+        self._core.metrics.refused.add(refusal.code or str(refusal.status))
         self._reply(refusal)
         if self._admitted is not None:
             self._admitted.settle(0.0, 0)
@@ -635,9 +648,11 @@ class Exchange:
                 served.body = b"".join(attempt.kept)
             served.cost_usd = self._cost(attempt)
         elif was_asked:  # who leaves before the answer does not leave the bill
-            served.cost_usd = served.model.cost_usd(*self._most_tokens(served.model))
+            served.cost_usd = self._bound([self._target]).most_usd
         if self._admitted is not None:
-            self._admitted.settle(served.cost_usd, self._tokens(served))
+            usage = served.usage
+            tokens = None if usage is None else usage.input_tokens + usage.output_tokens
+            self._admitted.settle(served.cost_usd, tokens)
         core.metrics.served(served, first_byte_ms)
         core.recorder.record(served)
         if served.is_whole and core.learner is not None:
@@ -656,15 +671,6 @@ class Exchange:
             read = self._seen.size // BYTES_PER_TOKEN
             return served.model.cost_usd(read, written)
         return served.model.cost_usd(usage.input_tokens, usage.output_tokens)
-
-    def _most_tokens(self, model: ModelSpec) -> tuple[int, int]:
-        most = self._seen.most_tokens or model.max_output_tokens or model.context_window
-        return self._seen.size // BYTES_PER_TOKEN, most * self._seen.answers
-
-    @staticmethod
-    def _tokens(served: Served) -> int:
-        usage = served.usage or NO_TOKENS
-        return usage.input_tokens + usage.output_tokens
 
     def _spoken(self, target: Target) -> Dialect:
         """What the provider's answer is written in."""

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from crossmodel.domain.config import InsightExtractorConfig
@@ -76,7 +75,7 @@ class Learner:
     """
 
     __slots__ = (
-        "_bytes", "_engine", "_extract", "_is_closed", "_most", "_most_bytes", "_quality",
+        "_bytes", "_engine", "_is_closed", "_most", "_most_bytes", "_quality",
         "_seconds", "_task", "_then", "_waiting", "_worker",
         "dropped", "failed", "insights", "learned",
     )  # fmt: skip
@@ -99,7 +98,6 @@ class Learner:
         self._waiting: deque[_Lesson] = deque()
         self._bytes = 0
         self._worker = Worker()
-        self._extract = partial(_in_worker, self._worker, engine.extractor, seconds)
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -207,22 +205,23 @@ class Learner:
                 self._then(lesson.tenant, lesson.model_id)
         self.learned += 1
 
-
-def _in_worker(
-    worker: Worker,
-    extractor: InsightExtractor,
-    seconds: float,
-    text: str,
-    source_model: str,
-    context: Mapping[str, object],
-) -> ExtractionResult:
-    """Extract in the process, by an extractor like ours. To be called in a thread."""
-    calculator = extractor.confidence_calculator
-    maps = calculator.to_dict() if isinstance(calculator, ConfidenceCalculator) else None
-    found: ExtractionResult = worker.call(
-        _extract, extractor.config, maps, text, source_model, dict(context), seconds=seconds
-    )
-    return found
+    def _extract(
+        self, text: str, source_model: str, context: Mapping[str, object]
+    ) -> ExtractionResult:
+        """Extract in the process, by an extractor like the engine's; called in a thread."""
+        extractor = self._engine.extractor
+        calculator = extractor.confidence_calculator
+        maps = calculator.to_dict() if isinstance(calculator, ConfidenceCalculator) else None
+        found: ExtractionResult = self._worker.call(
+            _extract,
+            extractor.config,
+            maps,
+            text,
+            source_model,
+            dict(context),
+            seconds=self._seconds,
+        )
+        return found
 
 
 # in the process

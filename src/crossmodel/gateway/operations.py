@@ -84,8 +84,8 @@ class LiveOperations:
             if (value := getattr(change, name)) is not None
         }
         if change.capabilities:
-            scores = old.profile().capabilities | change.capabilities
-            given["capabilities"] = {str(name): score for name, score in scores.items()}
+            scores = {str(name): score for name, score in old.profile().capabilities.items()}
+            given["capabilities"] = scores | dict(change.capabilities)
         model = replace(old, **given)
         self._cm.replace_model(model)
         target.model = model

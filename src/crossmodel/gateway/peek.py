@@ -32,6 +32,7 @@ _fields: Final = msgspec.json.Decoder(Fields).decode
 _text: Final = msgspec.json.Decoder(str).decode
 _count: Final = msgspec.json.Decoder(int | float | None, strict=False).decode
 _any: Final = msgspec.json.Decoder().decode
+_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 NOTHING: Final = (b"null", b"[]", b"{}", b"false", b'"none"')
 
@@ -50,6 +51,7 @@ class Peek:
         answers: how many answers are asked for.
         features: what the model must be able to do besides text.
         size: bytes of the text that the model reads, at most: attachments are not in it.
+        is_text: whether there is nothing but text in it.
         ours: the part that is for us.
     """
 
@@ -60,6 +62,7 @@ class Peek:
     answers: int = 1
     features: frozenset[Feature] = frozenset()
     size: int = 0
+    is_text: bool = True
     ours: dict[str, Any] | None = None
 
     def body(self, model: str) -> bytes:
@@ -75,33 +78,36 @@ def peek(body: bytes) -> Peek:
         InvalidInputError: if it is no JSON object in UTF-8, or what we need of it is of the wrong
             kind; the message names the field.
     """
-    try:
-        body.decode()
-        fields = _fields(body)
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"the body is not UTF-8 at byte {error.start}") from None
-    except msgspec.MsgspecError as error:
-        raise InvalidInputError(f"the body is not a JSON object: {error}") from None
-    except RecursionError:
-        raise InvalidInputError("the body is nested too deeply") from None
+    fields = _outermost(body)
     if "model" not in fields:
         raise InvalidInputError("model is missing")
     seen = Peek(fields, _read(fields["model"], _text, "model", "a string"))
-    ours = fields.pop(OURS, None)
-    if ours is not None:
-        seen.ours = _read(ours, _any, OURS, "an object")
-        if not isinstance(seen.ours, dict):
-            raise InvalidInputError(f"{OURS} must be an object")
+    if OURS in fields:
+        seen.ours = _read(fields.pop(OURS), _object, OURS, "an object")
     stream = fields.get("stream")
     seen.stream = stream is not None and bytes(stream) == b"true"
     for name in LIMITS:
         if name in fields:
             seen.most_tokens = _positive(fields[name], name) or seen.most_tokens
             break
-    if "n" in fields:
-        seen.answers = _positive(fields["n"], "n") or 1
-    seen.features, seen.size = _needs(fields, len(body), stream=seen.stream)
+    for name in ("n", "best_of"):
+        if name in fields:
+            seen.answers = max(seen.answers, _positive(fields[name], name) or 1)
+    seen.size = len(body)
+    _look_at_needs(seen)
     return seen
+
+
+def _outermost(body: bytes) -> Fields:
+    try:
+        body.decode()
+        return _fields(body)
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"the body is not UTF-8 at byte {error.start}") from None
+    except msgspec.MsgspecError as error:
+        raise InvalidInputError(f"the body is not a JSON object: {error}") from None
+    except RecursionError:
+        raise InvalidInputError("the body is nested too deeply") from None
 
 
 def conversation_of(fields: Fields) -> list[Any]:
@@ -137,21 +143,25 @@ def user_texts(fields: Fields) -> list[str]:
     ]
 
 
-def _needs(fields: Fields, size: int, *, stream: bool) -> tuple[frozenset[Feature], int]:
-    wanted = []
-    if stream:
+def _look_at_needs(seen: Peek) -> None:
+    """What the model must be able to do, and how much it will read."""
+    fields, wanted = seen.fields, []
+    if seen.stream:
         wanted.append(Feature.STREAMING)
     if "tools" in fields and bytes(fields["tools"]) not in NOTHING:
         wanted.append(Feature.TOOLS)
     if b'"json_schema"' in fields.get("response_format", b""):
         wanted.append(Feature.JSON_SCHEMA)
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
+    seen.is_text = "previous_response_id" not in fields
     if any(mark in turns for mark in ATTACHED):
+        seen.is_text = False
         said = (texts_of(turn.get("content")) for turn in conversation_of(fields) if _is(turn))
-        size = sum(len(text.encode()) for texts in said for text in texts)
+        seen.size = sum(len(text.encode()) for texts in said for text in texts)
         if any(mark in turns for mark in SEEN):
             wanted.append(Feature.VISION)
-    return frozenset(wanted), size
+    if wanted:
+        seen.features = frozenset(wanted)
 
 
 def _is(turn: object) -> bool:

@@ -59,9 +59,9 @@ class Recorder:
     """
 
     __slots__ = (
-        "_append", "_basis", "_inputs", "_inputs_until", "_ledger", "_most_waiting", "_recorded_inputs",
-        "_rejected", "_requirements", "_retry", "_selector", "_table", "_versions", "_waiting", "_waiting_bytes",
-        "lost", "recorded",
+        "_append", "_basis", "_inputs", "_inputs_until", "_ledger", "_most_waiting",
+        "_recorded_inputs", "_rejected", "_requirements", "_retry", "_selector", "_table",
+        "_versions", "_waiting", "_waiting_bytes", "lost", "recorded",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, *, most_waiting_bytes: int = MOST_WAITING_BYTES) -> None:

@@ -11,7 +11,7 @@ import math
 import ssl
 from collections import deque
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -170,8 +170,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected; uvloop has set TCP_NODELAY."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
         if len(self._server.connections) > self._server.limits.connections:
             self._refuse(503, "there are too many connections: try again later")

@@ -83,16 +83,6 @@ class Target:
             return False
         return self.dialect in route.upstream
 
-    def most_usd(self, size: int, most_tokens: int | None, answers: int) -> float:
-        """What a call can cost at most, in USD.
-
-        A token has at least one byte. An answer without a limit ends at the model's own, or with
-        its context window.
-        """
-        model = self.model
-        own = model.max_output_tokens or model.context_window
-        return model.cost_usd(size, (most_tokens or own) * answers)
-
 
 def serving(targets: Iterable[Target], route: Route) -> frozenset[str]:
     """The ids of the models that can be asked on that path."""

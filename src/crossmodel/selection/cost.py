@@ -65,6 +65,21 @@ class BudgetAlert:
     committed: float
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """How a budget stands in its current period. Amounts are in USD.
+
+    ``scope`` is ``tenant``, ``key``, or empty for everyone's, which has no ``owner``.
+    """
+
+    scope: str
+    owner: str
+    budget: str
+    period: str
+    limit: float
+    committed: float
+
+
 Limits = Sequence[tuple[Account, float]]
 """Budgets, each with its limit in USD."""
 
@@ -135,11 +150,33 @@ class CostOptimizer:
 
     def committed(self, budget: str, *, tenant: str | None = None, key: str | None = None) -> float:
         """USD spent or reserved in the budget's current period."""
+        return self._committed(_place(budget, tenant, key))
+
+    def standings(self) -> list[BudgetStanding]:
+        """Every budget as it stands, by scope and owner. It may take long where there are many.
+
+        Those that :data:`ANY_OTHER` stands for are there once they have spent something.
+        """
+        config, known = self.config, list(self._accounts)
+        limits: dict[tuple[str, str, str], float] = {}
+        if config.enable_cost_optimization:
+            for budget, usd in config.budget_constraints.items():
+                limits["", EVERYONE, budget] = usd
+            named = {"tenant": config.tenant_budgets, "key": config.key_budgets}
+            for scope, budgets in named.items():
+                spenders = (owner for where, owner, _ in known if where == scope)
+                for owner in {*budgets, *spenders} - {ANY_OTHER}:
+                    for budget, usd in _of(budgets, owner).items():
+                        limits[scope, owner, budget] = usd
+        for name, own in list(self._of_keys.items()):
+            for account, usd in own:
+                limits["key", name, account.budget] = usd
         with self._lock:
-            account = self._accounts.get(_place(budget, tenant, key))
-            if account is None or account.period != self._today().periods[budget]:
-                return 0.0
-            return account.committed
+            periods = self._today().periods
+        return [
+            BudgetStanding(*place, periods[place[2]], usd, self._committed(place))
+            for place, usd in sorted(limits.items())
+        ]
 
     def restore(
         self, budget: str, spent_usd: float, *, tenant: str | None = None, key: str | None = None
@@ -204,6 +241,13 @@ class CostOptimizer:
                 if account.period == reservation.periods[account.budget]:
                     committed = account.committed + actual_usd - reservation.amount
                     account.committed = max(committed, 0.0)
+
+    def _committed(self, place: tuple[str, str, str]) -> float:
+        with self._lock:
+            account = self._accounts.get(place)
+            if account is None or account.period != self._today().periods[account.budget]:
+                return 0.0
+            return account.committed
 
     def _limits(self, tenant: str | None, key: str | None) -> Limits:
         """The budgets that a call is charged to."""

@@ -101,7 +101,7 @@ class HiddenValues:
 
 
 def _holds(needles: Needles, value: bytes) -> bool:
-    """Whether a value holds one, also where a client's JSON has spelt it with escapes of its own."""
+    """Whether a value holds one, also where JSON spells it with escapes of its own."""
     return needles.are_in(value) or (
         b"\\" in value and any(needles.are_in(raw(text)) for text in strings_in(value))
     )

@@ -160,7 +160,7 @@ class _Response(msgspec.Struct):
 
 
 class _Said:
-    """Collects what choices say, from whole messages and from chunks alike: first texts, then calls."""
+    """Collects what choices say, from messages and chunks alike: first texts, then calls."""
 
     __slots__ = ("_choices",)
 
@@ -183,13 +183,8 @@ class _Said:
             text.pieces += [part.text or part.refusal or "" for part in message.content]
         if message.refusal:
             text.pieces.append(message.refusal)
-        for position, call in enumerate(message.tool_calls or ()):
-            number = position if call.index is None else call.index
-            part = calls.setdefault(number, _Part(""))
-            if call.custom is not None:
-                _add(part, call.custom.name, call.custom.input or "")
-            elif call.function is not None:
-                _add(part, call.function.name, _as_written(call.function.arguments))
+        if message.tool_calls:
+            _take_calls(message.tool_calls, calls)
         if message.function_call is not None:
             function = message.function_call
             _add(calls.setdefault(-1, _Part("")), function.name, _as_written(function.arguments))
@@ -199,6 +194,16 @@ class _Said:
             _written([text, *(calls[number] for number in sorted(calls))])
             for _, (text, calls) in sorted(self._choices.items(), key=lambda each: each[0])
         )
+
+
+def _take_calls(given: Iterable[_Call], calls: dict[int, _Part]) -> None:
+    for position, call in enumerate(given):
+        number = position if call.index is None else call.index
+        part = calls.setdefault(number, _Part(""))
+        if call.custom is not None:
+            _add(part, call.custom.name, call.custom.input or "")
+        elif call.function is not None:
+            _add(part, call.function.name, _as_written(call.function.arguments))
 
 
 def _add(part: _Part, name: str | None, piece: str) -> None:

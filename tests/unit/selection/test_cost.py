@@ -171,6 +171,107 @@ def test_wrong_budgets_are_refused_by_their_path(field, budgets, message):
         CostOptimizationConfig(**{field: {"red": budgets}})
 
 
+def test_keys_come_and_go_with_their_budgets():
+    made = shared(key_budgets={"*": {"daily_budget": 5.0, "monthly_budget": 9.0}})
+    made.set_key_budgets("ci", {"daily_budget": 1.0})
+    made.reserve(1.0, key="ci")
+    with pytest.raises(BudgetExceededError, match="daily_budget of key 'ci' of 1 USD"):
+        made.reserve(0.5, key="ci")
+    made.reserve(4.0, key="other")
+    made.set_key_budgets("ci", {"daily_budget": 20.0})
+    with pytest.raises(BudgetExceededError, match="monthly_budget of key 'ci' of 9 USD has 8 USD"):
+        made.reserve(8.5, key="ci")
+    made.set_key_budgets("ci", {})
+    with pytest.raises(BudgetExceededError, match="daily_budget of key 'ci' of 5 USD has 4 USD"):
+        made.reserve(4.5, key="ci")
+    made.set_key_budgets("ci", {"daily_budget": 1.0})  # it is no way out of what was spent
+    with pytest.raises(BudgetExceededError, match="of 1 USD has 0 USD left"):
+        made.reserve(0.5, key="ci")
+
+
+@pytest.mark.parametrize(
+    "budgets", [{"hourly_budget": 1.0}, {"daily_budget": math.nan}, {"daily_budget": -1.0}]
+)
+def test_a_key_keeps_its_budgets_if_the_new_ones_are_wrong(budgets):
+    made = optimizer()
+    made.set_key_budgets("ci", {"daily_budget": 1.0})
+    with pytest.raises(InvalidInputError):
+        made.set_key_budgets("ci", budgets)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(1.5, key="ci")
+
+
+def test_a_keys_own_budget_holds_even_where_costs_are_not_looked_at():
+    made = shared(enable_cost_optimization=False, budget_constraints={"daily_budget": 0.1})
+    made.set_key_budgets("ci", {"daily_budget": 1.0})
+    made.reserve(1.0, key="ci")
+    with pytest.raises(BudgetExceededError):
+        made.reserve(0.1, key="ci")
+
+
+def test_a_changed_configuration_holds_at_once():
+    made = optimizer(daily_budget=1.0)
+    made.reserve(1.0)
+    made.config.budget_constraints["daily_budget"] = 2.0
+    made.reserve(1.0)
+    made.config.budget_constraints.clear()
+    made.reserve(100.0)
+
+
+@pytest.mark.parametrize(("part", "times"), [(0.1, 3), (0.7, 3), (1e-9, 1000), (0.01, 100)])
+def test_a_budget_holds_its_parts_however_sums_round(part, times):
+    made = optimizer(daily_budget=part * times)
+    for _ in range(times):
+        made.reserve(part)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(part)
+
+
+def test_a_budget_of_nothing_lets_through_what_is_free():
+    made = optimizer(daily_budget=0.0)
+    made.settle(made.reserve(0.0), 0.0)
+    with pytest.raises(BudgetExceededError):
+        made.reserve(5e-324)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1.7e308), st.floats(0, 1.7e308)), max_size=20))
+def test_huge_amounts_never_turn_a_budget_into_none(calls):
+    made = optimizer(daily_budget=1.7e308)
+    for most, actual in calls:
+        try:
+            made.settle(made.reserve(most), actual)
+        except BudgetExceededError:
+            continue
+    assert made.committed("daily_budget") >= 0.0  # which NaN is not
+
+
+def test_who_is_refused_learns_whose_budget_it_was_and_when_it_begins_anew():
+    made = shared(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"red": {"monthly_budget": 2.0}},
+        key_budgets={"ci": {"daily_budget": 1.0}},
+    )
+    for amount, of in ((1.5, {"key": "ci"}), (2.5, {"tenant": "red"}), (10.5, {})):
+        with pytest.raises(BudgetExceededError) as caught:
+            made.reserve(amount, **of)
+        assert caught.value.scope == next(iter(of), "")
+        assert caught.value.retry_after_seconds is None
+    made.reserve(1.0, tenant="red", key="ci")
+    for of in ({"key": "ci"}, {"tenant": "red"}):
+        with pytest.raises(BudgetExceededError) as caught:
+            made.reserve(1.0 if "key" in of else 1.5, **of)
+        assert caught.value.retry_after_seconds == 86_400  # the day is also the month's last
+
+
+def test_restoring_again_takes_nothing_back():
+    made = shared(tenant_budgets={"*": {"daily_budget": 1.0}})
+    made.reserve(0.5, tenant="red")
+    made.restore("daily_budget", 0.25, tenant="red")
+    assert made.committed("daily_budget", tenant="red") == 0.5
+    made.restore("daily_budget", 0.75, tenant="red")
+    assert made.committed("daily_budget", tenant="red") == 0.75
+
+
 @given(
     st.lists(
         st.tuples(
@@ -211,3 +312,39 @@ def test_64_concurrent_callers_cannot_overspend_any_budget(calls):
 
 
 POOL = ThreadPoolExecutor(64)
+
+
+def test_standings_show_each_budget_once_and_those_of_others_once_they_have_spent():
+    config = CostOptimizationConfig(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"acme": {"monthly_budget": 5.0}, "*": {"daily_budget": 1.0}},
+    )
+    made = CostOptimizer(config, clock=Calendar(2026, 1, 31, 23))
+    made.set_key_budgets("kiosk", {"daily_budget": 2.0})
+    made.settle(made.reserve(0.5, tenant="new", key="kiosk"), 0.25)
+    shown = [
+        (each.scope, each.owner, each.budget, each.period, each.limit, each.committed)
+        for each in made.standings()
+    ]
+    assert shown == [
+        ("", "", "daily_budget", "2026-01-31", 10.0, 0.25),
+        ("key", "kiosk", "daily_budget", "2026-01-31", 2.0, 0.25),
+        ("tenant", "acme", "monthly_budget", "2026-01", 5.0, 0.0),
+        ("tenant", "new", "daily_budget", "2026-01-31", 1.0, 0.25),
+    ]
+
+
+def test_a_budget_of_a_new_period_stands_at_nothing():
+    clock = Calendar(2026, 1, 31, 23)
+    made = optimizer(clock, daily_budget=1.0)
+    made.reserve(0.5)
+    clock.now = datetime(2026, 2, 1, tzinfo=UTC)
+    (shown,) = made.standings()
+    assert (shown.period, shown.committed) == ("2026-02-01", 0.0)
+
+
+def test_budgets_that_do_not_hold_do_not_stand():
+    config = CostOptimizationConfig(False, budget_constraints={"daily_budget": 1.0})
+    made = CostOptimizer(config)
+    made.set_key_budgets("kiosk", {"daily_budget": 2.0})
+    assert [each.scope for each in made.standings()] == ["key"]

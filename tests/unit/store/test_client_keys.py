@@ -6,12 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql, sqlite
 
 from crossmodel.domain.client_key import MOST_PER_MINUTE, ClientKey, digest_of
 from crossmodel.errors import InvalidInputError, NotFoundError, StoreConflictError
 from crossmodel.store import open_store
-from crossmodel.store.spending import upsert
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 7, tzinfo=UTC)
 names = st.text(min_size=1, max_size=20).filter(
@@ -117,12 +115,3 @@ async def test_the_clear_key_is_nowhere_in_the_file(tmp_path):
 def test_a_moment_without_a_zone_is_never_kept():
     with pytest.raises(InvalidInputError, match="expires_at has no time zone"):
         key(expires_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
-
-
-@pytest.mark.parametrize("dialect", [postgresql.dialect(), sqlite.dialect()])
-def test_every_database_adds_to_the_same_sums(dialect):
-    said = " ".join(str(upsert(dialect.name).compile(dialect=dialect)).split())
-    said = said.replace('"', "")
-    assert (
-        "ON CONFLICT (day, tenant, key) DO UPDATE SET usd = (spending.usd + excluded.usd)" in said
-    )

@@ -1,0 +1,45 @@
+"""What the handlers of the control plane work with."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crossmodel.assembly import CrossModel
+from crossmodel.gateway.control.ports import Operations
+from crossmodel.gateway.control.readiness import Readiness
+from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.metrics import Metrics
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.control.exposition import Exposition  # it is imported by scrapes
+
+
+@dataclass(slots=True)
+class Control:
+    """One running gateway, as the control plane sees it.
+
+    Attributes:
+        cm: the CrossModel that it stands on, open.
+        operations: the gateway itself.
+        metrics: what the hot path counts.
+        keyring: the client keys.
+        readiness: whether it may get requests.
+        exposition: the metrics in words, from the first scrape on.
+        scraping: held while the metrics are read.
+        changing: held while keys are changed or the settings are read again, so that neither
+            undoes the other.
+    """
+
+    cm: CrossModel
+    operations: Operations
+    metrics: Metrics
+    keyring: Keyring
+    readiness: Readiness = field(init=False)
+    exposition: Exposition | None = field(default=None, init=False)
+    scraping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self.readiness = Readiness(self.cm.engine.store, self.operations)

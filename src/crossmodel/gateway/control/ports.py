@@ -1,0 +1,106 @@
+"""What the control plane asks of the running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from crossmodel.balancing import CircuitState
+from crossmodel.domain.models import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """One address that serves a model, as it is now.
+
+    Attributes:
+        id: what the endpoint is called, such as its base URL without credentials.
+        circuit: whether requests pass.
+        is_healthy: what active checks found last; true before the first.
+        in_flight: requests sent and not yet over.
+        latency_ms: moving average of the time to the first byte; ``None`` before the first answer.
+        ready_in_seconds: when it may be asked again; 0 for now, infinite while a probe is out.
+        requests: how many were sent to it.
+        successes: how many it answered.
+        failures: how many failed.
+        cancelled: how many the caller gave up.
+    """
+
+    id: str
+    circuit: CircuitState = CircuitState.CLOSED
+    is_healthy: bool = True
+    in_flight: int = 0
+    latency_ms: float | None = None
+    ready_in_seconds: float = 0.0
+    requests: int = 0
+    successes: int = 0
+    failures: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A configured model: its row as it counts now, and the endpoints that serve it."""
+
+    spec: ModelSpec
+    endpoints: Sequence[EndpointState]
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """What is to be changed of a model; ``None`` leaves a value as it is.
+
+    Attributes:
+        quality: overall quality, 0..1.
+        capabilities: scores of the capabilities that change, 0..1; the others stay.
+        input_price: USD per million input tokens.
+        output_price: USD per million output tokens.
+        is_enabled: whether it may be asked.
+    """
+
+    quality: float | None = None
+    capabilities: Mapping[str, float] = field(default_factory=dict)
+    input_price: float | None = None
+    output_price: float | None = None
+    is_enabled: bool | None = None
+
+
+class Operations(Protocol):
+    """The running gateway. Called from its event loop; what is not async must not wait."""
+
+    def models(self) -> Sequence[ModelState]:
+        """The models in their configured order, as they are now."""
+        ...
+
+    def change_model(self, model_id: str, change: ModelChange) -> ModelState:
+        """Change a model until the settings are read again or the process ends.
+
+        Raises:
+            ModelNotFoundError: if there is no such model.
+            InvalidInputError: if a value is out of range; then nothing has changed.
+        """
+        ...
+
+    async def reload(self) -> Sequence[str]:
+        """Read the settings file again; returns what has changed, a phrase each, for people.
+
+        Raises:
+            ConfigurationError: if the file cannot be used; then nothing has changed.
+        """
+        ...
+
+    def drain(self) -> None:
+        """Take no new requests, and end once those in flight are over; again is no error."""
+        ...
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether :meth:`drain` was called."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests of clients that are not yet over."""
+        ...
