@@ -1,41 +1,30 @@
-"""What all requests share, and the door they come in by."""
+"""The door that requests come in by: who may ask, and what for."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import msgspec
 
-from crossmodel.balancing import LoadBalancerConfig, RetryBudget
 from crossmodel.domain.client_key import ClientKey
-from crossmodel.domain.records import DEFAULT_TENANT
-from crossmodel.engine import Engine
 from crossmodel.errors import CrossModelError, InvalidInputError
 from crossmodel.gateway import replies
-from crossmodel.gateway.choosing import PREFERENCES, Chooser
+from crossmodel.gateway.choosing import PREFERENCES
 from crossmodel.gateway.exchange import Exchange
 from crossmodel.gateway.http1 import RequestHead
-from crossmodel.gateway.keys import Keyring
-from crossmodel.gateway.limits import Admission
-from crossmodel.gateway.metrics import Metrics
 from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.routes import FEEDBACK, MODELS, ROUTES, dialect_of
 from crossmodel.gateway.targets import Target
 from crossmodel.wire.dialect import Dialect
 
 if TYPE_CHECKING:
-    from crossmodel.gateway.injection import Injector
-    from crossmodel.gateway.learning import Learner
-    from crossmodel.gateway.recording import Recorder
     from crossmodel.gateway.server import Client
     from crossmodel.gateway.server import Exchange as Answering
+    from crossmodel.gateway.state import GatewayState
 
 logger = logging.getLogger(__name__)
 
@@ -46,65 +35,34 @@ MOST_FEEDBACK: Final = 64 * 1024
 BEARER: Final = b"bearer "
 
 
-@dataclass(slots=True, eq=False)
 class Core:
     """Answers requests, whoever brings them: it is told of each, and who waits for the answer.
 
-    Its parts may be replaced while it runs; a request goes on with those that it began with.
-
-    Attributes:
-        engine: who selects, and keeps what is learned.
-        targets: the models, by id.
-        keyring: who may ask.
-        admission: how much, how often and for how much money.
-        recorder: is told of every request that reached a model.
-        metrics: counts.
-        balancing: how requests are spread and tried again.
-        tenant: whose requests those without a key are.
-        injector: hands insights to models; ``None`` if that is switched off.
-        learner: learns from answers; ``None`` if that is switched off.
-        active: the requests that are under way.
+    Args:
+        state: what all requests share.
     """
 
-    engine: Engine
-    targets: Mapping[str, Target]
-    keyring: Keyring
-    admission: Admission
-    recorder: Recorder
-    metrics: Metrics
-    balancing: LoadBalancerConfig = field(default_factory=LoadBalancerConfig)
-    tenant: str = DEFAULT_TENANT
-    injector: Injector | None = None
-    learner: Learner | None = None
-    active: set[Exchange] = field(default_factory=set)
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    chance: random.Random = field(default_factory=random.Random)
-    chooser: Chooser = field(init=False)
-    retries: RetryBudget = field(init=False)
-    _sweeping: asyncio.TimerHandle | None = None
-
-    def __post_init__(self) -> None:
-        self.chooser = Chooser(self.engine, self.targets)
-        self.retries = RetryBudget(self.balancing)
-        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+    def __init__(self, state: GatewayState) -> None:
+        self.state = state
+        self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def begin(self, head: RequestHead, client: Client) -> Answering | None:
         """Look at a request's head: it may be answered at once, or go on."""
         path = head.path
         route = ROUTES.get(path)
         key: ClientKey | None = None
-        if self.keyring.asks_for_keys:
-            key = self.keyring.identify(_presented(head))
+        if self.state.keyring.asks_for_keys:
+            key = self.state.keyring.identify(_presented(head))
             if key is None:
                 return self._refuse(head, client, NO_KEY)
         if route is not None:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
-            return Exchange(self, client, route, head, key)
+            return Exchange(self.state, client, route, head, key)
         if path == FEEDBACK:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
-            return Feedback(self, client, self.tenant if key is None else key.tenant)
+            return Feedback(self.state, client, self.state.tenant if key is None else key.tenant)
         if path == MODELS or path.startswith(MODELS + b"/"):
             return self._models(head, client, key)
         shown = path[:200].decode("ascii", "replace")
@@ -112,16 +70,15 @@ class Core:
 
     def close(self) -> None:
         """Let go of the connections to providers; nothing may be under way any more."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-        for target in self.targets.values():
+        self._sweeping.cancel()
+        for target in self.state.targets.values():
             for address in target.addresses.values():
                 address.close()
 
     def _refuse(
         self, head: RequestHead, client: Client, refusal: Refusal, more: bytes = b""
     ) -> Answering | None:
-        self.metrics.refused.add(refusal.code or str(refusal.status))
+        self.state.metrics.refused.add(refusal.code or str(refusal.status))
         client.reply(refusal.status, refusal.lines() + more, refusal.body(dialect_of(head.path)))
         return None
 
@@ -130,13 +87,18 @@ class Core:
             return self._refuse(head, client, Refusal(405, "ask with GET"), b"allow: GET\r\n")
         is_theirs = head.get(b"anthropic-version") is not None
         dialect = Dialect.MESSAGES if is_theirs else Dialect.CHAT
-        ids = [*PREFERENCES, *(each for each in self.targets if key is None or key.allows(each))]
-        rows = [_model(each, self.targets.get(each), dialect) for each in ids]
+        ids = [
+            *PREFERENCES,
+            *(each for each in self.state.targets if key is None or key.allows(each)),
+        ]
+        rows = [_model(each, self.state.targets.get(each), dialect) for each in ids]
         wanted = unquote(head.path[len(MODELS) + 1 :].decode("ascii", "replace"))
         if wanted:
             rows = [row for row in rows if row["id"] == wanted]
             if not rows:
-                return self._refuse(head, client, replies.refusal_of(self.engine.unknown(wanted)))
+                return self._refuse(
+                    head, client, replies.refusal_of(self.state.engine.unknown(wanted))
+                )
             body = msgspec.json.encode(rows[0])
         elif is_theirs:
             page = {"data": rows, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
@@ -148,13 +110,15 @@ class Core:
 
     def _sweep(self) -> None:
         now = time.monotonic()
-        for exchange in [each for each in self.active if each.deadline <= now]:
+        for exchange in [each for each in self.state.active if each.deadline <= now]:
             exchange.expire()
-        loop_now = self.loop.time()
-        for target in self.targets.values():
+        state = self.state
+        state.publish()
+        loop_now = state.loop.time()
+        for target in self.state.targets.values():
             for address in target.addresses.values():
                 address.sweep(loop_now)
-        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
 class _Opinion(msgspec.Struct):
@@ -167,12 +131,13 @@ class _Opinion(msgspec.Struct):
 class Feedback:
     """Takes in what a client thinks of an answer."""
 
-    __slots__ = ("_client", "_core", "_task", "_tenant")
+    __slots__ = ("_client", "_is_gone", "_state", "_task", "_tenant")
 
-    def __init__(self, core: Core, client: Client, tenant: str) -> None:
-        self._core = core
+    def __init__(self, state: GatewayState, client: Client, tenant: str) -> None:
+        self._state = state
         self._client = client
         self._tenant = tenant
+        self._is_gone = False
         self._task: asyncio.Task[None] | None = None
 
     def receive(self, body: bytes) -> None:
@@ -186,10 +151,11 @@ class Feedback:
         except CrossModelError as error:
             self._reply(replies.refusal_of(error))
         else:
-            self._task = self._core.loop.create_task(self._keep(opinion))
+            self._task = self._state.loop.create_task(self._keep(opinion))
 
     def client_gone(self) -> None:
         """What was said is kept all the same."""
+        self._is_gone = True
 
     def pause(self) -> None:
         """The answer is short."""
@@ -199,17 +165,19 @@ class Feedback:
 
     async def _keep(self, opinion: _Opinion) -> None:
         try:
-            await self._core.engine.feedback(self._tenant, opinion.id, opinion.score)
+            await self._state.engine.feedback(self._tenant, opinion.id, opinion.score)
         except CrossModelError as error:
             self._reply(replies.refusal_of(error))
         except Exception:
             logger.exception("feedback could not be kept")
             self._reply(Refusal(500, "the gateway failed"))
         else:
-            self._client.reply(200, replies.JSON, msgspec.json.encode(opinion))
+            if not self._is_gone:
+                self._client.reply(200, replies.JSON, msgspec.json.encode(opinion))
 
     def _reply(self, refusal: Refusal) -> None:
-        self._client.reply(refusal.status, refusal.lines(), refusal.body(Dialect.CHAT))
+        if not self._is_gone:
+            self._client.reply(refusal.status, refusal.lines(), refusal.body(Dialect.CHAT))
 
 
 NO_KEY: Final = Refusal(401, "show a key that is known here: Authorization: Bearer KEY")

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 
     from crossmodel.domain.client_key import ClientKey
     from crossmodel.gateway.choosing import Choice
-    from crossmodel.gateway.core import Core
     from crossmodel.gateway.routes import Route
     from crossmodel.gateway.server import Client
+    from crossmodel.gateway.state import GatewayState
     from crossmodel.gateway.targets import Address, Target
     from crossmodel.gateway.wishes import Wishes
 
@@ -96,10 +96,10 @@ class Exchange:
     """
 
     __slots__ = (
-        "_admitted", "_attempts", "_begun", "_choice", "_client", "_core", "_failure", "_forwarded",
-        "_head", "_is_over", "_is_paused", "_key", "_made", "_next", "_request", "_route", "_seen",
-        "_served", "_started", "_task", "_tenant", "_timer", "_tried", "_tries", "_wishes",
-        "deadline", "id",
+        "_admitted", "_attempts", "_begun", "_choice", "_client", "_failure", "_forwarded", "_head",
+        "_is_over", "_is_paused", "_key", "_made", "_next", "_request", "_route", "_seen",
+        "_served", "_started", "_state", "_task", "_tenant", "_timer", "_tried", "_tries",
+        "_wishes", "deadline", "id",
     )  # fmt: skip
 
     _request: bytes
@@ -109,14 +109,19 @@ class Exchange:
     _served: Served
 
     def __init__(
-        self, core: Core, client: Client, route: Route, head: RequestHead, key: ClientKey | None
+        self,
+        state: GatewayState,
+        client: Client,
+        route: Route,
+        head: RequestHead,
+        key: ClientKey | None,
     ) -> None:
-        self._core = core
+        self._state = state
         self._client = client
         self._route = route
         self._head = head
         self._key = key
-        self._tenant = core.tenant if key is None else key.tenant
+        self._tenant = state.tenant if key is None else key.tenant
         self.id = ""
         self.deadline = float("inf")
         self._started = 0.0
@@ -201,11 +206,11 @@ class Exchange:
     # the way to a model
 
     def _take_up(self) -> Refusal | None:
-        core, route = self._core, self._route
+        state, route = self._state, self._route
         self._seen = seen = peek(self._request)
         self._wishes = wishes = wishes_of(seen.ours, self._look_at_headers())
         key = self._key
-        self._choice = choice = core.chooser.choose(
+        self._choice = choice = state.chooser.choose(
             route,
             seen,
             wishes,
@@ -213,7 +218,7 @@ class Exchange:
             allowed=frozenset(key.models) or None if key is not None else None,
         )
         target = choice.targets[0]
-        admitted = core.admission.admit(key, self._tenant, *self._bound(choice.targets))
+        admitted = state.admission.admit(key, self._tenant, *self._bound(choice.targets))
         if isinstance(admitted, Refused):
             return Refusal(
                 admitted.status,
@@ -236,13 +241,13 @@ class Exchange:
             started_at=utc_now(),
             trace_id=self._trace_id(),
         )
-        core.active.add(self)
+        state.active.add(self)
         seconds = target.seconds if wishes.timeout is None else min(wishes.timeout, target.seconds)
         self.deadline = self._started + seconds
-        core.engine.selector.expect_feedback(self.id, choice.selection, choice.context)
-        core.retries.request()
+        state.engine.selector.expect_feedback(self.id, choice.selection, choice.context)
+        state.retries.request()
         if self._wants_insights(target):
-            self._task = core.loop.create_task(self._hand_over(target))
+            self._task = state.loop.create_task(self._hand_over(target))
         else:
             self._ask()
         return None
@@ -284,7 +289,7 @@ class Exchange:
         return None if parent is None else trace_id_of(parent.decode("latin-1"))
 
     def _wants_insights(self, target: Target) -> bool:
-        injector = self._core.injector
+        injector = self._state.injector
         return (
             injector is not None
             and self._wishes.insights
@@ -294,7 +299,7 @@ class Exchange:
 
     async def _hand_over(self, target: Target) -> None:
         """Put the insights that fit into the request, and go on with or without them."""
-        injector = self._core.injector
+        injector = self._state.injector
         assert injector is not None
         try:
             found = await injector.inject(
@@ -350,7 +355,7 @@ class Exchange:
             self._next += 1
             self._tried = set()
             if self._tries and self._next < len(targets):
-                self._core.metrics.failovers += 1
+                self._state.metrics.failovers += 1
         return soonest
 
     def _start(self, target: Target, lease: Lease) -> None:
@@ -367,16 +372,16 @@ class Exchange:
         self._served.model = target.model
         self._attempts.append(attempt)
         attempt.send(request)
-        after = self._core.balancing.hedge_after_seconds
+        after = self._state.balancing.hedge_after_seconds
         if after is not None and self._tries == 1 and not self._is_over:
-            self._timer = self._core.loop.call_later(after, self._ask_another)
+            self._timer = self._state.loop.call_later(after, self._ask_another)
 
     def _ask_another(self) -> None:
         """The first has said nothing for long: whoever answers first is heard."""
         self._timer = None
         lease = self._target.balancer.pick(self._tried)
         if isinstance(lease, Lease):
-            if self._core.retries.try_spend():
+            if self._state.retries.try_spend():
                 self._start(self._target, lease)
             else:
                 lease.cancelled()
@@ -515,7 +520,7 @@ class Exchange:
         """There was no good answer, and the client has heard nothing yet."""
         if attempt in self._attempts:
             self._attempts.remove(attempt)
-        self._core.metrics.upstream_errors.add("connection" if status is None else str(status))
+        self._state.metrics.upstream_errors.add("connection" if status is None else str(status))
         self._release(attempt, status)
         if status is None:
             failure = _Failure(attempt.target, Refusal(BAD_GATEWAY, reason))
@@ -526,23 +531,23 @@ class Exchange:
         if self._attempts or self._is_over:
             return  # somebody else may still answer
         self._stop_waiting()
-        core = self._core
-        config = core.balancing
+        state = self._state
+        config = state.balancing
         if (
             not may_retry(status, begun=False)
             or self._tries >= config.max_attempts
-            or not core.retries.try_spend()
+            or not state.retries.try_spend()
         ):
             self._give_up()
             return
-        core.metrics.retries += 1
+        state.metrics.retries += 1
         if self._go_on() is None:
             return
-        wait = backoff_seconds(self._tries, config, core.chance)
+        wait = backoff_seconds(self._tries, config, state.chance)
         if status == TOO_MANY or time.monotonic() + wait >= self.deadline:
             self._give_up()
         else:
-            self._timer = core.loop.call_later(wait, self._ask_again)
+            self._timer = state.loop.call_later(wait, self._ask_again)
 
     def _release(self, attempt: Attempt, status: int | None) -> None:
         """Tell the balancer what became of it."""
@@ -593,11 +598,11 @@ class Exchange:
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer without having asked anybody."""
-        self._core.metrics.refused.add(refusal.code or str(refusal.status))
+        self._state.metrics.refused.add(refusal.code or str(refusal.status))
         self._reply(refusal)
         if self._admitted is not None:
             self._admitted.settle(0.0, 0)
-        self._core.active.discard(self)
+        self._state.active.discard(self)
         self._is_over = True
 
     def _reply(self, refusal: Refusal) -> None:
@@ -632,8 +637,8 @@ class Exchange:
         if self._is_over:
             return
         self._is_over = True
-        core, served = self._core, self._served
-        core.active.discard(self)
+        state, served = self._state, self._served
+        state.active.discard(self)
         served.status = status
         served.latency_ms = (time.monotonic() - self._started) * 1000
         first_byte_ms = None
@@ -653,10 +658,10 @@ class Exchange:
             usage = served.usage
             tokens = None if usage is None else usage.input_tokens + usage.output_tokens
             self._admitted.settle(served.cost_usd, tokens)
-        core.metrics.served(served, first_byte_ms)
-        core.recorder.record(served)
-        if served.is_whole and core.learner is not None:
-            core.learner.offer(served)
+        state.metrics.served(served, first_byte_ms)
+        state.recorder.record(served)
+        if served.is_whole and state.learner is not None:
+            state.learner.offer(served)
 
     def _cost(self, attempt: Attempt) -> float:
         """What the call is charged with: by the provider's count, or by an estimate of ours."""

@@ -13,11 +13,10 @@ from crossmodel.assembly import CrossModel
 from crossmodel.balancing import Endpoint, LoadBalancerConfig
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.building import Switchboard
-from crossmodel.gateway.choosing import Chooser
 from crossmodel.gateway.control.ports import EndpointState, ModelChange, ModelState
-from crossmodel.gateway.core import Core
 from crossmodel.gateway.keys import load_keys
 from crossmodel.gateway.server import Server
+from crossmodel.gateway.state import GatewayState
 from crossmodel.gateway.targets import Target
 from crossmodel.settings import Settings, load_settings
 
@@ -30,7 +29,7 @@ class LiveOperations:
 
     Args:
         cm: what it stands on.
-        core: what answers its requests.
+        state: what its requests share.
         server: where its clients arrive.
         switchboard: keeps its connections.
         source: the settings file, if there is one to read again.
@@ -40,7 +39,7 @@ class LiveOperations:
     def __init__(
         self,
         cm: CrossModel,
-        core: Core,
+        state: GatewayState,
         server: Server,
         switchboard: Switchboard,
         *,
@@ -48,7 +47,7 @@ class LiveOperations:
         on_drain: Callable[[], None],
     ) -> None:
         self._cm = cm
-        self._core = core
+        self._state = state
         self._server = server
         self._switchboard = switchboard
         self._source = source
@@ -59,12 +58,12 @@ class LiveOperations:
     @property
     def in_flight(self) -> int:
         """Requests of clients that are not yet over."""
-        return len(self._core.active)
+        return len(self._state.active)
 
     def models(self) -> Sequence[ModelState]:
         """The models in their configured order, as they are now."""
         now = time.monotonic()
-        return [_state(target, now) for target in self._core.targets.values()]
+        return [_state(target, now) for target in self._state.targets.values()]
 
     def change_model(self, model_id: str, change: ModelChange) -> ModelState:
         """Change a model until the settings are read again or the process ends.
@@ -73,10 +72,10 @@ class LiveOperations:
             ModelNotFoundError: if there is no such model.
             InvalidInputError: if a value is out of range; then nothing has changed.
         """
-        core = self._core
-        target = core.targets.get(model_id)
+        state = self._state
+        target = state.targets.get(model_id)
         if target is None:
-            raise core.engine.unknown(model_id)
+            raise state.engine.unknown(model_id)
         old = target.model
         given = {
             name: value
@@ -92,7 +91,7 @@ class LiveOperations:
         target.describe()
         if change.is_enabled is not None:
             target.is_enabled = change.is_enabled
-        core.chooser = Chooser(core.engine, core.targets)
+        state.replace_targets(state.targets)
         return _state(target, time.monotonic())
 
     async def reload(self) -> Sequence[str]:
@@ -111,12 +110,12 @@ class LiveOperations:
             keys = await load_keys(new, self._cm.engine.store)
             old = self._cm.settings
             changes = self._cm.adopt(new)
-            core, config = self._core, self._core.balancing
+            state, config = self._state, self._state.balancing
             for each in fields(LoadBalancerConfig):
                 setattr(config, each.name, getattr(new.load_balancer, each.name))
-            core.targets = self._switchboard.targets(new, self._cm.engine.providers, config)
-            core.chooser = Chooser(core.engine, core.targets)
-            core.keyring.replace_all(keys)
+            state.targets = self._switchboard.targets(new, self._cm.engine.providers, config)
+            state.replace_targets(state.targets)
+            state.keyring.replace_all(keys)
             self._server.limits = new.gateway.limits
             changes += [
                 f"{name} changed"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import os
 import signal
 import ssl
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from crossmodel.assembly import CrossModel
-from crossmodel.domain.client_key import digest_of
 from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.building import Switchboard
 from crossmodel.gateway.control.access import AdminAccess
@@ -23,15 +21,20 @@ from crossmodel.gateway.control.app import create_app
 from crossmodel.gateway.control.context import Control
 from crossmodel.gateway.control.serving import Running, start
 from crossmodel.gateway.core import Core
-from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.injection import Injector
+from crossmodel.gateway.keys import Keyring, admin_digest
+from crossmodel.gateway.learning import Learner
 from crossmodel.gateway.limits import Admission
-from crossmodel.gateway.metrics import Metrics
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.recording import Recorder
 from crossmodel.gateway.server import Server
-from crossmodel.settings import GatewaySettings, Settings, load_settings, split_address
+from crossmodel.gateway.state import GatewayState
+from crossmodel.settings import GatewaySettings, Settings, split_address
 
 logger = logging.getLogger(__name__)
+
+LEARNING_SECONDS: Final = 2.0
+"""How long answers may still be learned from when the gateway ends."""
 
 LOCAL_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
 
@@ -57,7 +60,7 @@ def run(source: Path | None, *, settings: Settings, ready: Callable[[Listening],
 async def serve(
     source: Path | None,
     *,
-    settings: Settings | None = None,
+    settings: Settings,
     ready: Callable[[Listening], None] = lambda _: None,
     shares_port: bool = False,
 ) -> int:
@@ -65,7 +68,7 @@ async def serve(
 
     Args:
         source: the settings file, which is read again when the gateway is told to reload.
-        settings: use these instead of reading them.
+        settings: what to run with: the file's, as the caller may have changed them.
         ready: called once clients can connect.
         shares_port: whether other processes listen on the same port.
 
@@ -76,67 +79,80 @@ async def serve(
         ConfigurationError: if something in the settings cannot be used; nothing was started.
         CrossModelError: if the store or the keys cannot be opened.
     """
-    settings = settings or load_settings(source)
+    gateway = settings.gateway
+    tls = _tls(gateway)
     async with AsyncExitStack() as opened:
         ending = asyncio.Event()
         cm = await opened.enter_async_context(CrossModel(settings, serves=True))
-        keyring = await Keyring.load(settings, cm.engine.store)
-        _refuse_strangers(settings.gateway, keyring)
-        tls = _tls(settings.gateway)
         switchboard = Switchboard()
-        config = settings.load_balancer
-        recorder = Recorder(cm.engine)
-        core = Core(
-            engine=cm.engine,
-            targets=switchboard.targets(settings, cm.engine.providers, config),
-            keyring=keyring,
-            admission=Admission(cm.engine.selector.cost_optimizer),
-            recorder=recorder,
-            metrics=Metrics(),
-            balancing=config,
-            tenant=settings.loop.tenant,
-        )
+        state = await _state(cm, switchboard, opened)
+        _refuse_strangers(gateway, state.keyring)
+        core = Core(state)
         opened.callback(core.close)
-        opened.push_async_callback(_settled, recorder)
-        server = Server(core, settings.gateway.limits)
+        server = Server(core, gateway.limits)
         operations = LiveOperations(
-            cm, core, server, switchboard, source=source, on_drain=ending.set
+            cm, state, server, switchboard, source=source, on_drain=ending.set
         )
-        host, port = split_address(settings.gateway.listen, "listen")
-        try:
-            address = await server.listen(host, port, tls=tls, shares_port=shares_port)
-        except OSError as error:
-            raise ConfigurationError(
-                f"nothing can listen on {settings.gateway.listen}: {error.strerror or error}",
-                path="gateway.listen",
-            ) from error
-        control = await _start_control(cm, core, operations, settings.gateway)
+        address = await _listen(server, gateway, tls, shares_port=shares_port)
+        control = await _start_control(cm, state, operations)
         opened.push_async_callback(control.stop)
         _heed_signals(operations)
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
         await ending.wait()
-        return await server.drain(settings.gateway.drain_seconds)
+        return await server.drain(gateway.drain_seconds)
+
+
+async def _state(cm: CrossModel, switchboard: Switchboard, opened: AsyncExitStack) -> GatewayState:
+    """What requests share, made from the settings of ``cm``; ``opened`` closes it again."""
+    settings, engine = cm.settings, cm.engine
+    recorder = Recorder(engine)
+    opened.push_async_callback(_settled, recorder)
+    state = GatewayState(
+        engine=engine,
+        targets=switchboard.targets(settings, engine.providers, settings.load_balancer),
+        keyring=await Keyring.load(settings, engine.store),
+        admission=Admission(engine.selector.cost_optimizer),
+        recorder=recorder,
+        balancing=settings.load_balancer,
+        tenant=settings.loop.tenant,
+    )
+    if settings.gateway.insights:
+        state.injector = injector = Injector(engine)
+        await injector.start()
+        opened.push_async_callback(injector.close)
+    if settings.gateway.learn:
+        told = state.injector.learned if state.injector is not None else _nobody
+        state.learner = learner = Learner(engine, told)
+        opened.push_async_callback(learner.close, seconds=LEARNING_SECONDS)
+    return state
+
+
+def _nobody(_tenant: str, _model: str) -> None:
+    """Nobody is told of new insights where none are handed over."""
+
+
+async def _listen(
+    server: Server, gateway: GatewaySettings, tls: ssl.SSLContext | None, *, shares_port: bool
+) -> tuple[str, int]:
+    host, port = split_address(gateway.listen, "listen")
+    try:
+        return await server.listen(host, port, tls=tls, shares_port=shares_port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"nothing can listen on {gateway.listen}: {error.strerror or error}",
+            path="gateway.listen",
+        ) from error
 
 
 async def _start_control(
-    cm: CrossModel, core: Core, operations: LiveOperations, gateway: GatewaySettings
+    cm: CrossModel, state: GatewayState, operations: LiveOperations
 ) -> Running:
     """Listen for health checks, metrics and administrators."""
+    gateway = cm.settings.gateway
     host, port = split_address(gateway.control, "control")
-    access = AdminAccess(_admin_digest(gateway), is_loopback=is_loopback(host))
-    return await start(create_app(Control(cm, operations, core.metrics), access), host, port)
-
-
-def _admin_digest(gateway: GatewaySettings) -> str | None:
-    if not gateway.admin_key_env:
-        return None
-    clear = os.environ.get(gateway.admin_key_env, "")
-    if not clear:
-        raise ConfigurationError(
-            f"the environment variable {gateway.admin_key_env} is not set",
-            path="gateway.admin_key_env",
-        )
-    return digest_of(clear.encode())
+    access = AdminAccess(admin_digest(cm.settings), is_loopback=is_loopback(host))
+    control = Control(cm, operations, state.metrics, state.keyring)
+    return await start(create_app(control, access), host, port)
 
 
 async def _settled(recorder: Recorder) -> None:
