@@ -160,11 +160,13 @@ def _budget(verdict: Verdict, rig: Rig, told: Iterable[Told]) -> None:
     records = rig.meter.seen()["requests"]
     spent = sum(map(_cost, records))
     excused = sum(_cost(record) for record in records if _was_taken(record, rig.kills))
+    broken = sum(_cost(record) for record in records if record["outcome"] != "complete")
     refused = sum(each.key == METER and each.status in {402, 429} for each in told)
     verdict.check(
         "the budget of a key was not overspent",
         f"{spent:.4f} of {rig.budget:g} USD over {len(records)} requests, {refused} refused; "
-        f"{excused:.4f} USD were under way when the gateway was killed",
+        f"{broken:.4f} USD of it for answers that did not arrive whole, "
+        f"{excused:.4f} USD under way when the gateway was killed",
         spent <= rig.budget + excused + 1e-9,
     )
     verdict.check("the budget was used up", f"{refused} requests were refused", refused > 0)

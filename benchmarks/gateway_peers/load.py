@@ -25,6 +25,9 @@ import uvloop
 GRACE_SECONDS: Final = 5.0
 """How long answers that are under way at the end are waited for."""
 
+TAIL: Final = 32
+"""Bytes at the end of a body that tell whether a stream has had its last event."""
+
 _OK: Final = 200
 
 
@@ -43,7 +46,16 @@ class Tally:
 class Caller(asyncio.Protocol):
     """One connection."""
 
-    __slots__ = ("_ends_at", "_first", "_parser", "_request", "_started", "_tally", "_transport")
+    __slots__ = (
+        "_ends_at",
+        "_first",
+        "_parser",
+        "_request",
+        "_started",
+        "_tail",
+        "_tally",
+        "_transport",
+    )
 
     _transport: asyncio.Transport
 
@@ -53,6 +65,7 @@ class Caller(asyncio.Protocol):
         self._tally = tally
         self._parser = httptools.HttpResponseParser(self)
         self._started = self._first = 0.0
+        self._tail = b""
 
     @property
     def is_waiting(self) -> bool:
@@ -66,8 +79,6 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some of an answer."""
-        if b"[DONE]" in data:
-            self._tally.ended += 1
         self._parser.feed_data(data)
 
     def on_body(self, data: bytes) -> None:
@@ -75,6 +86,7 @@ class Caller(asyncio.Protocol):
         if not self._first:
             self._first = time.perf_counter()
         self._tally.size += len(data)
+        self._tail = data[-TAIL:] if len(data) >= TAIL else (self._tail + data)[-TAIL:]
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
@@ -85,6 +97,8 @@ class Caller(asyncio.Protocol):
             tally.whole.append(now - self._started)
         if self._parser.get_status_code() != _OK:
             tally.not_ok += 1
+        if b"[DONE]" in self._tail:
+            tally.ended += 1
         self._started = 0.0
         if now < self._ends_at:
             self._ask()
@@ -100,6 +114,7 @@ class Caller(asyncio.Protocol):
         self._transport.close()
 
     def _ask(self) -> None:
+        self._tail = b""
         self._first = 0.0
         self._started = time.perf_counter()
         self._transport.write(self._request)
