@@ -153,6 +153,27 @@ class GatewayLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Answers that may be given again: of the same tenant, to the very same request.
+
+    Only requests that ask for the likeliest answer (``temperature`` 0) and embeddings have some.
+
+    Attributes:
+        enabled: whether any are kept.
+        megabytes: what they may take, in memory, more than 0.
+        seconds: how long each may be given again, more than 0.
+    """
+
+    enabled: bool = False
+    megabytes: float = 64.0
+    seconds: float = 3600.0
+
+    def __post_init__(self) -> None:
+        for name in ("megabytes", "seconds"):
+            checks.limit(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Where the gateway listens, and what it does besides passing requests on.
 
@@ -168,6 +189,7 @@ class GatewaySettings:
         learn: whether answers of teachers become insights.
         drain_seconds: how long requests may go on when the gateway is told to end.
         limits: what a client may do.
+        cache: whether and how answers are given again.
     """
 
     listen: str = "127.0.0.1:8080"
@@ -179,6 +201,7 @@ class GatewaySettings:
     learn: bool = True
     drain_seconds: float = 30.0
     limits: GatewayLimits = GatewayLimits()
+    cache: CacheSettings = CacheSettings()
 
     def __post_init__(self) -> None:
         for name in ("listen", "control"):

@@ -106,6 +106,11 @@ class Attempt:
             call.cancel()
 
     @property
+    def is_kept_whole(self) -> bool:
+        """Whether ``kept`` is all that was passed on."""
+        return self._size <= MOST_KEPT
+
+    @property
     def waited_seconds(self) -> float | None:
         """How long it has waited so far without a byte; ``None`` once one has come."""
         return None if self.head is not None else time.monotonic() - self.started_at

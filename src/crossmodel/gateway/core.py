@@ -71,6 +71,7 @@ class Core:
     def close(self) -> None:
         """Let go of the connections to providers; nothing may be under way any more."""
         self._sweeping.cancel()
+        self.state.health.close()
         for target in self.state.targets.values():
             for address in target.addresses.values():
                 address.close()
@@ -114,6 +115,7 @@ class Core:
             exchange.expire()
         state = self.state
         state.publish()
+        state.health.tick()
         loop_now = state.loop.time()
         for target in self.state.targets.values():
             for address in target.addresses.values():

@@ -9,14 +9,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
-from crossmodel.assembly import CrossModel
 from crossmodel.balancing import Endpoint, LoadBalancerConfig
 from crossmodel.errors import ConfigurationError
-from crossmodel.gateway.building import Switchboard
 from crossmodel.gateway.control.ports import EndpointState, ModelChange, ModelState
 from crossmodel.gateway.keys import load_keys
+from crossmodel.gateway.opening import Opened
 from crossmodel.gateway.server import Server
-from crossmodel.gateway.state import GatewayState
 from crossmodel.gateway.targets import Target
 from crossmodel.settings import Settings, load_settings
 
@@ -28,28 +26,24 @@ class LiveOperations:
     """Does them to one gateway.
 
     Args:
-        cm: what it stands on.
-        state: what its requests share.
+        parts: what it is made of.
         server: where its clients arrive.
-        switchboard: keeps its connections.
         source: the settings file, if there is one to read again.
         on_drain: called once, when the gateway is told to end.
     """
 
     def __init__(
         self,
-        cm: CrossModel,
-        state: GatewayState,
+        parts: Opened,
         server: Server,
-        switchboard: Switchboard,
         *,
         source: Path | None,
         on_drain: Callable[[], None],
     ) -> None:
-        self._cm = cm
-        self._state = state
+        self._cm = parts.cm
+        self._state = parts.state
+        self._switchboard = parts.switchboard
         self._server = server
-        self._switchboard = switchboard
         self._source = source
         self._on_drain = on_drain
         self.is_draining = False

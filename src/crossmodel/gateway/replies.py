@@ -15,7 +15,10 @@ from crossmodel.errors import (
     NoAvailableModelsError,
     NotFoundError,
 )
+from crossmodel.gateway.cache import CachedAnswer
 from crossmodel.gateway.http1 import HOP_BY_HOP, Header, header_lines, nominated
+from crossmodel.gateway.served import Served
+from crossmodel.gateway.targets import Target, header_text
 from crossmodel.gateway.translation.errors import error_body
 from crossmodel.gateway.upstream import ResponseHead
 from crossmodel.wire.dialect import Dialect
@@ -92,6 +95,35 @@ def relayed_lines(headers: list[Header], secret: bytes) -> bytes:
         ]
     )
     return redacted(lines, secret)
+
+
+def answer_lines(head: ResponseHead, target: Target, served: Served, reason: bytes) -> bytes:
+    """The headers of a model's answer: the provider's own, who was chosen, why, and the record."""
+    name = served.id.encode()
+    lines = (
+        b"%bx-crossmodel-request-id: %b\r\nx-crossmodel-witness: %b\r\n%b"
+        b"x-crossmodel-selection: %b\r\n"
+        % (relayed_lines(head.headers, target.secret), name, name, target.lines, reason)
+    )
+    transfer = served.transfer
+    if transfer is not None and transfer.success:
+        lines += b"x-crossmodel-insights: %d\r\n" % len(transfer.transferred_insights)
+    return lines
+
+
+def cached_lines(request_id: str, found: CachedAnswer) -> bytes:
+    """The headers of an answer that is given again."""
+    name = request_id.encode()
+    return (
+        b"content-type: %b\r\nx-crossmodel-request-id: %b\r\nx-crossmodel-witness: %b\r\n"
+        b"x-crossmodel-cache: hit\r\nx-crossmodel-model: %b\r\n"
+        % (found.content_type, name, name, header_text(found.model.id))
+    )
+
+
+def id_line(request_id: str) -> bytes:
+    """The header that names a request's record."""
+    return b"x-crossmodel-request-id: %b\r\n" % request_id.encode()
 
 
 def redacted(text: bytes, secret: bytes) -> bytes:

@@ -13,28 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from crossmodel.assembly import CrossModel
 from crossmodel.errors import ConfigurationError, CrossModelError
-from crossmodel.gateway.building import Switchboard
 from crossmodel.gateway.control.access import AdminAccess
 from crossmodel.gateway.control.app import create_app
 from crossmodel.gateway.control.context import Control
 from crossmodel.gateway.control.serving import Running, start
-from crossmodel.gateway.core import Core
-from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.keys import Keyring, admin_digest
-from crossmodel.gateway.learning import Learner
-from crossmodel.gateway.limits import Admission
+from crossmodel.gateway.opening import Opened, open_core
 from crossmodel.gateway.operations import LiveOperations
-from crossmodel.gateway.recording import Recorder
 from crossmodel.gateway.server import Server
-from crossmodel.gateway.state import GatewayState
 from crossmodel.settings import GatewaySettings, Settings, split_address
 
 logger = logging.getLogger(__name__)
-
-LEARNING_SECONDS: Final = 2.0
-"""How long answers may still be learned from when the gateway ends."""
 
 LOCAL_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
 
@@ -83,52 +73,17 @@ async def serve(
     tls = _tls(gateway)
     async with AsyncExitStack() as opened:
         ending = asyncio.Event()
-        cm = await opened.enter_async_context(CrossModel(settings, serves=True))
-        switchboard = Switchboard()
-        state = await _state(cm, switchboard, opened)
-        _refuse_strangers(gateway, state.keyring)
-        core = Core(state)
-        opened.callback(core.close)
-        server = Server(core, gateway.limits)
-        operations = LiveOperations(
-            cm, state, server, switchboard, source=source, on_drain=ending.set
-        )
+        parts = await open_core(settings, opened)
+        _refuse_strangers(gateway, parts.state.keyring)
+        server = Server(parts.core, gateway.limits)
+        operations = LiveOperations(parts, server, source=source, on_drain=ending.set)
         address = await _listen(server, gateway, tls, shares_port=shares_port)
-        control = await _start_control(cm, state, operations)
+        control = await _start_control(parts, operations)
         opened.push_async_callback(control.stop)
         _heed_signals(operations)
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
         await ending.wait()
         return await server.drain(gateway.drain_seconds)
-
-
-async def _state(cm: CrossModel, switchboard: Switchboard, opened: AsyncExitStack) -> GatewayState:
-    """What requests share, made from the settings of ``cm``; ``opened`` closes it again."""
-    settings, engine = cm.settings, cm.engine
-    recorder = Recorder(engine)
-    opened.push_async_callback(_settled, recorder)
-    state = GatewayState(
-        engine=engine,
-        targets=switchboard.targets(settings, engine.providers, settings.load_balancer),
-        keyring=await Keyring.load(settings, engine.store),
-        admission=Admission(engine.selector.cost_optimizer),
-        recorder=recorder,
-        balancing=settings.load_balancer,
-        tenant=settings.loop.tenant,
-    )
-    if settings.gateway.insights:
-        state.injector = injector = Injector(engine)
-        await injector.start()
-        opened.push_async_callback(injector.close)
-    if settings.gateway.learn:
-        told = state.injector.learned if state.injector is not None else _nobody
-        state.learner = learner = Learner(engine, told)
-        opened.push_async_callback(learner.close, seconds=LEARNING_SECONDS)
-    return state
-
-
-def _nobody(_tenant: str, _model: str) -> None:
-    """Nobody is told of new insights where none are handed over."""
 
 
 async def _listen(
@@ -144,22 +99,13 @@ async def _listen(
         ) from error
 
 
-async def _start_control(
-    cm: CrossModel, state: GatewayState, operations: LiveOperations
-) -> Running:
+async def _start_control(parts: Opened, operations: LiveOperations) -> Running:
     """Listen for health checks, metrics and administrators."""
-    gateway = cm.settings.gateway
+    cm, state, gateway = parts.cm, parts.state, parts.cm.settings.gateway
     host, port = split_address(gateway.control, "control")
     access = AdminAccess(admin_digest(cm.settings), is_loopback=is_loopback(host))
     control = Control(cm, operations, state.metrics, state.keyring)
     return await start(create_app(control, access), host, port)
-
-
-async def _settled(recorder: Recorder) -> None:
-    try:
-        await recorder.close()
-    except CrossModelError:
-        logger.exception("the last records are not durable yet")
 
 
 def _heed_signals(operations: LiveOperations) -> None:

@@ -11,7 +11,9 @@ from typing import Protocol
 from crossmodel.balancing import LoadBalancerConfig, RetryBudget
 from crossmodel.domain.records import DEFAULT_TENANT
 from crossmodel.engine import Engine
+from crossmodel.gateway.cache import AnswerCache
 from crossmodel.gateway.choosing import Chooser
+from crossmodel.gateway.health import HealthChecks
 from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.learning import Learner
@@ -48,8 +50,10 @@ class GatewayState:
         tenant: whose requests those without a key are.
         injector: hands insights to models; ``None`` if that is switched off.
         learner: learns from answers; ``None`` if that is switched off.
+        cache: answers that may be given again; ``None`` if that is switched off.
         active: the requests that are under way.
         chooser: chooses among the targets; made anew when they change.
+        health: asks addresses how they are.
         retries: how many are allowed.
     """
 
@@ -63,20 +67,24 @@ class GatewayState:
     tenant: str = DEFAULT_TENANT
     injector: Injector | None = None
     learner: Learner | None = None
+    cache: AnswerCache | None = None
     active: set[Pending] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     chance: random.Random = field(default_factory=random.Random)
     chooser: Chooser = field(init=False)
+    health: HealthChecks = field(init=False)
     retries: RetryBudget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.chooser = Chooser(self.engine, self.targets)
+        self.health = HealthChecks(self.balancing)
         self.retries = RetryBudget(self.balancing)
+        self.replace_targets(self.targets)
 
     def replace_targets(self, targets: Mapping[str, Target]) -> None:
         """Choose among these from now on."""
         self.targets = targets
         self.chooser = Chooser(self.engine, targets)
+        self.health.watch(targets.values())
 
     def publish(self) -> None:
         """Let the metrics say what others have counted."""

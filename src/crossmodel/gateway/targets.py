@@ -48,6 +48,7 @@ class Target:
         talks_only: whether it can only be asked for conversations.
         limit_field: what it calls the limit on an answer's tokens, where it speaks chat.
         is_enabled: whether it may be asked.
+        name: the model's id, as a header can carry it.
         lines: header lines for clients: who answered, at what price.
     """
 
@@ -61,6 +62,7 @@ class Target:
     talks_only: bool = False
     limit_field: str = "max_tokens"
     is_enabled: bool = True
+    name: bytes = field(init=False, default=b"")
     lines: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
@@ -69,10 +71,11 @@ class Target:
     def describe(self) -> None:
         """Write :attr:`lines` anew, after ``model`` has changed."""
         model = self.model
+        self.name = header_text(model.id)
         self.lines = (
             b"x-crossmodel-model: %b\r\n"
             b"x-crossmodel-price: input=%g; output=%g; unit=usd-per-million-tokens\r\n"
-            % (header_text(model.id), model.input_price, model.output_price)
+            % (self.name, model.input_price, model.output_price)
         )
 
     def serves(self, route: Route) -> bool:

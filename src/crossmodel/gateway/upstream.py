@@ -130,6 +130,10 @@ class Upstream:
             body,
         )
 
+    def question(self, path: bytes) -> bytes:
+        """A request for what lies at ``path`` of this host."""
+        return b"GET %b HTTP/1.1\r\nhost: %b\r\naccept: */*\r\n\r\n" % (path, self.host)
+
     def send(self, request: bytes, receiver: Receiver) -> Call:
         """Send a whole request; ``receiver`` is told of the response."""
         call = UpstreamCall(self, request, receiver)

@@ -37,7 +37,7 @@ class Wishes:
         needs: features that the model must have besides those that the request shows.
         conversation: a name for the conversation, which then stays with its model.
         insights: whether insights may be put into the request.
-        cache: whether an answer from the cache will do, where the gateway has one.
+        cache: whether an answer from the cache will do, where the gateway keeps any.
         timeout: most seconds that an answer may take.
 
     Raises:
@@ -52,7 +52,7 @@ class Wishes:
     needs: tuple[str, ...] = ()
     conversation: str | None = None
     insights: bool = True
-    cache: bool = False
+    cache: bool = True
     timeout: float | None = None
 
     def __post_init__(self) -> None:

@@ -1,0 +1,165 @@
+"""What a request may take, what it took, and what is known of it when it is over."""
+
+from __future__ import annotations
+
+import time
+
+from crossmodel.domain.client_key import ClientKey
+from crossmodel.domain.ids import time_ordered_id
+from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.period import utc_now
+from crossmodel.domain.selection import ModelSelection
+from crossmodel.engine import BYTES_PER_TOKEN
+from crossmodel.gateway.attempt import GOOD, Attempt
+from crossmodel.gateway.bounds import Bound
+from crossmodel.gateway.cache import CachedAnswer
+from crossmodel.gateway.limits import Admitted
+from crossmodel.gateway.replies import Facts, Refusal
+from crossmodel.gateway.request import AskedFor
+from crossmodel.gateway.served import Served
+from crossmodel.gateway.state import GatewayState
+
+EVENT = b"data:"
+"""How the events of a stream begin: most servers send one for each token."""
+
+
+class Account:
+    """The account of one request: opened when it is admitted, closed once.
+
+    Args:
+        state: what all requests share.
+        key: whose it is; ``None`` where none is needed.
+
+    Attributes:
+        tenant: whose request it is.
+        is_open: whether there is anything to account for.
+        served: what is known of the request; there once it is open.
+    """
+
+    __slots__ = ("_admitted", "_asked", "_key", "_started", "_state", "is_open", "served", "tenant")
+
+    _asked: AskedFor
+    served: Served
+
+    def __init__(self, state: GatewayState, key: ClientKey | None) -> None:
+        self._state = state
+        self._key = key
+        self._started = 0.0
+        self._admitted: Admitted | None = None
+        self.is_open = False
+        self.tenant = state.tenant if key is None else key.tenant
+
+    def admit(self, most: Bound) -> Refusal | None:
+        """Set aside what the request may take; or say why it may not be made."""
+        admitted = self._state.admission.admit(self._key, self.tenant, *most)
+        if isinstance(admitted, Admitted):
+            self._admitted = admitted
+            return None
+        return Refusal(
+            admitted.status,
+            admitted.message,
+            code=admitted.code,
+            retry_after=admitted.retry_after_seconds,
+            should_retry=admitted.should_retry,
+        )
+
+    def open(self, asked: AskedFor, selection: ModelSelection, model: ModelSpec) -> Served:
+        """From here on the request has an id, and will be accounted for."""
+        self._asked = asked
+        self._started = time.monotonic()
+        route = asked.route
+        self.is_open = True
+        self.served = Served(
+            id=time_ordered_id("req_"),
+            tenant=self.tenant,
+            key=None if self._key is None else self._key.name,
+            path=route.path,
+            dialect=route.dialect if route.is_conversation else None,
+            request=asked.body,
+            selection=selection,
+            model=model,
+            started_at=utc_now(),
+            trace_id=asked.trace_id,
+        )
+        return self.served
+
+    def release(self) -> None:
+        """The request was never sent to anybody."""
+        if self._admitted is not None:
+            self._admitted.release()
+
+    def charge(self, attempt: Attempt, body: bytes, facts: Facts) -> float:
+        """What a whole answer costs, in USD; what it says of itself is noted."""
+        served = self.served
+        served.body, served.usage, served.served_model = body, facts.usage, facts.model
+        served.cost_usd = self._cost(attempt)
+        return served.cost_usd
+
+    def close(
+        self, status: int, *, attempt: Attempt | None = None, was_asked: bool = False
+    ) -> None:
+        """The request is over: charge it, count it, record it and learn from it; once.
+
+        ``attempt`` is whose answer the client got, or began to get. ``was_asked``: whether somebody
+        was still asked when the client left.
+        """
+        if not self.is_open:
+            return
+        self.is_open = False
+        state, served = self._state, self.served
+        served.status = status
+        served.latency_ms = (time.monotonic() - self._started) * 1000
+        first_byte_ms = None
+        if attempt is not None:
+            first_byte_ms = (attempt.first_byte_at - self._started) * 1000
+            served.is_whole = status in GOOD
+            self._read(attempt)
+        elif was_asked:  # who leaves before the answer does not leave the bill
+            served.cost_usd = self._asked.bound([state.targets[served.model.id]]).most_usd
+        if self._admitted is not None:
+            usage = served.usage
+            tokens = None if usage is None else usage.input_tokens + usage.output_tokens
+            self._admitted.settle(served.cost_usd, tokens)
+        state.metrics.served(served, first_byte_ms)
+        state.recorder.record(served)
+        if served.is_whole and state.learner is not None:
+            state.learner.offer(served)
+
+    def cacheable(self, attempt: Attempt) -> CachedAnswer | None:
+        """The answer as it may be given again; ``None`` if not all of it was kept."""
+        served, head = self.served, attempt.head
+        if not served.is_whole or head is None or (attempt.kept and not attempt.is_kept_whole):
+            return None
+        return CachedAnswer(
+            served.body,
+            head.get(b"content-type") or b"application/json",
+            served.is_stream,
+            served.selection,
+            served.model,
+            served.served_model,
+        )
+
+    def _read(self, attempt: Attempt) -> None:
+        """What was passed on, and what it said of itself."""
+        served, relay = self.served, attempt.relay
+        if relay is not None:
+            served.is_stream = True
+            served.usage, served.served_model = relay.watch.usage, relay.watch.model
+        if attempt.kept:
+            served.body = b"".join(attempt.kept)
+        if relay is not None or attempt.kept:
+            served.cost_usd = self._cost(attempt)
+
+    def _cost(self, attempt: Attempt) -> float:
+        """What the call is charged with: by the provider's count, or by an estimate of ours."""
+        served = self.served
+        if self._asked.route.is_free:
+            return 0.0
+        usage = served.usage
+        if usage is not None:
+            return served.model.cost_usd(usage.input_tokens, usage.output_tokens)
+        if attempt.relay is None:
+            written = len(served.body) // BYTES_PER_TOKEN
+        else:
+            written = sum(part.count(EVENT) for part in attempt.kept)
+        return served.model.cost_usd(self._asked.seen.size // BYTES_PER_TOKEN, written)

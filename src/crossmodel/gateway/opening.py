@@ -1,0 +1,87 @@
+"""Settings become a core that answers requests."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from crossmodel.assembly import CrossModel
+from crossmodel.errors import CrossModelError
+from crossmodel.gateway.building import Switchboard
+from crossmodel.gateway.cache import AnswerCache
+from crossmodel.gateway.core import Core
+from crossmodel.gateway.injection import Injector
+from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.learning import Learner
+from crossmodel.gateway.limits import Admission
+from crossmodel.gateway.recording import Recorder
+from crossmodel.gateway.state import GatewayState
+from crossmodel.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LEARNING_SECONDS: Final = 2.0
+"""How long answers may still be learned from when the gateway ends."""
+
+MEGABYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A gateway that could answer, with what it stands on."""
+
+    cm: CrossModel
+    state: GatewayState
+    core: Core
+    switchboard: Switchboard
+
+
+async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
+    """Open everything that answering takes; ``opened`` closes it again, records last.
+
+    Raises:
+        ConfigurationError: if something in the settings cannot be used.
+        CrossModelError: if the store or the keys cannot be opened.
+    """
+    cm = await opened.enter_async_context(CrossModel(settings, serves=True))
+    engine, gateway = cm.engine, settings.gateway
+    recorder = Recorder(engine)
+    opened.push_async_callback(_settled, recorder)
+    switchboard = Switchboard()
+    cache = gateway.cache
+    state = GatewayState(
+        engine=engine,
+        targets=switchboard.targets(settings, engine.providers, settings.load_balancer),
+        keyring=await Keyring.load(settings, engine.store),
+        admission=Admission(engine.selector.cost_optimizer),
+        recorder=recorder,
+        balancing=settings.load_balancer,
+        tenant=settings.loop.tenant,
+        cache=AnswerCache(int(cache.megabytes * MEGABYTE), cache.seconds)
+        if cache.enabled
+        else None,
+    )
+    if gateway.insights:
+        state.injector = injector = Injector(engine)
+        await injector.start()
+        opened.push_async_callback(injector.close)
+    if gateway.learn:
+        told = state.injector.learned if state.injector is not None else _nobody
+        state.learner = learner = Learner(engine, told)
+        opened.push_async_callback(learner.close, seconds=LEARNING_SECONDS)
+    core = Core(state)
+    opened.callback(core.close)
+    return Opened(cm, state, core, switchboard)
+
+
+def _nobody(_tenant: str, _model: str) -> None:
+    """Nobody is told of new insights where none are handed over."""
+
+
+async def _settled(recorder: Recorder) -> None:
+    try:
+        await recorder.close()
+    except CrossModelError:
+        logger.exception("the last records are not durable yet")
