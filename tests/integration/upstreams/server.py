@@ -49,6 +49,7 @@ _VENDOR_HEADERS = [
     ("X-Vendor-Odd", "first"), ("x-vendor-odd", "second"), ("set-cookie", "a=1; Path=/"),
     ("set-cookie", "b=2"), ("x-empty", ""),
 ]  # fmt: skip
+_CREDENTIALS = ("authorization", "x-api-key")
 _REFUSED_MS = 500
 _HUGE_KIB = 100
 BROKEN_EVENT = 2
@@ -128,7 +129,7 @@ class Server:
                 return
             answer = self._answer(request, body, behaviour, key)
         except RefusedRequestError as error:
-            answer = _refusal(request, error, key)
+            answer = _refusal(request, error, key, tells="telltale" in behaviour)
         headers = [("x-request-id", f"req_{key[:20]}"), ("request-id", f"req_{key[:20]}")]
         answer.headers = [*headers, *answer.headers, *_late(behaviour)]
         if "unknown" in behaviour:
@@ -296,12 +297,21 @@ def _models(request: Request) -> Json:
     return anthropic_dialect.model(name) if claude else openai_dialect.model(name)
 
 
-def _refusal(request: Request, error: RefusedRequestError, key: str) -> Answer:
+def _refusal(
+    request: Request, error: RefusedRequestError, key: str, *, tells: bool = False
+) -> Answer:
+    headers, message = [], str(error)
+    if error.status < 400:
+        headers.append(("location", "http://elsewhere.test/v1"))
+    if tells:
+        shown = [value for name in _CREDENTIALS if (value := request.header(name))]
+        message += f": {' '.join(shown)}"
+        headers += [("x-debug-key", value) for value in shown]
     if request.path.startswith("/v1/messages") or request.header("anthropic-version"):
-        body = anthropic_dialect.error(error.status, str(error), f"req_{key[:20]}")
+        body = anthropic_dialect.error(error.status, message, f"req_{key[:20]}")
     else:
-        body = openai_dialect.error(error.status, str(error), error.code)
-    return Answer(error.status, _JSON, [json.dumps(body).encode()])
+        body = openai_dialect.error(error.status, message, error.code)
+    return Answer(error.status, _JSON, [json.dumps(body).encode()], headers=headers)
 
 
 def _late(behaviour: Behaviour) -> Headers:

@@ -1,0 +1,3 @@
+def test_start(chat):
+    answer = chat.chat.completions.create(model="text", messages=[{"role":"user","content":"hi"}])
+    print(answer)
