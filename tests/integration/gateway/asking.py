@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import base64
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from gateway.process import Gateway
+
+AT_ONCE = 8
+"""Requests under way where many are needed."""
 
 SCHEMA = {
     "type": "object",
@@ -68,6 +74,25 @@ def body_of(path: str, model: str, **more: Any) -> dict[str, Any]:
         "/v1/responses": {"input": "Wie wird das Wetter?"},
     }
     return {"model": model, **asked[path], **more}
+
+
+def at_every_cut(
+    gateway: Gateway, path: str, body: dict[str, Any], size: int, *, step: int = 1, ends: str = ""
+) -> list[tuple[int, bytes]]:
+    """The bodies of answers whose first ``n`` bytes come alone, for each ``n`` up to ``size``."""
+
+    def share(first: int) -> list[tuple[int, bytes]]:
+        found = []
+        with gateway.connect() as client:
+            for at in range(first * step, size, AT_ONCE * step):
+                headers = [("x-api-key", gateway.key), ("x-behave", f"halt-{at}{ends}")]
+                answer = client.ask("POST", path, body, headers)
+                assert answer.complete, (at, answer)
+                found.append((at, answer.body))
+        return found
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return [one for some in threads.map(share, range(AT_ONCE)) for one in some]
 
 
 def model_for(path: str, behaviour: str) -> str:

@@ -26,7 +26,7 @@ How it travels:
     close           no length: the body ends where the connection does
     slow-N          N ms before each event but the first
     first-N         N ms before the first byte
-    halt-N          10 ms of silence after N bytes, the head not counted: what came is read by then
+    halt-N          5 ms of silence after N bytes, the head not counted: what came is read by then
     crlf, cr        ends of SSE lines
     keepalive-N     an SSE comment after every N events
     gzip            compressed, for who accepts it

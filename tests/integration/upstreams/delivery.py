@@ -13,7 +13,7 @@ from upstreams.parsing import Headers, Request
 
 PIECES_OF_A_BODY = 8
 MISSING = 10
-HALT_SECONDS = 0.01
+HALT_SECONDS = 0.005
 GARBAGE = b"\x00\xff\x16\x03\x01 this is no HTTP\r\n\r\n{\x80}\n" * 3
 _EXTENSION = b';name=value;quoted="a;b\\"c"'
 _TRAILERS = b"X-Checksum: 12ab\r\nX-Vendor-Trailer: last\r\n"

@@ -8,6 +8,8 @@ ends. The model's name says what it does: see ``behaviours``. Beside the two dia
     POST /_behave        {"behaviour": "status-503"}: added to what every model's name says
     POST /_health        {"status": 503}: what /health answers from now on
     GET  /health         the status set, 200 at first
+
+A request's header X-Behave adds words for that request alone.
 """
 
 from __future__ import annotations
@@ -124,7 +126,7 @@ class Server:
             body = self._read(request)
             key = _key(request, body)
             line.record.model = body.get("model")
-            behaviour = self._behaviour(body, key)
+            behaviour = self._behaviour(body, key, request.header("x-behave") or "")
             if not await self._begins(line, behaviour):
                 return
             answer = self._answer(request, body, behaviour, key)
@@ -184,12 +186,12 @@ class Server:
             raise RefusedRequestError(400, "the body names no model")
         return body
 
-    def _behaviour(self, body: Json, key: str) -> Behaviour:
+    def _behaviour(self, body: Json, key: str, asked: str) -> Behaviour:
         if not body:
             return Behaviour()
         name = body["model"].partition("@")[0]
         try:
-            behaviour = Behaviour.parse(f"{name}+{self.added}" if self.added else name)
+            behaviour = Behaviour.parse("+".join(filter(None, (name, self.added, asked))))
         except UnknownBehaviourError as error:
             message = f"the model {body['model']!r} does not exist: {error}"
             raise RefusedRequestError(404, message, "model_not_found") from None
