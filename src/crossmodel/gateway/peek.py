@@ -34,6 +34,9 @@ _count: Final = msgspec.json.Decoder(int | float | None, strict=False).decode
 _any: Final = msgspec.json.Decoder().decode
 _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
+FORMATS: Final = ("response_format", "text", "output_config", "output_format")
+"""Where the dialects say what form an answer must have."""
+
 NOTHING: Final = (b"null", b"[]", b"{}", b"false", b'"none"')
 
 T = TypeVar("T")
@@ -150,7 +153,7 @@ def _look_at_needs(seen: Peek) -> None:
         wanted.append(Feature.STREAMING)
     if "tools" in fields and bytes(fields["tools"]) not in NOTHING:
         wanted.append(Feature.TOOLS)
-    if b'"json_schema"' in fields.get("response_format", b""):
+    if any(b'"json_schema"' in bytes(fields.get(name, b"")) for name in FORMATS):
         wanted.append(Feature.JSON_SCHEMA)
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
     seen.is_text = "previous_response_id" not in fields
