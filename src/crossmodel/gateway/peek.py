@@ -23,6 +23,9 @@ OURS: Final = "crossmodel"
 LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 """What the dialects call the most tokens of an answer; the first that is there counts."""
 
+COUNTS: Final = ("n", "best_of")
+"""What the dialects call how many answers are wanted, or made to choose from."""
+
 SEEN: Final = (b'"image_url"', b'"image"', b'"input_image"')
 """Quoted like this they are keys or whole values: within a text the marks are escaped."""
 
@@ -93,7 +96,7 @@ def peek(body: bytes) -> Peek:
         if name in fields:
             seen.most_tokens = _positive(fields[name], name) or seen.most_tokens
             break
-    for name in ("n", "best_of"):
+    for name in COUNTS:
         if name in fields:
             seen.answers = max(seen.answers, _positive(fields[name], name) or 1)
     seen.size = len(body)
@@ -153,11 +156,14 @@ def _look_at_needs(seen: Peek) -> None:
         wanted.append(Feature.STREAMING)
     if "tools" in fields and bytes(fields["tools"]) not in NOTHING:
         wanted.append(Feature.TOOLS)
-    if any(b'"json_schema"' in bytes(fields.get(name, b"")) for name in FORMATS):
-        wanted.append(Feature.JSON_SCHEMA)
+    for name in FORMATS:
+        if name in fields and b'"json_schema"' in bytes(fields[name]):
+            wanted.append(Feature.JSON_SCHEMA)
+            break
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
     seen.is_text = "previous_response_id" not in fields
-    if any(mark in turns for mark in ATTACHED):
+    # every attachment is an object with a type: one search tells most conversations from those
+    if b'"type"' in turns and _is_attached(turns):
         seen.is_text = False
         said = (texts_of(turn.get("content")) for turn in conversation_of(fields) if _is(turn))
         seen.size = sum(len(text.encode()) for texts in said for text in texts)
@@ -165,6 +171,10 @@ def _look_at_needs(seen: Peek) -> None:
             wanted.append(Feature.VISION)
     if wanted:
         seen.features = frozenset(wanted)
+
+
+def _is_attached(turns: bytes) -> bool:
+    return any(mark in turns for mark in ATTACHED)
 
 
 def _is(turn: object) -> bool:
