@@ -84,7 +84,8 @@ def run(*arguments: str, source: Path, folder: Path) -> Start:
     started = time.perf_counter()
     process = _spawn(settled, source, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    said = process.stdout.read().split()
+    with process.stdout:
+        said = process.stdout.read().split()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
