@@ -297,8 +297,8 @@ class Exchange:
             return None
         head, target = attempt.head, attempt.target
         assert head is not None
-        length = None if self._asked.translates(target) else head.length
-        self._client.respond(head.status, self._lines(attempt), length)
+        # no length, whatever the provider said: what is added where it breaks off must not fill it
+        self._client.respond(head.status, self._lines(attempt), None)
         return self._asked.relay(target)
 
     def passes_on(self, attempt: Attempt) -> bool:
