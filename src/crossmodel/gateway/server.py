@@ -45,8 +45,6 @@ MOST_DISCARDED: Final = 64 * 1024
 TLS_SECONDS: Final = 10.0
 BACKLOG: Final = 2048
 
-UPGRADE_HEADERS: Final = frozenset({b"upgrade", b"connection", b"http2-settings"})
-
 
 class Exchange(Protocol):
     """What becomes of one request, as the connection sees it."""
@@ -118,6 +116,7 @@ class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
+        "_answered",
         "_answering",
         "_body",
         "_checked",
@@ -128,6 +127,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_chunked",
         "_is_closing",
         "_is_deaf",
+        "_is_paused",
         "_keeps_alive",
         "_length",
         "_loop",
@@ -135,6 +135,7 @@ class ClientConnection(asyncio.Protocol):
         "_reading",
         "_server",
         "_size",
+        "_stretch",
         "_target",
         "_transport",
         "_upgrading",
@@ -152,7 +153,8 @@ class ClientConnection(asyncio.Protocol):
         self.known: ReadHeaders | None = None
         self._target = b""
         self._headers: list[Header] = []
-        self._head_bytes = 0
+        self._head_bytes = 0  # of the headers that are whole
+        self._stretch = 0  # since a request began, or a part of its body came
         self._length: int | None = None
         self._checked: list[Header] = []  # headers of the last request, which may come again
         self._in_head = False
@@ -162,7 +164,9 @@ class ClientConnection(asyncio.Protocol):
         self._upgrading = False
         self._waiting: deque[tuple[RequestHead, bytes]] = deque()
         self._answering: RequestHead | None = None
+        self._answered: RequestHead | None = None  # whose body still comes
         self._exchange: Exchange | None = None
+        self._is_paused = False  # the client takes no more for now
         self._keeps_alive = True
         self._is_chunked = False
         self._is_closing = False
@@ -203,26 +207,36 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the model writes: the model waits."""
+        self._is_paused = True
         self.deadline = self._loop.time() + self._server.limits.write_seconds
         if self._exchange is not None:
             self._exchange.pause()
+        elif not self._is_closing:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
+        self._is_paused = False
         if self._exchange is not None:
             self.deadline = NEVER
             self._exchange.resume()
-        elif not self._is_closing:
+        elif self._is_closing:
+            return
+        elif self._waiting:
+            self._next()
+        else:
+            self._transport.resume_reading()
             self._wait_for_next()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come in."""
         if self._is_closing or self._is_deaf:
             return
+        self._stretch += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._pass_over_upgrade(data[upgrade.args[0] :])
+            self._feed(data)
+        except RefusedError as refused:
+            self._refuse(refused.status, refused.reason)
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, RefusedError):
@@ -232,15 +246,14 @@ class ClientConnection(asyncio.Protocol):
             else:
                 self._refuse(400, f"this is not HTTP/1.1: {error}")
         else:
-            if self._in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > self._server.limits.head_bytes:
-                    self._refuse(431, "the head of the request is too large")
+            if self._stretch > self._server.limits.head_bytes and not self._is_closing:
+                self._refuse(431, "the headers or trailers of the request are too large")
 
     # what llhttp tells
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._stretch = 0
         self._target, self._headers, self._head_bytes, self._length = b"", [], 0, None
         self._in_head = True
         if self._answering is None:
@@ -268,7 +281,6 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole: it is looked at before the body is read."""
-        self._in_head = False
         parser = self._parser
         path, _, query = self._target.partition(b"?")
         headers, length = self._headers, self._length
@@ -281,26 +293,29 @@ class ClientConnection(asyncio.Protocol):
                 self._checked = headers
         if length is not None and length > self._server.limits.body_bytes:
             raise _too_large(self._server.limits.body_bytes)
+        is_newest = version == "1.1"
         head = RequestHead(
             parser.get_method(),
             path if path[:1] == b"/" else _path_of(path),
             query,
             headers,
             None if is_chunked else length or 0,
-            parser.should_keep_alive(),
-            version == "1.1",
+            is_newest and parser.should_keep_alive(),
+            is_newest,
         )
+        self._in_head = False  # who is refused before this may go on sending for a while
         self._target, self._headers = b"", []
         self._reading, self._body, self._size = head, [], 0
         self._upgrading = parser.should_upgrade()
-        if self._upgrading or self._answering is not None or self._waiting:
-            return  # it is taken up when it is whole
+        if self._upgrading or self._is_closing or self._is_busy:
+            return  # it is taken up when it is whole, if at all
         self._begin(head)
-        if self._exchange is not None and head.get(b"expect") is not None:
+        if self._exchange is not None and head.speaks_chunked and head.get(b"expect") is not None:
             self._transport.write(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         """Another part of the body."""
+        self._stretch = 0
         self._size += len(data)
         if self._size > self._server.limits.body_bytes:
             raise _too_large(self._server.limits.body_bytes)
@@ -308,27 +323,33 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._upgrading:
+            return  # llhttp takes what follows for another protocol: it is read again
         head, self._reading = self._reading, None
-        if head is None or self._is_closing or self._upgrading:
+        if head is None or self._is_closing:
             return
         body, self._body = self._body, []
-        if head is self._answering and self._exchange is not None:
+        if head is self._answered:  # before its body came
+            self._answered = None
+            if not self._is_paused:
+                self._wait_for_next()
+        elif head is self._answering and self._exchange is not None:
             self._receive(body[0] if len(body) == 1 else b"".join(body))
-        elif self._answering is not None or self._waiting:
+        else:
             # until what came before is answered (RFC 9112, 9.3.2); the client waits as well
             self._waiting.append((head, b"".join(body)))
             self._transport.pause_reading()
-        else:  # it was answered before its body came
-            self._wait_for_next()
 
     # what the exchange wants
 
     def reply(self, status: int, lines: bytes, body: bytes) -> None:
         """A whole response. ``lines`` are its headers, but for those about the connection."""
         self._is_chunked = False
+        answering = self._answering
+        shown = body if answering is None or answering.method != b"HEAD" else b""
         self._transport.write(
             b"%b%bcontent-length: %d\r\n%b\r\n%b"
-            % (status_line(status), lines, len(body), self._persistence(), body)
+            % (status_line(status), lines, len(body), self._persistence(), shown)
         )
         self.finish()
 
@@ -355,14 +376,18 @@ class ClientConnection(asyncio.Protocol):
         if self._is_chunked:
             self._transport.write(LAST_CHUNK)
             self._is_chunked = False
+        self._answered = None if self._reading is not self._answering else self._reading
         self._exchange = self._answering = None
         if self._is_closing:
             return
-        if not self._keeps_alive:
+        if self._is_last:
             self._end()
+        elif self._is_paused:  # who does not read its answers gets no more of them
+            self.deadline = self._loop.time() + self._server.limits.write_seconds
+            self._transport.pause_reading()
         elif self._waiting:
             self._loop.call_soon(self._next)
-        elif self._reading is None:
+        else:
             self._wait_for_next()
 
     def abort(self) -> None:
@@ -372,14 +397,13 @@ class ClientConnection(asyncio.Protocol):
         the client (RFC 9112, 8).
         """
         self._exchange = self._answering = None
-        self._is_closing = True
-        self._transport.close()
+        self._close()
 
     # what the server wants
 
     def expire(self) -> None:
         """Its time is up."""
-        if self._is_closing or (self._answering is not None and self._reading is None):
+        if self._is_closing or self._is_paused or self._answering is not self._reading:
             self._transport.abort()
         elif self.is_idle:
             self._is_closing = True  # whoever then does not go is cut off at the next sweep
@@ -390,8 +414,7 @@ class ClientConnection(asyncio.Protocol):
     def drain(self) -> None:
         """End after the request that is under way, if there is one."""
         if self.is_idle and not self._is_closing:
-            self._is_closing = True
-            self._transport.close()
+            self._close()
 
     def cut(self) -> None:
         """End now, whatever is under way."""
@@ -399,13 +422,25 @@ class ClientConnection(asyncio.Protocol):
 
     def _persistence(self) -> bytes:
         """What a response says of the connection; from here on it is so."""
-        unread = self._reading
+        unread = self._answering if self._answering is self._reading else None
         if unread is not None and (unread.length is None or unread.length > MOST_DISCARDED):
             self._keeps_alive = False
-        if self._keeps_alive and not self._server.is_draining:
+        if not self._is_last:
             return b""
         self._keeps_alive = False
         return CLOSE
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a request that comes now has to wait for others."""
+        return self._answering is not None or self._is_paused or bool(self._waiting)
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the connection ends with the response that is under way."""
+        if self._keeps_alive and not self._server.is_draining:
+            return self._is_deaf and not self._waiting
+        return True
 
     def _begin(self, head: RequestHead) -> None:
         self._keeps_alive = head.keeps_alive
@@ -417,12 +452,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _receive(self, body: bytes) -> None:
         assert self._exchange is not None
-        self.deadline = NEVER  # from here on the exchange keeps its own time
+        if not self._is_paused:
+            self.deadline = NEVER  # from here on the exchange keeps its own time
         self._exchange.receive(body)
 
     def _next(self) -> None:
         """Take up the next of the requests that wait."""
-        if self._is_closing or self._answering is not None or not self._waiting:
+        if self._is_closing or self._is_paused or self._answering or not self._waiting:
             return
         head, body = self._waiting.popleft()
         if not self._waiting:
@@ -433,34 +469,43 @@ class ClientConnection(asyncio.Protocol):
 
     def _wait_for_next(self) -> None:
         limits = self._server.limits
-        busy = self._in_head or self._reading is not None
-        self.deadline = self._loop.time() + (limits.head_seconds if busy else limits.idle_seconds)
+        if self._reading is not None:
+            seconds = limits.body_seconds
+        else:
+            seconds = limits.head_seconds if self._in_head else limits.idle_seconds
+        self.deadline = self._loop.time() + seconds
 
-    def _pass_over_upgrade(self, rest: bytes) -> None:
-        """Read the request again without its wish to speak another protocol (RFC 9110, 7.8).
+    def _feed(self, data: bytes) -> None:
+        """Parse; wishes to speak another protocol are not heard (RFC 9110, 7.8).
 
-        Java's client wishes for HTTP/2 with each first request, and llhttp then skips the body.
+        Java's client wishes for HTTP/2 with each first request, and llhttp then skips the body: so
+        the request is read again without its wish.
         """
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+            else:
+                return
+
+    def _without_upgrade(self) -> bytes:
         head, self._reading, self._upgrading = self._reading, None, False
         if head is None or head.method == b"CONNECT":
-            self._refuse(405, "this is no proxy")
-            return
-        kept = [header for header in head.headers if header[0] not in UPGRADE_HEADERS]
+            raise RefusedError(405, "this is no proxy")
+        kept = [header for header in head.headers if header[0] != b"upgrade"]
         target = b"%b?%b" % (head.path, head.query) if head.query else head.path
+        version = b"1.1" if head.speaks_chunked else b"1.0"
         if head.length:
             kept.append((b"content-length", b"%d" % head.length))
-        again = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, target, header_lines(kept))
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(again + rest)
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (head.method, target, version, header_lines(kept))
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer with an error and end; what is being answered already is answered first."""
         self._is_deaf = True
-        self._keeps_alive = False
-        self._waiting.clear()
-        if self._is_closing or (
-            self._answering is not None and self._answering is not self._reading
-        ):
+        is_later = self._answering is not None and self._answering is not self._reading
+        if self._is_closing or is_later or self._waiting:
             return
         exchange, self._exchange, self._answering = self._exchange, None, None
         if exchange is not None:
@@ -475,14 +520,22 @@ class ClientConnection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Say good-bye; who is still sending may read the answer first (RFC 9112, 9.6)."""
-        self._is_closing = True
         if self._reading is None and not self._in_head:
-            self._transport.close()
+            self._close()
             return
+        self._is_closing = True
         self._reading = None
-        self.deadline = self._loop.time() + LINGER_SECONDS
+        unsent = self._transport.get_write_buffer_size()
+        patience = self._server.limits.write_seconds if unsent else LINGER_SECONDS
+        self.deadline = self._loop.time() + patience
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+    def _close(self) -> None:
+        """End once what was written is sent; who does not take it is cut off in the end."""
+        self._is_closing = True
+        self.deadline = self._loop.time() + self._server.limits.write_seconds
+        self._transport.close()
 
 
 class Server:
@@ -584,9 +637,19 @@ def _check(headers: list[Header], version: str) -> bool:
             is_chunked = True
         elif name == b"host":
             hosts += 1
+        elif name == b"content-encoding":
+            _check_coding(value)
     if hosts != 1 and (hosts or version == "1.1"):
         raise RefusedError(400, "a request has one Host header")
     return is_chunked
+
+
+def _check_coding(coding: bytes) -> None:
+    """Refuse bodies that would have to be decompressed, to who knows what size."""
+    if coding.strip().lower() not in {b"identity", b""}:
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "bodies are not decompressed here: send them plain"
+        )
 
 
 def _path_of(target: bytes) -> bytes:

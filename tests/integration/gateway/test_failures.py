@@ -7,9 +7,10 @@ from email.utils import parsedate_to_datetime
 import anthropic
 import openai
 import pytest
+from upstreams.clients import request
+
 from gateway.asking import ASKED, body_of, listed, model_for, settled
 from gateway.setting import ANTHROPIC_KEY, OPENAI_KEY
-from upstreams.clients import request
 
 TALKS = ["/v1/chat/completions", "/v1/messages"]
 FOREIGN = {"/v1/chat/completions": "claude/{}", "/v1/messages": "{}"}
@@ -217,7 +218,9 @@ def left_after(upstream, moment):
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("when", ["early", "streaming", "whole"])
 @pytest.mark.parametrize(("path", "pattern"), WAYS)
-def test_who_leaves_takes_the_upstream_along(gateway, upstream, path, pattern, when, how, record_property):
+def test_who_leaves_takes_the_upstream_along(
+    gateway, upstream, path, pattern, when, how, record_property
+):
     before = gateway.metric("crossmodel_requests_cancelled_total")
     model = pattern.format("long-2000+slow-20" if when == "streaming" else "stall")
     body = body_of(path, model, stream=when != "whole")
@@ -247,7 +250,9 @@ def test_a_client_that_does_not_read_holds_the_upstream_back(gateway, upstream):
     body = body_of("/v1/chat/completions", "big", stream=True, n=8)
     with gateway.connect() as client:
         client.send(
-            request("POST", "/v1/chat/completions", body, [("authorization", f"Bearer {gateway.key}")])
+            request(
+                "POST", "/v1/chat/completions", body, [("authorization", f"Bearer {gateway.key}")]
+            )
         )
         upstream.wait_until(lambda seen: seen["total"] == 1)
         give_up = time.monotonic() + 3
