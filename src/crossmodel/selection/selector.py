@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import astuple
 from typing import Any, Final
@@ -72,7 +73,7 @@ class ModelSelector:
         self.explorer = Explorer(self.config.exploration)
         self.conversations = ConversationMemory(self.config.conversation)
         self._enforced = self.config.enforced_thresholds()
-        self._expected: dict[str, tuple[tuple[ModelCapability, ...], Shares | None]] = {}
+        self._expected: OrderedDict[str, tuple[TaskRequirement, Shares | None]] = OrderedDict()
         self._learner = ScoreLearner(self.config.learning_prior)
         self._cache = SelectionCache(self.config.cache_ttl_seconds)
         self._lock = threading.RLock()
@@ -193,11 +194,12 @@ class ModelSelector:
 
         Of the prompt only the shares of its topics are kept, of the latest 10,000 requests.
         """
-        shares = self._shares_of(selection, context)
+        shares = self._shares_of(selection, context) if self.learns else None
+        expected = self._expected
         with self._lock:
-            self._expected[request_id] = (*selection.task_requirement.capabilities,), shares
-            while len(self._expected) > MOST_EXPECTED:
-                del self._expected[next(iter(self._expected))]
+            expected[request_id] = selection.task_requirement, shares
+            if len(expected) > MOST_EXPECTED:
+                expected.popitem(last=False)
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Remember how an answer turned out; where somebody scored it, the model's scores learn.
@@ -218,8 +220,8 @@ class ModelSelector:
 
     def _learn(self, profile: ModelCapabilityProfile, request_id: str, score: float) -> None:
         with self._lock:
-            wanted, shares = self._expected.pop(request_id, ((), None))
-            self._learner.learn(profile, wanted, score)
+            task, shares = self._expected.pop(request_id, (None, None))
+            self._learner.learn(profile, () if task is None else task.capabilities, score)
             if shares is not None:
                 self.policy.learn(profile, shares, score)
 
@@ -228,8 +230,6 @@ class ModelSelector:
 
         Reading twice would double what a request pays for its embedding.
         """
-        if not self.learns:
-            return None
         basis = selection.basis
         known = basis.learned if isinstance(basis, Decision) else None
         return known.shares if known else self.policy.shares(context)
