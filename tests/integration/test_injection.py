@@ -53,7 +53,7 @@ async def inject(injector, model="cheap", given=None, **changes):
 async def test_what_a_strong_model_said_is_put_into_a_cheap_ones_request(settings):
     async with serving(settings) as cm:
         await cm.engine.learn(HANDBOOK, "strong")
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         await injector.start()
         changed, result = await inject(injector)
         assert result.success
@@ -77,7 +77,7 @@ async def test_what_a_strong_model_said_is_put_into_a_cheap_ones_request(setting
 async def test_only_who_can_gain_is_asked_about(settings):
     async with serving(settings) as cm:
         strong, cheap, tiny = cm.models()
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         await injector.start()
         assert not any(injector.may_help("default", each) for each in (strong, cheap, tiny))
         await cm.engine.learn(HANDBOOK, "cheap")
@@ -98,7 +98,7 @@ async def test_what_another_process_learns_is_noticed(settings, monkeypatch):
     monkeypatch.setattr(injection, "REFRESH_SECONDS", 0.02)
     async with serving(settings) as cm:
         cheap = cm.engine.models["cheap"]
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         await injector.start()
         async with CrossModel.open(settings) as other:
             await other.engine.learn(HANDBOOK, "strong")
@@ -109,7 +109,7 @@ async def test_what_another_process_learns_is_noticed(settings, monkeypatch):
 async def test_tenants_are_apart(settings):
     async with serving(settings) as cm:
         await cm.engine.learn(HANDBOOK, "strong", tenant="t")
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         assert await inject(injector) is None
         assert await inject(injector, tenant="t") is not None
 
@@ -118,7 +118,7 @@ async def test_some_go_without_so_that_what_insights_do_is_measured(settings):
     settings["insight_transfer"]["uplift"] = {"enable": True, "holdout_rate": 0.5}
     async with serving(settings) as cm:
         await cm.engine.learn(HANDBOOK, "strong")
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         recorder = Recorder(cm.engine)
         arms, ids = set(), []
         for _ in range(24):  # all in one arm: once in 8 million runs
@@ -152,7 +152,7 @@ async def test_some_go_without_so_that_what_insights_do_is_measured(settings):
 async def test_what_asks_nothing_is_left_alone(settings, given):
     async with serving(settings) as cm:
         await cm.engine.learn(HANDBOOK, "strong")
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         assert await inject(injector, given=body(**given)) is None or "messages" in given
         assert injector.injected == 0
 
@@ -193,7 +193,7 @@ async def test_a_slow_store_is_not_asked_ever_more(settings, tmp_path, monkeypat
 async def test_a_store_that_fails_fails_no_request(settings, caplog):
     async with serving(settings) as cm:
         await cm.engine.learn(HANDBOOK, "strong")
-        injector = Injector(cm.engine)
+        injector = Injector(cm.engine, seconds=20.0)
         await injector.start()
         database = sqlite3.connect(settings["store"]["url"].removeprefix("sqlite:///"))
         database.execute("ALTER TABLE insights RENAME TO gone")
@@ -240,7 +240,7 @@ async def test_the_whole_way_round_and_the_commands_know_it(settings, tmp_path, 
     """Learned from one request, handed to the next, recorded, and read by the real commands."""
     (tmp_path / "crossmodel.toml").write_text(SETTINGS)
     async with serving(settings) as cm:
-        recorder, injector = Recorder(cm.engine), Injector(cm.engine)
+        recorder, injector = Recorder(cm.engine), Injector(cm.engine, seconds=20.0)
         learner = Learner(cm.engine, injector.learned)
         await injector.start()
         cheap = cm.engine.models["cheap"]
