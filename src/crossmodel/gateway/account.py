@@ -132,7 +132,7 @@ class Account:
             return None
         return CachedAnswer(
             served.body,
-            head.get(b"content-type") or b"application/json",
+            head.kind or b"application/json",
             served.is_stream,
             served.selection,
             served.model,

@@ -58,6 +58,7 @@ class Attempt:
     Attributes:
         target: the model that is asked.
         lease: the right to ask this address.
+        translates: whether the provider speaks another dialect than the client.
         head: the response's head, once it has come.
         first_byte_at: when that was, in monotonic seconds.
         started_at: when the request was sent, likewise.
@@ -68,13 +69,14 @@ class Attempt:
 
     __slots__ = (
         "_asker", "_is_passing", "_parts", "_size", "call", "first_byte_at", "has_begun", "head",
-        "is_over", "kept", "lease", "relay", "started_at", "target",
+        "is_over", "kept", "lease", "relay", "started_at", "target", "translates",
     )  # fmt: skip
 
-    def __init__(self, asker: Asker, target: Target, lease: Lease) -> None:
+    def __init__(self, asker: Asker, target: Target, lease: Lease, *, translates: bool) -> None:
         self._asker = asker
         self.target = target
         self.lease = lease
+        self.translates = translates
         self.call: Call | None = None
         self.head: ResponseHead | None = None
         self.started_at = time.monotonic()
@@ -87,14 +89,9 @@ class Attempt:
         self._size = 0
         self._is_passing = False
 
-    @property
-    def address(self) -> Address:
-        """Where it is asked."""
-        return self.target.addresses[self.lease.endpoint.id]
-
-    def send(self, request: bytes) -> None:
+    def send(self, request: bytes, address: Address) -> None:
         """Ask."""
-        call = self.address.send(request, self)
+        call = address.send(request, self)
         if not self.is_over:
             self.call = call
 
@@ -181,8 +178,7 @@ class Attempt:
         head = self.head
         if head is None or head.status not in GOOD:
             return False
-        kind = head.get(b"content-type")
-        return kind is not None and kind[: len(EVENTS)].lower() == EVENTS
+        return head.kind.startswith(EVENTS) or head.kind.lower().startswith(EVENTS)
 
     def _pass_on(self, data: bytes) -> None:
         assert self.relay is not None

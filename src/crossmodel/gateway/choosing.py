@@ -60,7 +60,9 @@ class Chooser:
         self._serving: dict[tuple[str, frozenset[str] | None], frozenset[str]] = {}
         self._known: dict[Hashable, Choice] = {}
         self._task: TaskRequirement | None = None
-        self._basis: Hashable = None  # what the two before rest on
+        self._revision = engine.selector.revision
+        self._basis: Hashable = engine.selector.basis
+        self._learns = engine.selector.learns
         self._windows = sorted({target.model.context_window for target in targets.values()})
 
     def choose(
@@ -100,16 +102,28 @@ class Chooser:
             self._known[key] = choice
         return choice
 
+    def look(self) -> None:
+        """See whether the configuration has changed: a changed profile is seen by each request."""
+        selector = self.engine.selector
+        if selector.basis != self._basis or selector.learns != self._learns:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Forget all choices."""
+        selector = self.engine.selector
+        self._known.clear()
+        self._task = None
+        self._basis, self._learns = selector.basis, selector.learns
+
     def _key(
         self, route: Route, seen: Peek, wishes: Wishes, allowed: frozenset[str] | None
     ) -> Hashable | None:
         """Everything that a choice depends on; ``None`` where it may differ from call to call."""
-        selector = self.engine.selector
-        basis = selector.basis
-        if basis != self._basis:
-            self._known.clear()
-            self._task, self._basis = None, basis
-        if wishes is not NONE or selector.learns:
+        revision = self.engine.selector.revision
+        if revision != self._revision:
+            self._revision = revision
+            self.refresh()
+        if wishes is not NONE or self._learns:
             return None
         tokens = seen.size // BYTES_PER_TOKEN + (seen.most_tokens or 0)
         fits = bisect_left(self._windows, tokens)
@@ -173,7 +187,7 @@ class Chooser:
     ) -> RequestContext:
         conversation = wishes.conversation
         return RequestContext(
-            prompt=routing_text(user_texts(seen.fields)) if self.engine.selector.learns else "",
+            prompt=routing_text(user_texts(seen.fields)) if self._learns else "",
             input_tokens=seen.size // BYTES_PER_TOKEN,
             output_tokens=seen.most_tokens or 0,
             features=seen.features | wishes.features if wishes.needs else seen.features,

@@ -120,6 +120,7 @@ class Core:
         state = self.state
         state.publish()
         state.health.tick()
+        state.chooser.look()
         loop_now = state.loop.time()
         for target in self.state.targets.values():
             for address in target.addresses.values():

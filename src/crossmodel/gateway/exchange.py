@@ -27,6 +27,7 @@ from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import Header
+from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.relaying import Relay
 from crossmodel.gateway.replies import LEFT, Refusal
 from crossmodel.gateway.request import FREE, AskedFor
@@ -181,7 +182,7 @@ class Exchange:
         self.deadline = self._started + seconds
         state.engine.selector.expect_feedback(served.id, choice.selection, choice.context)
         state.retries.request()
-        if self._wants_insights(target):
+        if state.injector is not None and self._wants_insights(state.injector, target):
             self._task = state.loop.create_task(self._hand_over(target))
         else:
             self._ask()
@@ -196,12 +197,10 @@ class Exchange:
         self._client.reply(OK, replies.cached_lines(served.id, found), found.body)
         self._close(OK)
 
-    def _wants_insights(self, target: Target) -> bool:
-        injector = self._state.injector
+    def _wants_insights(self, injector: Injector, target: Target) -> bool:
         return (
-            injector is not None
+            self._route.is_conversation
             and self._asked.wishes.insights
-            and self._route.is_conversation
             and injector.may_help(self._account.tenant, target.model)
         )
 
@@ -262,9 +261,11 @@ class Exchange:
         return soonest
 
     def _start(self, target: Target, lease: Lease) -> None:
-        attempt = Attempt(self, target, lease)
+        translates = self._route.translates(target.dialect)
+        attempt = Attempt(self, target, lease, translates=translates)
+        address = target.addresses[lease.endpoint.id]
         try:
-            request = self._asked.compose(target, attempt.address)
+            request = self._asked.compose(target, address, translates=translates)
         except CrossModelError as error:
             lease.cancelled()
             self._failure = _Failure(replies.refusal_of(error))
@@ -274,7 +275,7 @@ class Exchange:
         self._tried.add(lease.endpoint.id)
         self._account.served.model = target.model
         self._attempts.append(attempt)
-        attempt.send(request)
+        attempt.send(request, address)
         after = self._state.balancing.hedge_after_seconds
         if after is not None and self._tries == 1 and not self._is_over:
             self._timer = self._state.loop.call_later(after, self._ask_another)
@@ -295,15 +296,15 @@ class Exchange:
         """A stream begins: from here on there is no other try."""
         if not self._take(attempt):
             return None
-        head, target = attempt.head, attempt.target
+        head = attempt.head
         assert head is not None
         # no length, whatever the provider said: what is added where it breaks off must not fill it
         self._client.respond(head.status, self._lines(attempt), None)
-        return self._asked.relay(target)
+        return self._asked.relay(attempt.target, translates=attempt.translates)
 
     def passes_on(self, attempt: Attempt) -> bool:
         """An answer is too long to be held: pass it on, unless it must be translated whole."""
-        if self._asked.translates(attempt.target) or not self._take(attempt):
+        if attempt.translates or not self._take(attempt):
             return False
         head = attempt.head
         assert head is not None
@@ -332,11 +333,12 @@ class Exchange:
         if head.status not in GOOD:
             self._failed(attempt, head.status, body)
             return
-        facts = replies.facts_of(body, asked.spoken(target))
+        spoken = target.dialect if attempt.translates else self._route.dialect
+        facts = replies.facts_of(body, spoken)
         if facts is None and replies.is_json(head):
             self._failed(attempt, None, reason="the provider's answer is not the JSON that it says")
             return
-        if asked.translates(target):
+        if attempt.translates:
             try:
                 body = asked.translated(body, target)
             except ProviderResponseError as error:
@@ -367,7 +369,8 @@ class Exchange:
             return False
         self._begun = attempt
         self._account.served.model = attempt.target.model
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         if self._is_paused and attempt.call is not None:
             attempt.call.pause()
         if len(self._attempts) > 1:
@@ -438,7 +441,7 @@ class Exchange:
             return
         body = replies.redacted(failure.body, attempt.target.secret)
         lines = self._lines(attempt)
-        if self._asked.translates(attempt.target):
+        if attempt.translates:
             status, body = error_status(status, dialect), translate_error(status, body, dialect)
         self._client.reply(status, lines, body)
         self._account.served.body = body

@@ -178,7 +178,8 @@ class Admission:
             if permit is None:
                 return _crowded(limits)
         taken = min(tokens, limits.tokens.burst) if limits.tokens is not None else 0.0
-        refused = self._pace(limits, taken)
+        paced = limits.requests is not None or limits.tokens is not None
+        refused = self._pace(limits, taken) if paced else None
         if refused is None:
             try:
                 reservation = self.budgets.reserve(most_usd, tenant=tenant, key=limits.name or None)

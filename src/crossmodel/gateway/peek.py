@@ -87,7 +87,7 @@ def peek(body: bytes) -> Peek:
     fields = _outermost(body)
     if "model" not in fields:
         raise InvalidInputError("model is missing")
-    seen = Peek(fields, _read(fields["model"], _text, "model", "a string"))
+    seen = Peek(fields, _model(fields["model"]))
     if OURS in fields:
         seen.ours = _read(fields.pop(OURS), _object, OURS, "an object")
     stream = fields.get("stream")
@@ -102,6 +102,14 @@ def peek(body: bytes) -> Peek:
     seen.size = len(body)
     _look_at_needs(seen)
     return seen
+
+
+def _model(raw: msgspec.Raw) -> str:
+    text = bytes(raw)
+    if text[:1] == b'"' and b"\\" not in text:  # the usual case: the text is what it says
+        return text[1:-1].decode()
+    name: str = _read(raw, _text, "model", "a string")
+    return name
 
 
 def _outermost(body: bytes) -> Fields:
@@ -186,7 +194,8 @@ def _positive(raw: msgspec.Raw, name: str) -> int | None:
 
     It bounds what a call may cost, so that what is no such count is refused here.
     """
-    value = _read(raw, _count, name, "a number")
+    digits = bytes(raw)
+    value = int(digits) if digits.isdigit() else _read(raw, _count, name, "a number")
     if value is None:
         return None
     if not 1 <= value < float("inf"):

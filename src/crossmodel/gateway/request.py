@@ -18,7 +18,7 @@ from crossmodel.gateway.targets import Address, Target
 from crossmodel.gateway.translation.answers import completion_to_message, message_to_completion
 from crossmodel.gateway.translation.chat_request import chat_to_messages, wants_usage
 from crossmodel.gateway.translation.messages_request import messages_to_chat
-from crossmodel.gateway.wishes import wishes_of
+from crossmodel.gateway.wishes import NONE, wishes_of
 from crossmodel.wire.dialect import Dialect
 
 DEFAULT_MAX_TOKENS: Final = 4096
@@ -55,7 +55,9 @@ class AskedFor:
         self._query = query
         self._made: dict[str, bytes] = {}  # bodies, by the model they are for
         self.seen = peek(body)
-        self.wishes = wishes_of(self.seen.ours, headers.ours)
+        seen = self.seen
+        is_plain = seen.ours is None and not headers.ours
+        self.wishes = NONE if is_plain else wishes_of(seen.ours, headers.ours)
 
     def bound(self, targets: Sequence[Target]) -> Bound:
         """What the call may cost at most, whoever of them answers, and about how many tokens."""
@@ -70,31 +72,27 @@ class AskedFor:
             most = max(most, own)
         return most
 
-    def translates(self, target: Target) -> bool:
-        """Whether the model's provider speaks another dialect than the client."""
-        dialect = self.route.dialect
-        return dialect is not target.dialect and dialect is not Dialect.RESPONSES
-
-    def spoken(self, target: Target) -> Dialect:
-        """What the answers of the model's provider are written in."""
-        return target.dialect if self.translates(target) else self.route.dialect
-
-    def compose(self, target: Target, address: Address) -> bytes:
-        """The request as it is sent to the model's provider.
+    def compose(self, target: Target, address: Address, *, translates: bool) -> bytes:
+        """The request as it is sent to the model's provider, translated for it or not.
 
         Raises:
             InvalidInputError: if it asks for what the provider's dialect cannot say.
         """
         path = self.route.upstream[target.dialect]
-        translates = self.translates(target)
         if self._query and not translates:
             path = b"%b?%b" % (path, self._query)
         lines = self._headers.lines(target.dialect, translated=translates)
-        return address.compose(path, lines + target.credentials, self._body_for(target))
+        body = self._made.get(target.model.id)
+        if body is None:
+            body = self.seen.body(target.model.name)
+            if translates:
+                body = _translated(body, target)
+            self._made[target.model.id] = body
+        return address.compose(path, lines + target.credentials, body)
 
-    def relay(self, target: Target) -> Relay:
+    def relay(self, target: Target, *, translates: bool) -> Relay:
         """How a stream of the model reaches the client."""
-        if not self.translates(target):
+        if not translates:
             return PlainRelay(self.route.dialect)
         usage = target.dialect is Dialect.MESSAGES and wants_usage(msgspec.json.decode(self.body))
         return TranslatedRelay(target.dialect, include_usage=usage)
@@ -114,16 +112,6 @@ class AskedFor:
         else:
             made = completion_to_message(read)
         return msgspec.json.encode(made)
-
-    def _body_for(self, target: Target) -> bytes:
-        model = target.model
-        made = self._made.get(model.id)
-        if made is None:
-            made = self.seen.body(model.name)
-            if self.translates(target):
-                made = _translated(made, target)
-            self._made[model.id] = made
-        return made
 
 
 def _translated(body: bytes, target: Target) -> bytes:

@@ -29,6 +29,10 @@ class Route:
     is_conversation: bool = False
     is_free: bool = False
 
+    def translates(self, spoken: Dialect) -> bool:
+        """Whether who speaks that is spoken to in another dialect than the client's."""
+        return self.dialect is not spoken and self.dialect is not Dialect.RESPONSES
+
 
 CONVERSATION: Final = {Dialect.CHAT: b"/chat/completions", Dialect.MESSAGES: b"/v1/messages"}
 

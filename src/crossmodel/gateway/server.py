@@ -127,6 +127,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_chunked",
         "_is_closing",
         "_is_deaf",
+        "_is_large",
         "_is_paused",
         "_keeps_alive",
         "_length",
@@ -158,6 +159,7 @@ class ClientConnection(asyncio.Protocol):
         self._length: int | None = None
         self._checked: list[Header] = []  # headers of the last request, which may come again
         self._in_head = False
+        self._is_large = False  # whether what came in could hold a head that is too large
         self._reading: RequestHead | None = None  # between its head and its end
         self._body: list[bytes] = []
         self._size = 0
@@ -233,6 +235,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_closing or self._is_deaf:
             return
         self._stretch += len(data)
+        self._is_large = self._stretch > self._server.limits.head_bytes
         try:
             self._feed(data)
         except RefusedError as refused:
@@ -269,21 +272,28 @@ class ClientConnection(asyncio.Protocol):
         """One header; after the head it is a trailer, which means nothing to us."""
         if not self._in_head:
             return
-        self._head_bytes += len(name) + len(value)
-        limits = self._server.limits
-        if len(self._headers) >= limits.headers or self._head_bytes > limits.head_bytes:
-            raise RefusedError(431, "the headers of the request are too many or too large")
+        if self._is_large:
+            self._count(name, value)
         name = name.lower()
         if name == b"content-length":  # llhttp has seen to it that there is one, and digits alone
             self._length = int(value)
         else:
             self._headers.append((name, value))
 
+    def _count(self, name: bytes, value: bytes) -> None:
+        """Refuse a head that is too large; one that came in a piece of that size cannot be."""
+        self._head_bytes += len(name) + len(value)
+        limits = self._server.limits
+        if len(self._headers) >= limits.headers or self._head_bytes > limits.head_bytes:
+            raise RefusedError(431, "the headers of the request are too many or too large")
+
     def on_headers_complete(self) -> None:
         """The head is whole: it is looked at before the body is read."""
         parser = self._parser
         path, _, query = self._target.partition(b"?")
         headers, length = self._headers, self._length
+        if len(headers) > self._server.limits.headers:
+            raise RefusedError(431, "the request has too many headers")
         version = parser.get_http_version()
         if headers == self._checked and version == "1.1":
             headers, is_chunked = self._checked, False

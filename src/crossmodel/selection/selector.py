@@ -353,6 +353,11 @@ class ModelSelector:
         )
 
     @property
+    def revision(self) -> int:
+        """Changes with every change of a profile or of the registry."""
+        return self._revision
+
+    @property
     def basis(self) -> Hashable:
         """What choices depend on besides the request: while it is the same, so are they.
 

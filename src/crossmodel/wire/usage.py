@@ -58,6 +58,10 @@ class RawUsage(msgspec.Struct):
 
     def read(self, dialect: Dialect) -> TokenUsage:
         """In our terms. A count that is negative is taken for 0."""
+        prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
+        if dialect is Dialect.CHAT and prompt is answer is None:  # the usual case at a glance
+            read, written = self.prompt_tokens or 0, self.completion_tokens or 0
+            return TokenUsage(max(0, read), max(0, written))
         if dialect is Dialect.MESSAGES:
             cached = _count(self.cache_read_input_tokens)
             written = _count(self.cache_creation_input_tokens)
@@ -71,7 +75,6 @@ class RawUsage(msgspec.Struct):
             )
         if dialect is Dialect.CHAT:
             tokens = self.prompt_tokens, self.completion_tokens
-            prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
         else:
             tokens = self.input_tokens, self.output_tokens
             prompt, answer = self.input_tokens_details, self.output_tokens_details
