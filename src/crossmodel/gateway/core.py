@@ -13,6 +13,7 @@ import msgspec
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.errors import CrossModelError, InvalidInputError
 from crossmodel.gateway import replies
+from crossmodel.gateway.account import Account
 from crossmodel.gateway.choosing import PREFERENCES
 from crossmodel.gateway.exchange import Exchange
 from crossmodel.gateway.headers import ReadHeaders
@@ -62,7 +63,7 @@ class Core:
         if route is not None:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
-            return Exchange(self.state, client, route, headers, head.query, key)
+            return Exchange(Account(self.state, key), client, route, headers, head.query)
         if path == FEEDBACK:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")

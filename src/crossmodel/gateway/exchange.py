@@ -11,6 +11,8 @@ import logging
 import time
 from typing import Final
 
+import msgspec
+
 from crossmodel.balancing import (
     Lease,
     backoff_seconds,
@@ -18,11 +20,11 @@ from crossmodel.balancing import (
     retry_after_ms_seconds,
     retry_after_seconds,
 )
-from crossmodel.domain.client_key import ClientKey
 from crossmodel.errors import CrossModelError, ProviderResponseError
 from crossmodel.gateway import replies
 from crossmodel.gateway.account import Account
 from crossmodel.gateway.attempt import GOOD, Attempt
+from crossmodel.gateway.bounds import BYTES_PER_TOKEN as TOKEN_BYTES
 from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
 from crossmodel.gateway.headers import ReadHeaders
@@ -33,7 +35,6 @@ from crossmodel.gateway.replies import LEFT, Refusal
 from crossmodel.gateway.request import FREE, AskedFor
 from crossmodel.gateway.routes import Route
 from crossmodel.gateway.server import Client
-from crossmodel.gateway.state import GatewayState
 from crossmodel.gateway.targets import Target
 from crossmodel.gateway.translation.errors import error_status, translate_error
 from crossmodel.gateway.translation.message_stream import CUT
@@ -53,13 +54,20 @@ NEVER: Final = float("inf")
 class Exchange:
     """One request and its answer.
 
+    Args:
+        account: whose request it is.
+        client: who waits for the answer.
+        route: the path that was asked on.
+        headers: what the request's headers say.
+        query: of the request's target.
+
     Attributes:
         deadline: when it is given up, in monotonic seconds.
     """
 
     __slots__ = (
         "_account", "_asked", "_attempts", "_begun", "_cache_key", "_choice", "_client",
-        "_failure", "_headers", "_is_over", "_is_paused", "_key", "_next", "_query", "_route",
+        "_failure", "_headers", "_is_over", "_is_paused", "_next", "_query", "_route",
         "_started", "_state", "_task", "_timer", "_tried", "_tries", "deadline",
     )  # fmt: skip
 
@@ -68,20 +76,18 @@ class Exchange:
 
     def __init__(
         self,
-        state: GatewayState,
+        account: Account,
         client: Client,
         route: Route,
         headers: ReadHeaders,
         query: bytes,
-        key: ClientKey | None,
     ) -> None:
-        self._state = state
+        self._account = account
+        self._state = account.state
         self._client = client
         self._route = route
         self._headers = headers
         self._query = query
-        self._key = key
-        self._account = Account(state, key)
         self.deadline = NEVER
         self._started = 0.0
         self._is_over = False
@@ -159,9 +165,9 @@ class Exchange:
 
     def _take_up(self) -> Refusal | None:
         """Admit the request and ask a model; or say why not."""
-        state, asked, account, key = self._state, self._asked, self._account, self._key
+        state, asked, account = self._state, self._asked, self._account
         wishes = asked.wishes
-        allowed = frozenset(key.models) if key is not None and key.models else None
+        allowed = account.allowed
         if state.cache is not None and wishes.cache:
             self._cache_key = cache_key(self._route, asked.seen, account.tenant, allowed)
             if self._cache_key is not None and (found := state.cache.get(self._cache_key)):
@@ -176,6 +182,9 @@ class Exchange:
         if refusal is not None:
             return refusal
         target = choice.targets[0]
+        if not self._route.upstream[target.dialect]:
+            self._estimate()
+            return None
         served = account.open(asked, choice.selection, target.model)
         state.active.add(self)
         seconds = target.seconds if wishes.timeout is None else min(wishes.timeout, target.seconds)
@@ -187,6 +196,14 @@ class Exchange:
         else:
             self._ask()
         return None
+
+    def _estimate(self) -> None:
+        """Say how many tokens the request has, about: its provider does not tell beforehand."""
+        tokens = max(1, self._asked.seen.size // TOKEN_BYTES)
+        lines = replies.JSON + b"x-crossmodel-estimate: true\r\n"
+        self._client.reply(OK, lines, msgspec.json.encode({"input_tokens": tokens}))
+        self._account.release()
+        self._is_over = True
 
     def _answer_again(self, found: CachedAnswer) -> None:
         """Give the answer that the same request had before."""

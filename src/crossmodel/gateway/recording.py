@@ -62,7 +62,7 @@ class Recorder:
     __slots__ = (
         "_append", "_basis", "_fresh", "_inputs", "_inputs_until", "_ledger", "_most_waiting",
         "_recorded_inputs", "_rejected", "_requirements", "_retry", "_selector", "_table",
-        "_versions", "_waiting", "_waiting_bytes", "lost", "recorded",
+        "_teacher_quality", "_versions", "_waiting", "_waiting_bytes", "lost", "recorded",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, *, most_waiting_bytes: int = MOST_WAITING_BYTES) -> None:
@@ -75,6 +75,7 @@ class Recorder:
         self._append = outbox.append
         self._selector = engine.selector
         self._recorded_inputs = engine.inputs
+        self._teacher_quality = engine.teacher_quality
         self._inputs: str | None = None
         self._inputs_until = 0.0
         self._fresh: Inputs | None = None
@@ -141,7 +142,10 @@ class Recorder:
         kept = None
         if transfer is not None:
             kept = transfer_record(served.id, served.tenant, model.id, transfer, served.started_at)
-        inputs, snapshots = self._inputs_of(selection)
+        inputs: str | None = None
+        snapshots: dict[str, bytes] = {}
+        if transfer is not None or model.quality >= self._teacher_quality:
+            inputs, snapshots = self._inputs_of(selection)
         return RelayedTurn(
             served.id,
             served.tenant,
@@ -171,7 +175,11 @@ class Recorder:
         )
 
     def _inputs_of(self, selection: ModelSelection) -> tuple[str | None, dict[str, bytes]]:
-        """The digest of what it was made from; with bodies, where they may not be kept yet."""
+        """The digest of what it was made from; with bodies, where they may not be kept yet.
+
+        Only what was handed over and what was extracted can be made again from it, so that other
+        requests go without.
+        """
         recorder = self._recorded_inputs
         if recorder is None:
             return None, {}

@@ -34,6 +34,9 @@ class Route:
         return self.dialect is not spoken and self.dialect is not Dialect.RESPONSES
 
 
+ESTIMATED: Final = b""
+"""In place of a path: the provider knows no such question, and we answer with an estimate."""
+
 CONVERSATION: Final = {Dialect.CHAT: b"/chat/completions", Dialect.MESSAGES: b"/v1/messages"}
 
 CHAT: Final = Route("/v1/chat/completions", Dialect.CHAT, CONVERSATION, is_conversation=True)
@@ -46,7 +49,7 @@ EMBEDDINGS: Final = Route("/v1/embeddings", Dialect.CHAT, {Dialect.CHAT: b"/embe
 COUNT_TOKENS: Final = Route(
     "/v1/messages/count_tokens",
     Dialect.MESSAGES,
-    {Dialect.MESSAGES: b"/v1/messages/count_tokens"},
+    {Dialect.MESSAGES: b"/v1/messages/count_tokens", Dialect.CHAT: ESTIMATED},
     is_free=True,
 )
 
