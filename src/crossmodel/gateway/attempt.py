@@ -163,9 +163,14 @@ class Attempt:
             self._asker.answers(self, parts[0] if len(parts) == 1 else b"".join(parts))
 
     def on_failure(self, reason: str, *, was_sent: bool) -> None:  # noqa: ARG002 - nothing hangs on it
-        """The connection failed."""
-        if not self.is_over:
-            self.call = None
+        """The connection failed; what has come to its own end before is whole all the same."""
+        if self.is_over:
+            return
+        self.call = None
+        if self.relay is not None and self.relay.close(is_delimited=False):
+            self.is_over = True
+            self._asker.ends(self, is_whole=True)
+        else:
             self._fail(reason)
 
     def _fail(self, reason: str) -> None:

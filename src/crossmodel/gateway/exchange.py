@@ -25,7 +25,8 @@ from crossmodel.gateway.account import Account
 from crossmodel.gateway.attempt import GOOD, Attempt
 from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
-from crossmodel.gateway.http1 import Header, RequestHead
+from crossmodel.gateway.headers import ReadHeaders
+from crossmodel.gateway.http1 import Header
 from crossmodel.gateway.relaying import Relay
 from crossmodel.gateway.replies import LEFT, Refusal
 from crossmodel.gateway.request import FREE, AskedFor
@@ -57,8 +58,8 @@ class Exchange:
 
     __slots__ = (
         "_account", "_asked", "_attempts", "_begun", "_cache_key", "_choice", "_client",
-        "_failure", "_head", "_is_over", "_is_paused", "_key", "_next", "_route", "_started",
-        "_state", "_task", "_timer", "_tried", "_tries", "deadline",
+        "_failure", "_headers", "_is_over", "_is_paused", "_key", "_next", "_query", "_route",
+        "_started", "_state", "_task", "_timer", "_tried", "_tries", "deadline",
     )  # fmt: skip
 
     _asked: AskedFor
@@ -69,13 +70,15 @@ class Exchange:
         state: GatewayState,
         client: Client,
         route: Route,
-        head: RequestHead,
+        headers: ReadHeaders,
+        query: bytes,
         key: ClientKey | None,
     ) -> None:
         self._state = state
         self._client = client
         self._route = route
-        self._head = head
+        self._headers = headers
+        self._query = query
         self._key = key
         self._account = Account(state, key)
         self.deadline = NEVER
@@ -98,7 +101,7 @@ class Exchange:
         """The request is whole: choose, account, and ask."""
         self._started = time.monotonic()
         try:
-            self._asked = AskedFor(self._route, self._head, body)
+            self._asked = AskedFor(self._route, self._headers, self._query, body)
             refusal = self._take_up()
         except CrossModelError as error:
             refusal = replies.refusal_of(error)
@@ -294,8 +297,8 @@ class Exchange:
             return None
         head, target = attempt.head, attempt.target
         assert head is not None
-        length = None if self._asked.translates(target) else head.length
-        self._client.respond(head.status, self._lines(attempt), length)
+        # no length, whatever the provider said: what is added where it breaks off must not fill it
+        self._client.respond(head.status, self._lines(attempt), None)
         return self._asked.relay(target)
 
     def passes_on(self, attempt: Attempt) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from crossmodel.errors import ProviderResponseError
 from crossmodel.gateway.bounds import Bound, bound
-from crossmodel.gateway.http1 import Header, RequestHead, header_lines, nominated
+from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.peek import peek
 from crossmodel.gateway.relaying import PlainRelay, Relay, TranslatedRelay
 from crossmodel.gateway.routes import Route
@@ -18,30 +18,8 @@ from crossmodel.gateway.targets import Address, Target
 from crossmodel.gateway.translation.answers import completion_to_message, message_to_completion
 from crossmodel.gateway.translation.chat_request import chat_to_messages, wants_usage
 from crossmodel.gateway.translation.messages_request import messages_to_chat
-from crossmodel.gateway.wishes import PREFIX, wishes_of
-from crossmodel.providers import API_VERSION
+from crossmodel.gateway.wishes import wishes_of
 from crossmodel.wire.dialect import Dialect
-from crossmodel.witness.tracing import trace_id_of
-
-OURS_ALONE: Final = frozenset(
-    {
-        b"accept-encoding", b"authorization", b"connection", b"content-encoding", b"content-length",
-        b"content-type", b"cookie", b"expect", b"forwarded", b"host", b"keep-alive", b"origin",
-        b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"referer", b"te",
-        b"trailer", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
-        b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"openai-organization",
-        b"openai-project",
-    }
-)  # fmt: skip
-"""Headers that are between the client and us: a provider gets its own, or none."""
-
-SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
-
-DIALECT_PREFIX: Final = {Dialect.CHAT: b"anthropic-", Dialect.MESSAGES: b"openai-"}
-"""Headers that mean nothing to a provider of the dialect."""
-
-VERSION: Final = b"anthropic-version"
-VERSION_LINE: Final = b"%b: %b\r\n" % (VERSION, API_VERSION.encode())
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """The limit on an answer where a client set none and the provider insists on one."""
@@ -54,50 +32,43 @@ class AskedFor:
 
     Args:
         route: the path that it asked on.
-        head: its request, without the body.
+        headers: of the request.
+        query: of the request's target.
         body: the body.
 
     Attributes:
         seen: what the body says.
         wishes: what is wanted of the gateway itself.
+        trace_id: the caller's trace, if it named one.
 
     Raises:
         InvalidInputError: naming what is wrong.
     """
 
-    __slots__ = ("_forwarded", "_head", "_made", "body", "route", "seen", "wishes")
+    __slots__ = ("_headers", "_made", "_query", "body", "route", "seen", "trace_id", "wishes")
 
-    def __init__(self, route: Route, head: RequestHead, body: bytes) -> None:
+    def __init__(self, route: Route, headers: ReadHeaders, query: bytes, body: bytes) -> None:
         self.route = route
         self.body = body
-        self._head = head
-        self._forwarded: list[Header] = []
+        self.trace_id = headers.trace_id
+        self._headers = headers
+        self._query = query
         self._made: dict[str, bytes] = {}  # bodies, by the model they are for
         self.seen = peek(body)
-        self.wishes = wishes_of(self.seen.ours, self._sort_headers())
-
-    @property
-    def trace_id(self) -> str | None:
-        """The caller's trace (W3C Trace Context), if it named one."""
-        parent = self._head.get(b"traceparent")
-        return None if parent is None else trace_id_of(parent.decode("latin-1"))
+        self.wishes = wishes_of(self.seen.ours, headers.ours)
 
     def bound(self, targets: Sequence[Target]) -> Bound:
         """What the call may cost at most, whoever of them answers, and about how many tokens."""
         if self.route.is_free:
             return FREE
+        most = FREE
         seen, size = self.seen, len(self.body)
-        bounds = [
-            bound(
-                target.model,
-                size,
-                seen.most_tokens,
-                answers=seen.answers,
-                is_text=seen.is_text,
+        for target in targets:
+            own = bound(
+                target.model, size, seen.most_tokens, answers=seen.answers, is_text=seen.is_text
             )
-            for target in targets
-        ]
-        return bounds[0] if len(bounds) == 1 else max(bounds)
+            most = max(most, own)
+        return most
 
     def translates(self, target: Target) -> bool:
         """Whether the model's provider speaks another dialect than the client."""
@@ -115,16 +86,11 @@ class AskedFor:
             InvalidInputError: if it asks for what the provider's dialect cannot say.
         """
         path = self.route.upstream[target.dialect]
-        forwarded = self._forwarded
-        if self.translates(target):
-            other = DIALECT_PREFIX[target.dialect]
-            forwarded = [header for header in forwarded if not header[0].startswith(other)]
-        elif self._head.query:
-            path = b"%b?%b" % (path, self._head.query)
-        lines = header_lines(forwarded) + SENT_ON + target.credentials
-        if target.dialect is Dialect.MESSAGES and self._head.get(VERSION) is None:
-            lines += VERSION_LINE
-        return address.compose(path, lines, self._body_for(target))
+        translates = self.translates(target)
+        if self._query and not translates:
+            path = b"%b?%b" % (path, self._query)
+        lines = self._headers.lines(target.dialect, translated=translates)
+        return address.compose(path, lines + target.credentials, self._body_for(target))
 
     def relay(self, target: Target) -> Relay:
         """How a stream of the model reaches the client."""
@@ -158,21 +124,6 @@ class AskedFor:
                 made = _translated(made, target)
             self._made[model.id] = made
         return made
-
-    def _sort_headers(self) -> list[Header]:
-        """Keep what goes on to providers; returns what is for us."""
-        ours: list[Header] = []
-        headers, dropped = self._head.headers, OURS_ALONE
-        named = self._head.get(b"connection")
-        if named is not None and b"," in named:
-            dropped = dropped | nominated(headers)
-        for header in headers:
-            name = header[0]
-            if name.startswith(PREFIX):
-                ours.append(header)
-            elif name not in dropped:
-                self._forwarded.append(header)
-        return ours
 
 
 def _translated(body: bytes, target: Target) -> bytes:

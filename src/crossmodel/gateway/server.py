@@ -15,6 +15,7 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import (
     CHUNKED,
     CLOSE,
@@ -68,7 +69,13 @@ class Exchange(Protocol):
 
 
 class Client(Protocol):
-    """The side of an exchange that waits for the answer: a connection, or an ASGI server."""
+    """The side of an exchange that waits for the answer: a connection, or an ASGI server.
+
+    Attributes:
+        known: what the headers of its last request said, if it may ask again.
+    """
+
+    known: ReadHeaders | None
 
     def reply(self, status: int, lines: bytes, body: bytes) -> None:
         """A whole response. ``lines`` are its headers, but for those about the connection."""
@@ -113,6 +120,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_answering",
         "_body",
+        "_checked",
         "_exchange",
         "_head_bytes",
         "_headers",
@@ -121,6 +129,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_closing",
         "_is_deaf",
         "_keeps_alive",
+        "_length",
         "_loop",
         "_parser",
         "_reading",
@@ -131,6 +140,7 @@ class ClientConnection(asyncio.Protocol):
         "_upgrading",
         "_waiting",
         "deadline",
+        "known",
     )
 
     _transport: asyncio.Transport
@@ -139,9 +149,12 @@ class ClientConnection(asyncio.Protocol):
         self._server = server
         self._loop = server.loop
         self._parser = httptools.HttpRequestParser(self)
+        self.known: ReadHeaders | None = None
         self._target = b""
         self._headers: list[Header] = []
         self._head_bytes = 0
+        self._length: int | None = None
+        self._checked: list[Header] = []  # headers of the last request, which may come again
         self._in_head = False
         self._reading: RequestHead | None = None  # between its head and its end
         self._body: list[bytes] = []
@@ -228,7 +241,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._target, self._headers, self._head_bytes = b"", [], 0
+        self._target, self._headers, self._head_bytes, self._length = b"", [], 0, None
         self._in_head = True
         if self._answering is None:
             self.deadline = self._loop.time() + self._server.limits.head_seconds
@@ -247,19 +260,37 @@ class ClientConnection(asyncio.Protocol):
         limits = self._server.limits
         if len(self._headers) >= limits.headers or self._head_bytes > limits.head_bytes:
             raise RefusedError(431, "the headers of the request are too many or too large")
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        if name == b"content-length":  # llhttp has seen to it that there is one, and digits alone
+            self._length = int(value)
+        else:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: it is looked at before the body is read."""
         self._in_head = False
         parser = self._parser
         path, _, query = self._target.partition(b"?")
-        head = RequestHead(parser.get_method(), path, query, self._headers)
-        self._target, self._headers = b"", []
+        headers, length = self._headers, self._length
         version = parser.get_http_version()
-        head.keeps_alive = parser.should_keep_alive()
-        head.speaks_chunked = version == "1.1"
-        _check(head, version, self._server.limits.body_bytes)
+        if headers == self._checked and version == "1.1":
+            headers, is_chunked = self._checked, False
+        else:
+            is_chunked = _check(headers, version)
+            if not is_chunked:
+                self._checked = headers
+        if length is not None and length > self._server.limits.body_bytes:
+            raise _too_large(self._server.limits.body_bytes)
+        head = RequestHead(
+            parser.get_method(),
+            path if path[:1] == b"/" else _path_of(path),
+            query,
+            headers,
+            None if is_chunked else length or 0,
+            parser.should_keep_alive(),
+            version == "1.1",
+        )
+        self._target, self._headers = b"", []
         self._reading, self._body, self._size = head, [], 0
         self._upgrading = parser.should_upgrade()
         if self._upgrading or self._answering is not None or self._waiting:
@@ -416,6 +447,8 @@ class ClientConnection(asyncio.Protocol):
             return
         kept = [header for header in head.headers if header[0] not in UPGRADE_HEADERS]
         target = b"%b?%b" % (head.path, head.query) if head.query else head.path
+        if head.length:
+            kept.append((b"content-length", b"%d" % head.length))
         again = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, target, header_lines(kept))
         self._parser = httptools.HttpRequestParser(self)
         self.data_received(again + rest)
@@ -535,30 +568,34 @@ class Server:
         self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
-def _check(head: RequestHead, version: str, most_bytes: int) -> None:
+def _check(headers: list[Header], version: str) -> bool:
     """Refuse what two readers could read in two ways (RFC 9112, 2.3, 3.2 and 6.3).
 
     llhttp has refused lengths that contradict each other or the transfer coding, white space
-    around names, bare line feeds and folded lines.
+    around names, bare line feeds and folded lines. Returns whether the body comes in chunks.
     """
     if version not in {"1.1", "1.0"}:
         raise RefusedError(505, f"HTTP/{version} is not spoken here")
-    hosts = 0
-    for name, value in head.headers:
-        if name == b"content-length":
-            head.length = int(value)
-            if head.length > most_bytes:
-                raise _too_large(most_bytes)
-        elif name == b"transfer-encoding":
+    hosts, is_chunked = 0, False
+    for name, value in headers:
+        if name == b"transfer-encoding":
             if value.strip().lower() != b"chunked" or version == "1.0":
                 raise RefusedError(HTTPStatus.NOT_IMPLEMENTED, "only chunked transfer coding is")
-            head.length = None
+            is_chunked = True
         elif name == b"host":
             hosts += 1
     if hosts != 1 and (hosts or version == "1.1"):
         raise RefusedError(400, "a request has one Host header")
-    if head.path[:7].lower() == b"http://" or head.path[:8].lower() == b"https://":
-        head.path = b"/" + head.path.split(b"/", 3)[3] if head.path.count(b"/") > 2 else b"/"  # noqa: PLR2004 - the slashes of scheme and path
+    return is_chunked
+
+
+def _path_of(target: bytes) -> bytes:
+    """The path of a target in absolute form (RFC 9112, 3.2.2); others lead nowhere."""
+    scheme, slashes, rest = target.partition(b"://")
+    if not slashes or scheme.lower() not in {b"http", b"https"}:
+        return target
+    _, slash, path = rest.partition(b"/")
+    return slash + path or b"/"
 
 
 def _too_large(most_bytes: int) -> RefusedError:

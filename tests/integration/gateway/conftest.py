@@ -1,6 +1,7 @@
 """A gateway over the hostile upstream, for all tests of a session; and clients for it."""
 
 import pytest
+
 from gateway.process import Gateway
 from gateway.setting import CLIENT_KEYS, ENVIRONMENT, main_settings
 

@@ -23,7 +23,7 @@ FAULTS = [
     "status-302", "status-400", "status-401", "status-403", "status-404", "status-500",
     "status-502", "status-503", "status-529", "status-401+telltale", "status-400+telltale",
     "retry-after-7", "retry-date-30", "status-503+retry-after-7", "garbage", "badjson", "short",
-    "refuse-1", "drop-0", "drop-3", "cut-3", "stall", "stall-3", "error-event", "no-done",
+    "refuse-1", "drop-0", "drop-3", "text+drop-999", "cut-3", "stall", "stall-3", "error-event", "no-done",
     "split-1+drop-4", "long-2000+slow-20", "unicode+split-1+drop-9",
 ]  # fmt: skip
 CLAUDE = "claude/"

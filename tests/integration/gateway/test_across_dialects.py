@@ -5,6 +5,9 @@ import json
 import anthropic
 import openai
 import pytest
+from upstreams.account import digest
+from upstreams.clients import RawClient
+
 from gateway.asking import (
     ASKED,
     BASE64_SOURCE,
@@ -22,8 +25,6 @@ from gateway.asking import (
     listed,
     settled,
 )
-from upstreams.account import digest
-from upstreams.clients import RawClient
 
 CALLED = ["weather", "forecast", "weather"]
 CITIES = [f'é"{number}\n\\' for number in range(3)]
@@ -100,7 +101,9 @@ async def test_chat_gives_claude_results_of_tools(any_chat, upstream):
 
 
 def test_chats_own_stream_helper_reads_claudes_calls(chat):
-    tools = [{"type": "function", "function": {**t["function"], "strict": True}} for t in CHAT_TOOLS]
+    tools = [
+        {"type": "function", "function": {**t["function"], "strict": True}} for t in CHAT_TOOLS
+    ]
     with chat.chat.completions.stream(
         model="claude/text+tools", messages=ASKED, tools=tools
     ) as stream:

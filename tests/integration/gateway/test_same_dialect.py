@@ -5,6 +5,10 @@ import json
 import openai
 import pytest
 from anthropic.types import Message
+from openai.types.chat import ChatCompletion
+from upstreams.account import digest
+from upstreams.clients import RawClient
+
 from gateway.asking import (
     ASKED,
     BASE64_SOURCE,
@@ -24,16 +28,15 @@ from gateway.asking import (
     settled,
 )
 from gateway.setting import ANSWERS, ANTHROPIC_KEY, OPENAI_KEY, TRAVELS
-from openai.types.chat import ChatCompletion
-from upstreams.account import digest
-from upstreams.clients import RawClient
 
 PATHS = ["/v1/chat/completions", "/v1/messages", "/v1/completions", "/v1/responses"]
 TALKS = PATHS[:2]
 TOOLS = {
     "/v1/chat/completions": {"tools": CHAT_TOOLS},
     "/v1/messages": {"tools": CLAUDE_TOOLS},
-    "/v1/responses": {"tools": [{"type": "function", "strict": False, **CHAT_TOOLS[0]["function"]}]},
+    "/v1/responses": {
+        "tools": [{"type": "function", "strict": False, **CHAT_TOOLS[0]["function"]}]
+    },
 }
 
 
@@ -197,9 +200,7 @@ async def test_chat_streams_parallel_calls_in_fragments(any_chat, upstream, mode
     calls = whole.choices[0].message.tool_calls
     assert [call.function.name for call in calls] == ["weather", "forecast", "weather"]
     chunks = await listed(
-        any_chat.chat.completions.create(
-            model=model, messages=ASKED, tools=CHAT_TOOLS, stream=True
-        )
+        any_chat.chat.completions.create(model=model, messages=ASKED, tools=CHAT_TOOLS, stream=True)
     )
     arguments, names = {}, {}
     for chunk in chunks:
@@ -285,7 +286,9 @@ async def test_messages_have_text_and_all_that_belongs_to_it(any_claude, upstrea
     assert answer.usage.cache_read_input_tokens > 0
 
 
-@pytest.mark.parametrize("model", ["text", "text+reasoning", "text+cached", "text+unknown", "tools"])
+@pytest.mark.parametrize(
+    "model", ["text", "text+reasoning", "text+cached", "text+unknown", "tools"]
+)
 async def test_messages_stream_what_they_answer_whole(any_claude, model):
     asked = {"model": f"claude/{model}", "messages": ASKED, "max_tokens": 500}
     if model == "tools":
