@@ -14,7 +14,7 @@ from crossmodel.gateway.peek import Peek, user_texts
 from crossmodel.gateway.routes import Route
 from crossmodel.gateway.targets import Target, serving
 from crossmodel.gateway.wishes import NONE, Wishes
-from crossmodel.selection import routing_text
+from crossmodel.selection import check_requirement, routing_text
 
 AUTO: Final = "auto"
 PREFERENCES: Final = {"auto": "", "auto:cheap": "cheap", "auto:best": "best"}
@@ -174,6 +174,7 @@ class Chooser:
             if self.targets[each].serves(route) and (allowed is None or each in allowed)
         ]
         task = wishes.requirement(self._any_task())
+        check_requirement(task)  # else wishes that make no sense would go unnoticed
         context = self._context(seen, wishes, tenant, "", None)
         return Choice(named(seen.model, task), [target, *others], b"named", context)
 
