@@ -292,11 +292,11 @@ class Exchange:
         """A stream begins: from here on there is no other try."""
         if not self._take(attempt):
             return None
-        head, target = attempt.head, attempt.target
+        head = attempt.head
         assert head is not None
-        length = None if self._asked.translates(target) else head.length
-        self._client.respond(head.status, self._lines(attempt), length)
-        return self._asked.relay(target)
+        # never with a length: what is said of a cut stream would fill up what is missing of it
+        self._client.respond(head.status, self._lines(attempt), None)
+        return self._asked.relay(attempt.target)
 
     def passes_on(self, attempt: Attempt) -> bool:
         """An answer is too long to be held: pass it on, unless it must be translated whole."""

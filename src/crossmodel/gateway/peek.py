@@ -111,11 +111,15 @@ def _outermost(body: bytes) -> Fields:
 
 
 def conversation_of(fields: Fields) -> list[Any]:
-    """The turns of a request, decoded: of ``messages``, or of ``input`` (Responses)."""
+    """The turns of a request, decoded: of ``messages``, or of ``input`` (Responses).
+
+    Raises:
+        InvalidInputError: if they hold what cannot be read, such as a number out of range.
+    """
     raw = fields.get("messages") or fields.get("input")
     if raw is None:
         return []
-    turns = _any(raw)
+    turns = _read(raw, _any, "messages", "JSON with numbers in range")
     if isinstance(turns, str):
         return [{"role": "user", "content": turns}]
     return turns if isinstance(turns, list) else []
@@ -150,7 +154,7 @@ def _look_at_needs(seen: Peek) -> None:
         wanted.append(Feature.STREAMING)
     if "tools" in fields and bytes(fields["tools"]) not in NOTHING:
         wanted.append(Feature.TOOLS)
-    if b'"json_schema"' in fields.get("response_format", b""):
+    if b'"json_schema"' in bytes(fields.get("response_format", b"")):
         wanted.append(Feature.JSON_SCHEMA)
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
     seen.is_text = "previous_response_id" not in fields

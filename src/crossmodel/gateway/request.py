@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from crossmodel.errors import ProviderResponseError
+from crossmodel.errors import InvalidInputError, ProviderResponseError
 from crossmodel.gateway.bounds import Bound, bound
 from crossmodel.gateway.http1 import Header, RequestHead, header_lines, nominated
 from crossmodel.gateway.peek import peek
@@ -26,7 +26,8 @@ from crossmodel.witness.tracing import trace_id_of
 OURS_ALONE: Final = frozenset(
     {
         b"accept-encoding", b"authorization", b"connection", b"content-encoding", b"content-length",
-        b"content-type", b"cookie", b"expect", b"forwarded", b"host", b"keep-alive", b"origin",
+        b"content-type", b"cookie", b"expect", b"forwarded", b"host", b"http2-settings",
+        b"keep-alive", b"origin",
         b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"referer", b"te",
         b"trailer", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
         b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"openai-organization",
@@ -34,6 +35,9 @@ OURS_ALONE: Final = frozenset(
     }
 )  # fmt: skip
 """Headers that are between the client and us: a provider gets its own, or none."""
+
+PERSISTENCE: Final = frozenset({b"keep-alive", b"close"})
+"""What ``Connection`` says mostly; anything else names headers that are not forwarded."""
 
 SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
 
@@ -130,7 +134,8 @@ class AskedFor:
         """How a stream of the model reaches the client."""
         if not self.translates(target):
             return PlainRelay(self.route.dialect)
-        usage = target.dialect is Dialect.MESSAGES and wants_usage(msgspec.json.decode(self.body))
+        asked = msgspec.json.encode(self.seen.fields)
+        usage = target.dialect is Dialect.MESSAGES and wants_usage(msgspec.json.decode(asked))
         return TranslatedRelay(target.dialect, include_usage=usage)
 
     def translated(self, answer: bytes, target: Target) -> bytes:
@@ -162,22 +167,31 @@ class AskedFor:
     def _sort_headers(self) -> list[Header]:
         """Keep what goes on to providers; returns what is for us."""
         ours: list[Header] = []
-        headers, dropped = self._head.headers, OURS_ALONE
-        named = self._head.get(b"connection")
-        if named is not None and b"," in named:
-            dropped = dropped | nominated(headers)
+        headers = self._head.headers
+        named: frozenset[bytes] = frozenset()
         for header in headers:
             name = header[0]
             if name.startswith(PREFIX):
                 ours.append(header)
-            elif name not in dropped:
+            elif name not in OURS_ALONE:
                 self._forwarded.append(header)
+            elif name == b"connection" and header[1].lower() not in PERSISTENCE:
+                named = nominated(headers)
+        if named:
+            self._forwarded = [header for header in self._forwarded if header[0] not in named]
         return ours
 
 
 def _translated(body: bytes, target: Target) -> bytes:
-    """A request in the dialect of the model's provider."""
-    asked: dict[str, Any] = msgspec.json.decode(body)
+    """A request in the dialect of the model's provider.
+
+    Raises:
+        InvalidInputError: if it cannot be said in it, or cannot be read.
+    """
+    try:
+        asked: dict[str, Any] = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidInputError(f"the body cannot be translated: {error}") from None
     if target.dialect is Dialect.MESSAGES:
         most = target.model.max_output_tokens or DEFAULT_MAX_TOKENS
         return msgspec.json.encode(chat_to_messages(asked, default_max_tokens=most))
