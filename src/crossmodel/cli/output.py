@@ -197,7 +197,11 @@ def configure_logs() -> None:
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    # the other formatters show local variables: requests, and keys
+                    exception_formatter=structlog.dev.plain_traceback,
+                ),
             ],
         )
     )

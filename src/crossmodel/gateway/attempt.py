@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from crossmodel.balancing import Lease
 from crossmodel.errors import ProviderResponseError
+from crossmodel.gateway.hiding import LEAST_HIDDEN, without
 from crossmodel.gateway.relaying import Relay
 from crossmodel.gateway.targets import Address, Target
 from crossmodel.gateway.upstream import Call, ResponseHead
@@ -68,8 +69,9 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asker", "_is_passing", "_parts", "_size", "call", "first_byte_at", "has_begun", "head",
-        "is_over", "kept", "lease", "relay", "started_at", "target", "translates",
+        "_asker", "_held", "_hides", "_is_passing", "_parts", "_size", "call", "first_byte_at",
+        "has_begun", "head", "is_over", "kept", "lease", "relay", "started_at", "target",
+        "translates",
     )  # fmt: skip
 
     def __init__(self, asker: Asker, target: Target, lease: Lease, *, translates: bool) -> None:
@@ -88,6 +90,8 @@ class Attempt:
         self._parts: list[bytes] = []
         self._size = 0
         self._is_passing = False
+        self._hides = len(target.secret) >= LEAST_HIDDEN
+        self._held = b""  # what may be the beginning of the key
 
     def send(self, request: bytes, address: Address) -> None:
         """Ask."""
@@ -125,6 +129,13 @@ class Attempt:
         """A part of the body."""
         if self.is_over:
             return
+        if self._hides:
+            data, self._held = without(self.target.secret, self._held + data)
+            if not data:
+                return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self.relay is not None:
             self._pass_on(data)
         elif self._is_passing:
@@ -140,6 +151,9 @@ class Attempt:
 
     def on_end(self, *, is_delimited: bool) -> None:
         """The response is over."""
+        if self._held and not self.is_over:
+            held, self._held = self._held, b""
+            self._take(held)
         if self.is_over:
             return
         self.call = None

@@ -18,7 +18,8 @@ from crossmodel.witness.tracing import trace_id_of
 OURS_ALONE: Final = frozenset(
     {
         b"accept-encoding", b"authorization", b"connection", b"content-encoding", b"content-length",
-        b"content-type", b"cookie", b"expect", b"forwarded", b"host", b"keep-alive", b"origin",
+        b"content-type", b"cookie", b"expect", b"forwarded", b"host", b"http2-settings",
+        b"keep-alive", b"origin",
         b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"referer", b"te",
         b"trailer", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
         b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"openai-organization",
@@ -26,6 +27,9 @@ OURS_ALONE: Final = frozenset(
     }
 )  # fmt: skip
 """Headers that are between the client and us: a provider gets its own, or none."""
+
+PERSISTENCE: Final = frozenset({b"keep-alive", b"close"})
+"""What ``Connection`` says mostly; anything else names headers that are not forwarded."""
 
 SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
 
@@ -58,7 +62,7 @@ class ReadHeaders:
         self._lines: dict[tuple[Dialect, bool], bytes] = {}
         dropped = OURS_ALONE
         for name, value in headers:
-            if name == b"connection" and b"," in value:
+            if name == b"connection" and value.lower() not in PERSISTENCE:
                 dropped = dropped | nominated(headers)
         for header in headers:
             name, value = header

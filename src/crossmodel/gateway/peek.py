@@ -125,11 +125,15 @@ def _outermost(body: bytes) -> Fields:
 
 
 def conversation_of(fields: Fields) -> list[Any]:
-    """The turns of a request, decoded: of ``messages``, or of ``input`` (Responses)."""
+    """The turns of a request, decoded: of ``messages``, or of ``input`` (Responses).
+
+    Raises:
+        InvalidInputError: if they hold what cannot be read, such as a number out of range.
+    """
     raw = fields.get("messages") or fields.get("input")
     if raw is None:
         return []
-    turns = _any(raw)
+    turns = _read(raw, _any, "messages", "JSON with numbers in range")
     if isinstance(turns, str):
         return [{"role": "user", "content": turns}]
     return turns if isinstance(turns, list) else []

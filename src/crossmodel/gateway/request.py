@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from crossmodel.errors import ProviderResponseError
+from crossmodel.errors import InvalidInputError, ProviderResponseError
 from crossmodel.gateway.bounds import Bound, bound
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.peek import peek
@@ -94,7 +94,8 @@ class AskedFor:
         """How a stream of the model reaches the client."""
         if not translates:
             return PlainRelay(self.route.dialect)
-        usage = target.dialect is Dialect.MESSAGES and wants_usage(msgspec.json.decode(self.body))
+        asked = msgspec.json.encode(self.seen.fields)
+        usage = target.dialect is Dialect.MESSAGES and wants_usage(msgspec.json.decode(asked))
         return TranslatedRelay(target.dialect, include_usage=usage)
 
     def translated(self, answer: bytes, target: Target) -> bytes:
@@ -115,8 +116,15 @@ class AskedFor:
 
 
 def _translated(body: bytes, target: Target) -> bytes:
-    """A request in the dialect of the model's provider."""
-    asked: dict[str, Any] = msgspec.json.decode(body)
+    """A request in the dialect of the model's provider.
+
+    Raises:
+        InvalidInputError: if it cannot be said in it, or cannot be read.
+    """
+    try:
+        asked: dict[str, Any] = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidInputError(f"the body cannot be translated: {error}") from None
     if target.dialect is Dialect.MESSAGES:
         most = target.model.max_output_tokens or DEFAULT_MAX_TOKENS
         return msgspec.json.encode(chat_to_messages(asked, default_max_tokens=most))

@@ -207,8 +207,10 @@ class Upstream:
         except (OSError, ssl.SSLError) as error:
             call.fail(f"no connection: {error.strerror or error}", was_sent=False)
         else:
-            if call.is_over:
-                self.keep(connection)
+            if connection.is_closing:
+                call.fail("the provider ended the connection at once", was_sent=False)
+            elif call.is_over:
+                connection.rest()
             else:
                 connection.begin(call)
 
@@ -280,6 +282,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_parser",
         "_parts",
         "_served",
+        "_stretch",
         "_transport",
         "_upstream",
         "_was_answered",
@@ -294,7 +297,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._call: UpstreamCall | None = None
         self._head = ResponseHead(0, [])
-        self._head_bytes = 0
+        self._head_bytes = 0  # of the headers that are whole
+        self._stretch = 0  # since a response began, or a part of its body came
         self._parts: list[bytes] = []
         self._has_head = False
         self._is_framed = False  # whether the response says where it ends
@@ -319,6 +323,11 @@ class UpstreamConnection(asyncio.Protocol):
         if call.is_paused:
             self._transport.pause_reading()
         self._transport.write(call.request)
+
+    def rest(self) -> None:
+        """Wait for the next call."""
+        self.idle_since = asyncio.get_running_loop().time()
+        self._upstream.keep(self)
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -348,6 +357,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()
             return
         self._was_answered = True
+        self._stretch += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -359,15 +369,15 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(str(cause))
                 if not isinstance(cause, _MisreadError):
                     raise cause from None
-            else:
+                return
+            if not self._is_whole:
                 self._pass_on(call)
                 self._fail(f"the provider's answer is not HTTP/1.1: {error}")
-            return
-        if not self._has_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES:
-                self._fail("the head of the provider's answer is too large")
                 return
+            self._is_excess = True  # what follows a whole answer is not its fault
+        if self._stretch > MOST_HEAD_BYTES and not self._is_whole:
+            self._fail("the head of the provider's answer is too large")
+            return
         if self._parts:
             self._pass_on(call)
         if self._is_whole and self._call is call:
@@ -400,7 +410,8 @@ class UpstreamConnection(asyncio.Protocol):
         """A response begins."""
         if self._is_whole:
             self._is_excess = True
-        self._head, self._head_bytes, self._is_framed = ResponseHead(0, []), 0, False
+        self._head, self._is_framed = ResponseHead(0, []), False
+        self._head_bytes = self._stretch = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; after the head it is a trailer, which nobody is told of."""
@@ -434,7 +445,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
-        self._parts.append(data)
+        self._stretch = 0
+        if not self._is_excess:
+            self._parts.append(data)
 
     def on_message_complete(self) -> None:
         """The response is whole, unless it only announced another."""
@@ -452,18 +465,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._served += 1
         call.is_over, call.connection = True, None
         transport = self._transport
-        if (
-            self._is_excess
-            or self.is_closing
-            or not self._keeps_alive
-            or transport.get_write_buffer_size()
-        ):
+        if transport.get_write_buffer_size():  # it answered without having read
+            self.abort()
+        elif self._is_excess or self.is_closing or not self._keeps_alive:
             self.close()
         else:
             if not transport.is_reading():
                 transport.resume_reading()
-            self.idle_since = asyncio.get_running_loop().time()
-            self._upstream.keep(self)
+            self.rest()
         call.receiver.on_end(is_delimited=True)
 
     def _fail(self, reason: str) -> None:
