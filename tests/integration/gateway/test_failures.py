@@ -110,8 +110,8 @@ def test_that_our_key_is_refused_is_not_the_clients_fault(gateway, path, pattern
 def test_an_error_that_quotes_our_key_is_redacted(gateway, path, pattern):
     answer = gateway.ask(path, body_of(path, pattern.format("status-400+telltale")))
     assert answer.status == 400
-    assert "Bearer ****" in error_of(path, answer)["message"]
-    assert "[redacted]" in answer.header("x-debug-key")
+    assert "******" in error_of(path, answer)["message"]
+    assert "******" in answer.header("x-debug-key")
     for secret in (OPENAI_KEY, ANTHROPIC_KEY):
         assert secret.encode() not in answer.raw
 
