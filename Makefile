@@ -45,6 +45,7 @@ bench: .venv/dev
 	test -d .venv-bench || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q -e '.[embeddings,bench]'
 	.venv-bench/bin/python benchmarks/selection.py
+	$(BIN)/python benchmarks/gateway.py
 
 # Pins everything that the environment holds now: run it after an upgrade that you have tested.
 constraints: .venv/dev

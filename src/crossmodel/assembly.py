@@ -32,13 +32,7 @@ from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputE
 from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
-from crossmodel.selection import (
-    CostOptimizer,
-    LearnedRouter,
-    ModelSelector,
-    dump_router,
-    load_router,
-)
+from crossmodel.selection import CostOptimizer, ModelSelector, learned
 from crossmodel.settings import ProviderSettings, Settings, load_settings
 from crossmodel.store import open_store
 from crossmodel.text.embedding import best_name
@@ -249,7 +243,7 @@ class CrossModel(InsightDesk, LogDesk):
                 "no router is configured: train one with crossmodel train-router",
                 path="model_selector.router",
             )
-        return dump_router(router)
+        return learned.dump_router(router)
 
     async def extract(
         self,
@@ -531,12 +525,12 @@ def _assistant(settings: Settings) -> ModelSpec | None:
     return next((model for model in settings.models if model.id == name), None)
 
 
-def _router(settings: Settings) -> LearnedRouter | None:
+def _router(settings: Settings) -> learned.LearnedRouter | None:
     path = settings.model_selector.router
     if not path:
         return None
     try:
-        return load_router(Path(path).read_bytes())
+        return learned.load_router(Path(path).read_bytes())
     except OSError as error:
         raise ConfigurationError(
             f"cannot read {path}: {error.strerror}", path="model_selector.router"

@@ -35,9 +35,8 @@ from crossmodel.domain.selection import ModelSelection
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.errors import InvalidInputError, VerificationError
 from crossmodel.ports import Transaction
-from crossmodel.selection import ModelSelector
+from crossmodel.selection import ModelSelector, learned
 from crossmodel.selection.decision import Decision
-from crossmodel.selection.learned import router_sha256
 from crossmodel.selection.table import CAPABILITIES, ProfileTable, feature_names
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ class InputRecorder:
         self._lock = threading.Lock()
         router = selector.policy.router
         self._cells = router.cells if router else None
-        self._router_sha256 = router_sha256(router) if router else ""
+        self._router_sha256 = learned.router_sha256(router) if router else ""
 
     def of(self, selection: ModelSelection) -> Inputs:
         """What a selection was made from. Costs microseconds where nothing has changed."""

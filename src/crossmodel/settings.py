@@ -183,6 +183,8 @@ class GatewaySettings:
         admin_key_env: names the variable that holds the key of the admin API. Empty, whoever
             reaches ``control`` may use that API if it is on the loopback interface, and nobody
             otherwise.
+        control_names: host names under which ``control`` is reached, besides ``localhost``,
+            addresses and its own: requests under other names are refused (DNS rebinding).
         tls_certificate: a file with the certificate chain in PEM; with it clients speak TLS.
         tls_key: a file with its private key in PEM.
         insights: whether insights of better models are put into requests to cheaper ones.
@@ -195,6 +197,7 @@ class GatewaySettings:
     listen: str = "127.0.0.1:8080"
     control: str = "127.0.0.1:8081"
     admin_key_env: str = ""
+    control_names: tuple[str, ...] = ()
     tls_certificate: str = ""
     tls_key: str = ""
     insights: bool = True

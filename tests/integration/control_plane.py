@@ -13,19 +13,21 @@ from ticket_codes import HANDBOOK
 
 from crossmodel import CrossModel, load_settings
 from crossmodel.balancing import Balancer
-from crossmodel.domain.client_key import digest_of
 from crossmodel.errors import ModelNotFoundError
-from crossmodel.gateway.control.access import AdminAccess
-from crossmodel.gateway.control.app import create_app
-from crossmodel.gateway.control.context import Control
+from crossmodel.gateway.control.opening import open_control_plane
 from crossmodel.gateway.control.ports import EndpointState, ModelState
-from crossmodel.gateway.control.serving import start
 from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.metrics import Metrics
 
 ADMIN_KEY = "cmk-admin-of-the-tests"
 
+ADMIN_KEY_ENV, CLIENT_KEY_ENV = "CONTROL_TEST_ADMIN_KEY", "CONTROL_TEST_KEY"
+
 SETTINGS = """
+[gateway]
+control = "{control}"
+control_names = ["control.example"]
+admin_key_env = "{admin}"
 [store]
 url = "sqlite:///{folder}/state.db"
 [witness]
@@ -111,16 +113,17 @@ class LiveGateway:
 class ControlPlane:
     """Runs in a thread of its own, so that blocking clients can ask it."""
 
-    def __init__(self, folder, *, key=ADMIN_KEY, is_loopback=True, names=()):
+    def __init__(self, folder, *, key=ADMIN_KEY, control="127.0.0.1:0"):
         self.settings = Path(folder) / "crossmodel.toml"
-        self.settings.write_text(SETTINGS.format(folder=folder))
-        self._key, self._is_loopback, self._names = key, is_loopback, names
+        self.settings.write_text(
+            SETTINGS.format(folder=folder, control=control, admin=ADMIN_KEY_ENV if key else "")
+        )
+        os.environ |= {CLIENT_KEY_ENV: "a-key-of-the-settings", ADMIN_KEY_ENV: key or ""}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._exit = AsyncExitStack()
 
     def __enter__(self):
-        os.environ["CONTROL_TEST_KEY"] = "a-key-of-the-settings"
         self._thread.start()
         try:
             self.run(self._open())
@@ -149,11 +152,6 @@ class ControlPlane:
         self.gateway = LiveGateway(self.cm, self.settings)
         self.metrics = Metrics()
         self.keyring = await Keyring.load(self.cm.settings, self.cm.engine.store)
-        control = Control(self.cm, self.gateway, self.metrics, self.keyring)
-        digest = digest_of(self._key.encode()) if self._key else ""
-        app = create_app(
-            control, AdminAccess(digest, is_loopback=self._is_loopback), names=self._names
-        )
-        running = await start(app, "127.0.0.1", 0)
+        running = await open_control_plane(self.cm, self.gateway, self.metrics, self.keyring)
         self._exit.push_async_callback(running.stop)
         self.url = f"http://127.0.0.1:{running.address[1]}"

@@ -101,3 +101,12 @@ def test_the_witness_is_measured_on_both_databases():
         "verifying 500 records from the store",
     ):
         assert sum(expected in each for each in told) >= 1
+
+
+def test_every_start_is_measured():
+    bench = runpy.run_path(str(BENCHMARKS / "startup.py"))
+    settings = bench["main"].__globals__
+    settings.update(ROUNDS=1)
+    rows = [line.split(" | ") for line in settings["measure"]().splitlines() if "| " in line][2:]
+    assert len(rows) >= 7
+    assert all(float(figure.rstrip(" |")) > 0 for row in rows for figure in row[1:])

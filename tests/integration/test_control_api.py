@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
-from crossmodel.gateway.control import operation
+from crossmodel.gateway.control import connection, operation
 from crossmodel.gateway.control.app import document
 from crossmodel.gateway.served import Served
 
@@ -68,10 +68,10 @@ def served_request():
 def raw(plane, request):
     """What the server answers to exactly these bytes."""
     url = urlsplit(plane.url)
-    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
-        connection.sendall(request)
+    with socket.create_connection((url.hostname, url.port), timeout=30) as client:
+        client.sendall(request)
         answer = b""
-        while piece := connection.recv(65536):
+        while piece := client.recv(65536):
             answer += piece
     return answer
 
@@ -83,10 +83,10 @@ def conforms(plane, folder, config, *arguments):
         [
             SCHEMATHESIS, "--config-file", path, "run", f"{plane.url}/openapi.json",
             "--header", f"Authorization: Bearer {ADMIN_KEY}", "--checks", "all", "--warnings", "off",
-            "--phases", "coverage,fuzzing,stateful", "--max-examples", "20", "--seed", "1",
+            "--max-examples", "10", "--seed", "1",
             "--generation-database", "none", "--no-color", "--continue-on-failure", *arguments,
         ],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -103,10 +103,12 @@ expected-statuses = ["2xx", "409", "422"]
 """
 
 
+@pytest.mark.slow
 def test_the_running_api_is_what_its_document_says(plane, tmp_path):
-    conforms(plane, tmp_path, ANSWERS_TOO)
+    conforms(plane, tmp_path, ANSWERS_TOO, "--phases", "coverage,fuzzing,stateful")
 
 
+@pytest.mark.slow
 def test_so_it_is_for_insights_and_models_that_exist(plane, client, tmp_path):
     insight = client.get("/admin/v1/insights?tenant=acme").json()["items"][0]["id"]
     config = f"""
@@ -120,7 +122,7 @@ def test_so_it_is_for_insights_and_models_that_exist(plane, client, tmp_path):
     conforms(
         plane, tmp_path, config,
         "--include-path-regex", "^/admin/v1/(insights|models)",
-        "--exclude-operation-id", "eraseInsight",
+        "--exclude-operation-id", "eraseInsight", "--phases", "coverage,fuzzing",
     )  # fmt: skip
     assert client.get(f"/admin/v1/insights/{insight}?tenant=acme").status_code == 200
 
@@ -160,10 +162,10 @@ def test_two_credentials_are_none(lasting):
     assert raw(lasting, head + right + right + b"\r\n").startswith(b"HTTP/1.1 401")
 
 
-@pytest.mark.parametrize(("is_loopback", "status"), [(True, 200), (False, 403)])
-def test_without_a_key_only_this_machine_may_use_it(tmp_path, is_loopback, status):
+@pytest.mark.parametrize(("control", "status"), [("127.0.0.1:0", 200), ("0.0.0.0:0", 403)])
+def test_without_a_key_only_this_machine_may_use_it(tmp_path, control, status):
     with (
-        ControlPlane(tmp_path, key=None, is_loopback=is_loopback) as plane,
+        ControlPlane(tmp_path, key=None, control=control) as plane,
         plane.client(key=None) as client,
     ):
         answer = client.get("/admin/v1/log")
@@ -175,6 +177,7 @@ def test_without_a_key_only_this_machine_may_use_it(tmp_path, is_loopback, statu
 
 def test_pages_of_another_site_reach_nothing(plane, client):
     assert client.get("/metrics", headers={"host": "evil.example"}).status_code == 421
+    assert client.get("/metrics", headers={"host": "control.example:8081"}).status_code == 200
     assert client.get("/admin/v1/log", headers={"origin": "http://evil.example"}).status_code == 403
     drained = client.post("/admin/v1/drain", headers={"sec-fetch-site": "cross-site"})
     assert drained.status_code == 403
@@ -442,6 +445,36 @@ def test_a_body_that_does_not_come_is_not_waited_for(lasting, monkeypatch):
     assert raw(lasting, head.encode() + b'{"quality"').startswith(b"HTTP/1.1 408")
 
 
+def test_heads_that_drip_or_never_end_are_cut_off(lasting, monkeypatch):
+    line = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    endless = [line] + [b"X-Filler: " + b"x" * 8192 + b"\r\n"] * 40
+    dripping = [line] + [b"X: y\r\n"] * 40
+
+    def last_answer(*requests):
+        """What is answered to the last of them on one connection; nothing if it is cut off."""
+        url = urlsplit(lasting.url)
+        with socket.create_connection((url.hostname, url.port), timeout=10) as client:
+            for pieces in requests:
+                try:
+                    for piece in pieces:
+                        client.sendall(piece)
+                        time.sleep(0.02)
+                    answer = client.recv(4096)
+                except (BrokenPipeError, ConnectionResetError):
+                    return b""
+            return answer
+
+    assert last_answer([line, b"\r\n"], [line, b"\r\n"]).startswith(b"HTTP/1.1 200")
+    began = time.monotonic()
+    assert last_answer(endless) == b""
+    assert last_answer([line, b"\r\n"], endless) == b""
+    assert time.monotonic() - began < connection.HEAD_SECONDS, "for their size, not their time"
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    assert last_answer([]) == b""
+    assert last_answer(dripping) == b""
+    assert last_answer([line, b"\r\n"], dripping) == b""
+
+
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=201", "limit=x", "offset=-1", "limt=5", "limit=1&limit=2", "limit=%ff",
@@ -471,12 +504,13 @@ def test_what_goes_wrong_inside_is_logged_and_not_shown(plane, client, caplog):
 
 
 def test_answers_on_a_kept_connection_are_not_late(reader):
-    """Without TCP_NODELAY each waits 40 ms for the reader's acknowledgement."""
-    reader.get("/healthz")
-    began = time.perf_counter()
+    """Without TCP_NODELAY each waits 40 ms for the client's acknowledgement."""
+    took = []
     for _ in range(20):
+        began = time.perf_counter()
         reader.get("/healthz")
-    assert time.perf_counter() - began < 20 * 0.03
+        took.append(time.perf_counter() - began)
+    assert min(took[1:]) < 0.03
 
 
 def test_the_document_is_json(reader):

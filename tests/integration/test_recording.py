@@ -329,9 +329,9 @@ class FullDisk:
 async def test_while_the_disk_is_full_records_wait_and_then_go_in_their_order(settings, caplog):
     async with serving(settings) as cm:
         disk = FullDisk(cm.engine.ledger.handover)
-        recorder = Recorder(cm.engine, most_waiting_bytes=2_000)
+        recorder = Recorder(cm.engine, most_waiting_bytes=16_000)
         recorder._append = disk.append
-        ones = [served(cm, said="x" * 300) for _ in range(6)]
+        ones = [served(cm, said="x" * 4_000) for _ in range(6)]
         with caplog.at_level(logging.ERROR):
             for each in ones:
                 recorder.record(each)
@@ -363,9 +363,15 @@ async def test_while_the_disk_is_full_records_wait_and_then_go_in_their_order(se
 async def test_what_cannot_be_recorded_is_counted_and_raises_nothing(settings, caplog):
     async with serving(settings) as cm:
         recorder = Recorder(cm.engine)
-        recorder.record(served(cm, tenant="half \ud800"))
+        recorder.record(served(cm, tenant="half \ud800"))  # would have brought the inputs of others
         recorder.record(served(cm, request=b"x" * (64 * 1024 * 1024)))
         assert recorder.lost == 2
         assert "too large for the log" in caplog.text
+        one, other = served(cm), served(cm)
+        recorder.record(one)
+        recorder.record(other)
         await recorder.close()
-        assert (await cm.verify()).records == 0
+        for each in (one, other):
+            inputs = (await kept(cm, each.id))[0]["selection"]["inputs"]
+            assert await cm.engine.store.read(lambda tx, of=inputs: tx.get_snapshot(of))
+        assert (await cm.verify()).records == 4

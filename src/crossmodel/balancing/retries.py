@@ -12,6 +12,9 @@ from crossmodel.balancing.config import LoadBalancerConfig
 WINDOW_SECONDS = 10.0
 """Over about this time requests earn retries; what is not used by then fades."""
 
+FADED_EVERY = 0.01
+"""Seconds between two reckonings of what has faded: a thousandth of the window."""
+
 REQUEST_TIMEOUT, TOO_MANY_REQUESTS, SERVER_ERROR, LAST_STATUS = 408, 429, 500, 599
 HOPELESS = frozenset({501, 505})
 """Not implemented, HTTP version not supported: the same request meets the same end."""
@@ -72,7 +75,8 @@ class RetryBudget:
 
     def request(self) -> None:
         """A request came in: not a retry."""
-        self._fade()
+        if self._clock() - self._updated > FADED_EVERY:  # what lies between makes no difference
+            self._fade()
         self._balance += self._config.retry_budget
 
     def try_spend(self) -> bool:

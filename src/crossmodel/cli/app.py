@@ -1,64 +1,89 @@
-"""The ``crossmodel`` command: its groups, and the one place where errors end."""
+"""The ``crossmodel`` command: its groups, and the one place where errors end.
+
+A command's module is loaded when it is run or described: a server, and a script that calls many,
+wait for one of them and not for all.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterator, Mapping, MutableMapping
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any, Final, cast
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from crossmodel import __version__
-from crossmodel.cli import (
-    ask,
-    demo,
-    erase,
-    evaluate,
-    extract,
-    feedback,
-    insights,
-    keys,
-    log,
-    models,
-    replay,
-    retention,
-    select,
-    serve,
-    trace,
-    train_router,
-    transfer,
-    verify,
-)
 from crossmodel.cli.output import configure_logs, err, report
 from crossmodel.errors import CrossModelError
 
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
 
+COMMANDS: Final = {
+    "demo": "demo:demo",
+    "ask": "ask:ask",
+    "select": "select:select",
+    "serve": "serve:serve",
+    "extract": "extract:extract",
+    "feedback": "feedback:feedback",
+    "trace": "trace:trace",
+    "replay": "replay:replay",
+    "train-router": "train_router:train_router",
+    "verify": "verify:verify",
+    "erase": "erase:erase",
+    "retention": "retention:retention",
+    "eval": "evaluate:app",
+    "insights": "insights:app",
+    "keys": "keys:app",
+    "log": "log:app",
+    "models": "models:app",
+    "transfer": "transfer:app",
+}
+"""Where each command is, or the group of that name: a module beside this one, and what in it."""
+
+
+class Commands(Mapping[str, Any]):
+    """The commands by name, in the order of the help; each is loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(importlib.import_module(f"crossmodel.cli.{module}"), attribute)
+        holder = typer.Typer(add_completion=False)
+        holder.callback()(lambda: None)  # makes a group of it, even with a single command
+        if isinstance(found, typer.Typer):
+            holder.add_typer(found, name=name)
+        else:
+            holder.command(name)(found)
+        group = get_command(holder)
+        assert isinstance(group, TyperGroup), "it has a callback"
+        return group.commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class AllCommands(TyperGroup):
+    """The command without a name: the group of all others."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = cast("MutableMapping[str, Any]", Commands())  # it is only read
+
+
 app = typer.Typer(
     name="crossmodel",
+    cls=AllCommands,
     help="One model's lessons, every model's answers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo.demo)
-app.command("ask")(ask.ask)
-app.command("select")(select.select)
-app.command("serve")(serve.serve)
-app.command("extract")(extract.extract)
-app.command("feedback")(feedback.feedback)
-app.command("trace")(trace.trace)
-app.command("replay")(replay.replay)
-app.command("train-router")(train_router.train_router)
-app.command("verify")(verify.verify)
-app.command("erase")(erase.erase)
-app.command("retention")(retention.retention)
-app.add_typer(evaluate.app, name="eval")
-app.add_typer(insights.app, name="insights")
-app.add_typer(keys.app, name="keys")
-app.add_typer(log.app, name="log")
-app.add_typer(models.app, name="models")
-app.add_typer(transfer.app, name="transfer")
 
 
 def _print_version(wanted: bool) -> None:

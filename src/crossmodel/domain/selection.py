@@ -90,6 +90,8 @@ class RequestContext:
     def __post_init__(self) -> None:
         if self.prefer:
             checks.one_of("prefer", self.prefer, PREFERENCES)
+        if self.allowed is not None and not isinstance(self.allowed, frozenset):
+            raise InvalidInputError("allowed must be a frozenset of ids")
         if not isinstance(self.prompt, str):
             raise InvalidInputError(f"prompt must be a string, not {type(self.prompt).__name__}")
         checks.at_least("input_tokens", self.input_tokens, 0)

@@ -31,27 +31,34 @@ class Account:
         key: whose it is; ``None`` where none is needed.
 
     Attributes:
+        state: what all requests share.
         tenant: whose request it is.
         is_open: whether there is anything to account for.
         served: what is known of the request; there once it is open.
     """
 
-    __slots__ = ("_admitted", "_asked", "_key", "_started", "_state", "is_open", "served", "tenant")
+    __slots__ = ("_admitted", "_asked", "_key", "_started", "is_open", "served", "state", "tenant")
 
     _asked: AskedFor
     served: Served
 
     def __init__(self, state: GatewayState, key: ClientKey | None) -> None:
-        self._state = state
+        self.state = state
         self._key = key
         self._started = 0.0
         self._admitted: Admitted | None = None
         self.is_open = False
         self.tenant = state.tenant if key is None else key.tenant
 
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        """The models that may answer; all if ``None``."""
+        key = self._key
+        return frozenset(key.models) if key is not None and key.models else None
+
     def admit(self, most: Bound) -> Refusal | None:
         """Set aside what the request may take; or say why it may not be made."""
-        admitted = self._state.admission.admit(self._key, self.tenant, *most)
+        admitted = self.state.admission.admit(self._key, self.tenant, *most)
         if isinstance(admitted, Admitted):
             self._admitted = admitted
             return None
@@ -106,7 +113,7 @@ class Account:
         if not self.is_open:
             return
         self.is_open = False
-        state, served = self._state, self.served
+        state, served = self.state, self.served
         served.status = status
         served.latency_ms = (time.monotonic() - self._started) * 1000
         first_byte_ms = None
@@ -132,7 +139,7 @@ class Account:
             return None
         return CachedAnswer(
             served.body,
-            head.get(b"content-type") or b"application/json",
+            head.kind or b"application/json",
             served.is_stream,
             served.selection,
             served.model,

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.core import Core
+from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import HOP_BY_HOP, Header, RequestHead
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.server import Exchange
@@ -124,6 +125,7 @@ class AsgiClient:
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
+        self.known: ReadHeaders | None = None  # a server's connections are not told apart here
         self._queue: deque[Message | None] = deque()
         self._size = 0
         self._more = asyncio.Event()

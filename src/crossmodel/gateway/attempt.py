@@ -59,6 +59,7 @@ class Attempt:
     Attributes:
         target: the model that is asked.
         lease: the right to ask this address.
+        translates: whether the provider speaks another dialect than the client.
         head: the response's head, once it has come.
         first_byte_at: when that was, in monotonic seconds.
         started_at: when the request was sent, likewise.
@@ -70,12 +71,14 @@ class Attempt:
     __slots__ = (
         "_asker", "_held", "_hides", "_is_passing", "_parts", "_size", "call", "first_byte_at",
         "has_begun", "head", "is_over", "kept", "lease", "relay", "started_at", "target",
+        "translates",
     )  # fmt: skip
 
-    def __init__(self, asker: Asker, target: Target, lease: Lease) -> None:
+    def __init__(self, asker: Asker, target: Target, lease: Lease, *, translates: bool) -> None:
         self._asker = asker
         self.target = target
         self.lease = lease
+        self.translates = translates
         self.call: Call | None = None
         self.head: ResponseHead | None = None
         self.started_at = time.monotonic()
@@ -90,14 +93,9 @@ class Attempt:
         self._hides = len(target.secret) >= LEAST_HIDDEN
         self._held = b""  # what may be the beginning of the key
 
-    @property
-    def address(self) -> Address:
-        """Where it is asked."""
-        return self.target.addresses[self.lease.endpoint.id]
-
-    def send(self, request: bytes) -> None:
+    def send(self, request: bytes, address: Address) -> None:
         """Ask."""
-        call = self.address.send(request, self)
+        call = address.send(request, self)
         if not self.is_over:
             self.call = call
 
@@ -176,9 +174,14 @@ class Attempt:
             self._asker.answers(self, parts[0] if len(parts) == 1 else b"".join(parts))
 
     def on_failure(self, reason: str, *, was_sent: bool) -> None:  # noqa: ARG002 - nothing hangs on it
-        """The connection failed."""
-        if not self.is_over:
-            self.call = None
+        """The connection failed; what has come to its own end before is whole all the same."""
+        if self.is_over:
+            return
+        self.call = None
+        if self.relay is not None and self.relay.close(is_delimited=False):
+            self.is_over = True
+            self._asker.ends(self, is_whole=True)
+        else:
             self._fail(reason)
 
     def _fail(self, reason: str) -> None:
@@ -189,8 +192,7 @@ class Attempt:
         head = self.head
         if head is None or head.status not in GOOD:
             return False
-        kind = head.get(b"content-type")
-        return kind is not None and kind[: len(EVENTS)].lower() == EVENTS
+        return head.kind.startswith(EVENTS) or head.kind.lower().startswith(EVENTS)
 
     def _pass_on(self, data: bytes) -> None:
         assert self.relay is not None

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.engine import BYTES_PER_TOKEN, Engine, any_task, named
-from crossmodel.errors import InvalidInputError, NoAvailableModelsError
+from crossmodel.errors import InvalidInputError, ModelNotFoundError, NoAvailableModelsError
 from crossmodel.gateway.peek import Peek, user_texts
 from crossmodel.gateway.routes import Route
 from crossmodel.gateway.targets import Target, serving
-from crossmodel.gateway.wishes import Wishes
+from crossmodel.gateway.wishes import NONE, Wishes
 from crossmodel.selection import routing_text
 
 AUTO: Final = "auto"
 PREFERENCES: Final = {"auto": "", "auto:cheap": "cheap", "auto:best": "best"}
 """Names that ask for a choice, and what decides it."""
+
+MOST_KNOWN: Final = 4096
+"""Choices that are remembered."""
 
 MOST_ALTERNATIVES: Final = 2
 """Models that are asked one after the other when the chosen one fails."""
@@ -32,16 +36,18 @@ class Choice:
         targets: it, and those that stand in for it, in order.
         reason: why, for a header.
         context: what the choice was made by.
+        is_selected: whether there was a choice.
     """
 
     selection: ModelSelection
     targets: Sequence[Target]
     reason: bytes
     context: RequestContext
+    is_selected: bool = False
 
 
 class Chooser:
-    """Chooses among the configured models.
+    """Chooses among the configured models. Requests that differ in nothing share one choice.
 
     Args:
         engine: who selects.
@@ -52,7 +58,12 @@ class Chooser:
         self.engine = engine
         self.targets = targets
         self._serving: dict[tuple[str, frozenset[str] | None], frozenset[str]] = {}
-        self._task: tuple[int, TaskRequirement] | None = None
+        self._known: dict[Hashable, Choice] = {}
+        self._task: TaskRequirement | None = None
+        self._revision = engine.selector.revision
+        self._basis: Hashable = engine.selector.basis
+        self._learns = engine.selector.learns
+        self._windows = sorted({target.model.context_window for target in targets.values()})
 
     def choose(
         self,
@@ -72,9 +83,62 @@ class Chooser:
             InvalidInputError: if it cannot be asked on this path.
             NoAvailableModelsError: if none of those that may be used can answer.
         """
+        key = self._key(route, seen, wishes, allowed)
+        choice = self._known.get(key) if key is not None else None
+        if choice is not None:
+            if choice.is_selected:
+                self.engine.selector.note(choice.selection)
+            return choice
         prefer = PREFERENCES.get(seen.model)
         if prefer is None:
-            return self._named(route, seen, wishes, tenant, allowed)
+            choice = self._named(route, seen, wishes, tenant, allowed)
+        else:
+            choice = self._selected(
+                route, seen, wishes, tenant=tenant, prefer=prefer, allowed=allowed
+            )
+        if key is not None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = choice
+        return choice
+
+    def look(self) -> None:
+        """See whether the configuration has changed: a changed profile is seen by each request."""
+        selector = self.engine.selector
+        if selector.basis != self._basis or selector.learns != self._learns:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Forget all choices."""
+        selector = self.engine.selector
+        self._known.clear()
+        self._task = None
+        self._basis, self._learns = selector.basis, selector.learns
+
+    def _key(
+        self, route: Route, seen: Peek, wishes: Wishes, allowed: frozenset[str] | None
+    ) -> Hashable | None:
+        """Everything that a choice depends on; ``None`` where it may differ from call to call."""
+        revision = self.engine.selector.revision
+        if revision != self._revision:
+            self._revision = revision
+            self.refresh()
+        if wishes is not NONE or self._learns:
+            return None
+        tokens = seen.size // BYTES_PER_TOKEN + (seen.most_tokens or 0)
+        fits = bisect_left(self._windows, tokens)
+        return route.path, seen.model, seen.features, allowed, fits
+
+    def _selected(
+        self,
+        route: Route,
+        seen: Peek,
+        wishes: Wishes,
+        *,
+        tenant: str,
+        prefer: str,
+        allowed: frozenset[str] | None,
+    ) -> Choice:
         context = self._context(seen, wishes, tenant, prefer, self._able(route, allowed))
         selection = self.engine.choose(wishes.requirement(self._any_task()), context)
         ids = [selection.model_id, *selection.alternative_models[:MOST_ALTERNATIVES]]
@@ -83,7 +147,8 @@ class Chooser:
             selection.selection_metadata["selection_algorithm"].encode(),
             selection.suitability_score,
         )
-        return Choice(selection, [self.targets[each] for each in ids], reason, context)
+        targets = [self.targets[each] for each in ids]
+        return Choice(selection, targets, reason, context, is_selected=True)
 
     def _named(
         self,
@@ -97,7 +162,10 @@ class Chooser:
         if target is None or (allowed is not None and seen.model not in allowed):
             if seen.model.startswith("auto:"):
                 raise InvalidInputError(f"model: there are {', '.join(PREFERENCES)}")
-            raise self.engine.unknown(seen.model)
+            known = sorted(self.targets if allowed is None else allowed & self.targets.keys())
+            raise ModelNotFoundError(
+                f"model not found: {seen.model!r:.200} (known: {', '.join(known)})"
+            )
         if not target.serves(route):
             raise InvalidInputError(f"model {seen.model!r} cannot be asked on {route.path}")
         others = [
@@ -117,10 +185,9 @@ class Chooser:
         prefer: str,
         allowed: frozenset[str] | None,
     ) -> RequestContext:
-        learns = self.engine.selector.config.strategy == "learned"
         conversation = wishes.conversation
         return RequestContext(
-            prompt=routing_text(user_texts(seen.fields)) if learns else "",
+            prompt=routing_text(user_texts(seen.fields)) if self._learns else "",
             input_tokens=seen.size // BYTES_PER_TOKEN,
             output_tokens=seen.most_tokens or 0,
             features=seen.features | wishes.features if wishes.needs else seen.features,
@@ -142,10 +209,6 @@ class Chooser:
 
     def _any_task(self) -> TaskRequirement:
         """What most models can do; worked out once for each state of the registry."""
-        table = self.engine.selector.table
-        if self._task is None or self._task[0] != table.revision:
-            self._task = (
-                table.revision,
-                any_task(self.engine.selector.model_profiles.values()),
-            )
-        return self._task[1]
+        if self._task is None:
+            self._task = any_task(self.engine.selector.model_profiles.values())
+        return self._task

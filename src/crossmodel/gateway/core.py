@@ -13,8 +13,10 @@ import msgspec
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.errors import CrossModelError, InvalidInputError
 from crossmodel.gateway import replies
+from crossmodel.gateway.account import Account
 from crossmodel.gateway.choosing import PREFERENCES
 from crossmodel.gateway.exchange import Exchange
+from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import RequestHead
 from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.routes import FEEDBACK, MODELS, ROUTES, dialect_of
@@ -32,7 +34,6 @@ SWEEP_SECONDS: Final = 0.25
 """How often requests are looked through for those whose time is up."""
 
 MOST_FEEDBACK: Final = 64 * 1024
-BEARER: Final = b"bearer "
 
 
 class Core:
@@ -50,15 +51,19 @@ class Core:
         """Look at a request's head: it may be answered at once, or go on."""
         path = head.path
         route = ROUTES.get(path)
+        headers = client.known
+        if headers is None or headers.headers != head.headers:
+            headers = client.known = ReadHeaders(head.headers)
         key: ClientKey | None = None
-        if self.state.keyring.asks_for_keys:
-            key = self.state.keyring.identify(_presented(head))
+        keyring = self.state.keyring
+        if keyring.asks_for_keys:
+            key = keyring.identify(headers.presented)
             if key is None:
                 return self._refuse(head, client, NO_KEY)
         if route is not None:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
-            return Exchange(self.state, client, route, head, key)
+            return Exchange(Account(self.state, key), client, route, headers, head.query)
         if path == FEEDBACK:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
@@ -116,6 +121,7 @@ class Core:
         state = self.state
         state.publish()
         state.health.tick()
+        state.chooser.look()
         loop_now = state.loop.time()
         for target in self.state.targets.values():
             for address in target.addresses.values():
@@ -183,17 +189,6 @@ class Feedback:
 
 
 NO_KEY: Final = Refusal(401, "show a key that is known here: Authorization: Bearer KEY")
-
-
-def _presented(head: RequestHead) -> bytes:
-    """The key that a client shows: as OpenAI's clients do, or as Anthropic's."""
-    for name, value in head.headers:
-        if name == b"authorization":
-            if value[: len(BEARER)].lower() == BEARER:
-                return value[len(BEARER) :].strip()
-        elif name == b"x-api-key":
-            return value
-    return b""
 
 
 def _model(name: str, target: Target | None, dialect: Dialect) -> dict[str, object]:

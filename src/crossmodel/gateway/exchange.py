@@ -11,6 +11,8 @@ import logging
 import time
 from typing import Final
 
+import msgspec
+
 from crossmodel.balancing import (
     Lease,
     backoff_seconds,
@@ -18,20 +20,21 @@ from crossmodel.balancing import (
     retry_after_ms_seconds,
     retry_after_seconds,
 )
-from crossmodel.domain.client_key import ClientKey
 from crossmodel.errors import CrossModelError, ProviderResponseError
 from crossmodel.gateway import replies
 from crossmodel.gateway.account import Account
 from crossmodel.gateway.attempt import GOOD, Attempt
+from crossmodel.gateway.bounds import BYTES_PER_TOKEN as TOKEN_BYTES
 from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
-from crossmodel.gateway.http1 import Header, RequestHead
+from crossmodel.gateway.headers import ReadHeaders
+from crossmodel.gateway.http1 import Header
+from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.relaying import Relay
 from crossmodel.gateway.replies import LEFT, Refusal
 from crossmodel.gateway.request import FREE, AskedFor
 from crossmodel.gateway.routes import Route
 from crossmodel.gateway.server import Client
-from crossmodel.gateway.state import GatewayState
 from crossmodel.gateway.targets import Target
 from crossmodel.gateway.translation.errors import error_status, translate_error
 from crossmodel.gateway.translation.message_stream import CUT
@@ -51,14 +54,21 @@ NEVER: Final = float("inf")
 class Exchange:
     """One request and its answer.
 
+    Args:
+        account: whose request it is.
+        client: who waits for the answer.
+        route: the path that was asked on.
+        headers: what the request's headers say.
+        query: of the request's target.
+
     Attributes:
         deadline: when it is given up, in monotonic seconds.
     """
 
     __slots__ = (
         "_account", "_asked", "_attempts", "_begun", "_cache_key", "_choice", "_client",
-        "_failure", "_head", "_is_over", "_is_paused", "_key", "_next", "_route", "_started",
-        "_state", "_task", "_timer", "_tried", "_tries", "deadline",
+        "_failure", "_headers", "_is_over", "_is_paused", "_next", "_query", "_route",
+        "_started", "_state", "_task", "_timer", "_tried", "_tries", "deadline",
     )  # fmt: skip
 
     _asked: AskedFor
@@ -66,18 +76,18 @@ class Exchange:
 
     def __init__(
         self,
-        state: GatewayState,
+        account: Account,
         client: Client,
         route: Route,
-        head: RequestHead,
-        key: ClientKey | None,
+        headers: ReadHeaders,
+        query: bytes,
     ) -> None:
-        self._state = state
+        self._account = account
+        self._state = account.state
         self._client = client
         self._route = route
-        self._head = head
-        self._key = key
-        self._account = Account(state, key)
+        self._headers = headers
+        self._query = query
         self.deadline = NEVER
         self._started = 0.0
         self._is_over = False
@@ -98,7 +108,7 @@ class Exchange:
         """The request is whole: choose, account, and ask."""
         self._started = time.monotonic()
         try:
-            self._asked = AskedFor(self._route, self._head, body)
+            self._asked = AskedFor(self._route, self._headers, self._query, body)
             refusal = self._take_up()
         except CrossModelError as error:
             refusal = replies.refusal_of(error)
@@ -155,9 +165,9 @@ class Exchange:
 
     def _take_up(self) -> Refusal | None:
         """Admit the request and ask a model; or say why not."""
-        state, asked, account, key = self._state, self._asked, self._account, self._key
+        state, asked, account = self._state, self._asked, self._account
         wishes = asked.wishes
-        allowed = frozenset(key.models) if key is not None and key.models else None
+        allowed = account.allowed
         if state.cache is not None and wishes.cache:
             self._cache_key = cache_key(self._route, asked.seen, account.tenant, allowed)
             if self._cache_key is not None and (found := state.cache.get(self._cache_key)):
@@ -172,17 +182,28 @@ class Exchange:
         if refusal is not None:
             return refusal
         target = choice.targets[0]
+        if not self._route.upstream[target.dialect]:
+            self._estimate()
+            return None
         served = account.open(asked, choice.selection, target.model)
         state.active.add(self)
         seconds = target.seconds if wishes.timeout is None else min(wishes.timeout, target.seconds)
         self.deadline = self._started + seconds
         state.engine.selector.expect_feedback(served.id, choice.selection, choice.context)
         state.retries.request()
-        if self._wants_insights(target):
+        if state.injector is not None and self._wants_insights(state.injector, target):
             self._task = state.loop.create_task(self._hand_over(target))
         else:
             self._ask()
         return None
+
+    def _estimate(self) -> None:
+        """Say how many tokens the request has, about: its provider does not tell beforehand."""
+        tokens = max(1, self._asked.seen.size // TOKEN_BYTES)
+        lines = replies.JSON + b"x-crossmodel-estimate: true\r\n"
+        self._client.reply(OK, lines, msgspec.json.encode({"input_tokens": tokens}))
+        self._account.release()
+        self._is_over = True
 
     def _answer_again(self, found: CachedAnswer) -> None:
         """Give the answer that the same request had before."""
@@ -193,12 +214,10 @@ class Exchange:
         self._client.reply(OK, replies.cached_lines(served.id, found), found.body)
         self._close(OK)
 
-    def _wants_insights(self, target: Target) -> bool:
-        injector = self._state.injector
+    def _wants_insights(self, injector: Injector, target: Target) -> bool:
         return (
-            injector is not None
+            self._route.is_conversation
             and self._asked.wishes.insights
-            and self._route.is_conversation
             and injector.may_help(self._account.tenant, target.model)
         )
 
@@ -259,9 +278,11 @@ class Exchange:
         return soonest
 
     def _start(self, target: Target, lease: Lease) -> None:
-        attempt = Attempt(self, target, lease)
+        translates = self._route.translates(target.dialect)
+        attempt = Attempt(self, target, lease, translates=translates)
+        address = target.addresses[lease.endpoint.id]
         try:
-            request = self._asked.compose(target, attempt.address)
+            request = self._asked.compose(target, address, translates=translates)
         except CrossModelError as error:
             lease.cancelled()
             self._failure = _Failure(replies.refusal_of(error))
@@ -271,7 +292,7 @@ class Exchange:
         self._tried.add(lease.endpoint.id)
         self._account.served.model = target.model
         self._attempts.append(attempt)
-        attempt.send(request)
+        attempt.send(request, address)
         after = self._state.balancing.hedge_after_seconds
         if after is not None and self._tries == 1 and not self._is_over:
             self._timer = self._state.loop.call_later(after, self._ask_another)
@@ -294,13 +315,13 @@ class Exchange:
             return None
         head = attempt.head
         assert head is not None
-        # never with a length: what is said of a cut stream would fill up what is missing of it
+        # no length, whatever the provider said: what is added where it breaks off must not fill it
         self._client.respond(head.status, self._lines(attempt), None)
-        return self._asked.relay(attempt.target)
+        return self._asked.relay(attempt.target, translates=attempt.translates)
 
     def passes_on(self, attempt: Attempt) -> bool:
         """An answer is too long to be held: pass it on, unless it must be translated whole."""
-        if self._asked.translates(attempt.target) or not self._take(attempt):
+        if attempt.translates or not self._take(attempt):
             return False
         head = attempt.head
         assert head is not None
@@ -329,11 +350,12 @@ class Exchange:
         if head.status not in GOOD:
             self._failed(attempt, head.status, body)
             return
-        facts = replies.facts_of(body, asked.spoken(target))
+        spoken = target.dialect if attempt.translates else self._route.dialect
+        facts = replies.facts_of(body, spoken)
         if facts is None and replies.is_json(head):
             self._failed(attempt, None, reason="the provider's answer is not the JSON that it says")
             return
-        if asked.translates(target):
+        if attempt.translates:
             try:
                 body = asked.translated(body, target)
             except ProviderResponseError as error:
@@ -364,7 +386,8 @@ class Exchange:
             return False
         self._begun = attempt
         self._account.served.model = attempt.target.model
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         if self._is_paused and attempt.call is not None:
             attempt.call.pause()
         if len(self._attempts) > 1:
@@ -435,7 +458,7 @@ class Exchange:
             return
         body = replies.redacted(failure.body, attempt.target.secret)
         lines = self._lines(attempt)
-        if self._asked.translates(attempt.target):
+        if attempt.translates:
             status, body = error_status(status, dialect), translate_error(status, body, dialect)
         self._client.reply(status, lines, body)
         self._account.served.body = body

@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 SECONDS: Final = 0.2
 """How long a request waits for insights, by default."""
 
-MOST_AT_ONCE: Final = 16
-"""Requests that may wait for insights at once, and those whose insights have not come in time."""
+MOST_AT_ONCE: Final = 4
+"""Requests that insights are looked for at once, those included that wait no more: each takes some
+30 ms of a core, so more of them would only make each other late."""
 
 MOST_ASKED: Final = 8_000
 """Characters at the end of a question that insights are looked for by."""

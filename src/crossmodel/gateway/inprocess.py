@@ -17,7 +17,6 @@ from crossmodel.errors import (
     ProviderRateLimitError,
     ProviderTimeoutError,
 )
-from crossmodel.gateway.http1 import Header
 from crossmodel.gateway.peek import texts_of
 from crossmodel.gateway.translation.errors import error_body
 from crossmodel.gateway.translation.reading import list_of, object_of, text_of
@@ -39,8 +38,8 @@ KNOWN: Final = frozenset(
 
 TOOL_FIELDS: Final = ("tools", "functions", "logprobs", "audio", "modalities")
 
-JSON: Final[list[Header]] = [(b"content-type", b"application/json")]
-EVENTS: Final[list[Header]] = [(b"content-type", b"text/event-stream; charset=utf-8")]
+JSON: Final = b"application/json"
+EVENTS: Final = b"text/event-stream; charset=utf-8"
 
 
 class InProcess:
@@ -76,16 +75,16 @@ class InProcess:
         except CrossModelError as error:
             status = _status(error)
             said = error_body(status, str(error), Dialect.CHAT)
-            _give(receiver, ResponseHead(status, JSON, len(said)), said)
+            _give(receiver, status, JSON, said)
         except Exception:
             logger.exception("a provider's adapter failed")
             receiver.on_failure("the provider's adapter failed", was_sent=True)
         else:
             if asked.get("stream") is True:
-                _give(receiver, ResponseHead(200, EVENTS), _events(asked, completion))
+                _give(receiver, 200, EVENTS, _events(asked, completion))
             else:
                 said = msgspec.json.encode(_completion(asked, completion))
-                _give(receiver, ResponseHead(200, JSON, len(said)), said)
+                _give(receiver, 200, JSON, said)
 
 
 class _InProcessCall:
@@ -107,8 +106,9 @@ class _InProcessCall:
         self._task.cancel()
 
 
-def _give(receiver: Receiver, head: ResponseHead, body: bytes) -> None:
-    receiver.on_head(head)
+def _give(receiver: Receiver, status: int, kind: bytes, body: bytes) -> None:
+    headers = [(b"content-type", kind)]
+    receiver.on_head(ResponseHead(status, headers, len(body), kind))
     receiver.on_data(body)
     receiver.on_end(is_delimited=True)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,7 +115,8 @@ class Admission:
     """Admits requests within the limits of their key, and the budgets of all whom they concern.
 
     It belongs to one event loop. What is refused takes nothing of any limit. The limits are those
-    of the key that is given: one of the same name with other limits has those from then on.
+    of the key that is given: one of the same name with other limits has those from then on. So keys
+    need not be told of before they come; :meth:`replace_all` tells budgets of keys that never came.
 
     Args:
         budgets: of keys, tenants and everybody.
@@ -137,6 +138,19 @@ class Admission:
     def in_flight(self, name: str) -> int:
         """How many places the key of that name has taken, where they are limited."""
         return self._places.in_use(name)
+
+    def replace_all(self, keys: Iterable[ClientKey]) -> None:
+        """Let the limits of these keys hold, and forget those of all others; for reloading too.
+
+        What is in flight, and what was used so far, still counts.
+        """
+        gone = set(self._limits)
+        for key in keys:
+            self._take_in(key)
+            gone.discard(key.name)
+        for name in gone:
+            del self._limits[name]
+            self.budgets.set_key_budgets(name, {})
 
     def admit(
         self, key: ClientKey | None, tenant: str, most_usd: float, tokens: int
@@ -164,7 +178,8 @@ class Admission:
             if permit is None:
                 return _crowded(limits)
         taken = min(tokens, limits.tokens.burst) if limits.tokens is not None else 0.0
-        refused = self._pace(limits, taken)
+        paced = limits.requests is not None or limits.tokens is not None
+        refused = self._pace(limits, taken) if paced else None
         if refused is None:
             try:
                 reservation = self.budgets.reserve(most_usd, tenant=tenant, key=limits.name or None)

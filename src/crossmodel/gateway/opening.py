@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -37,6 +38,13 @@ class Opened:
     core: Core
     switchboard: Switchboard
 
+    async def warm_up(self) -> None:
+        """Load what the first answer of a teacher will need, so that no request waits for it."""
+        engine = self.cm.engine
+        teaches = any(model.quality >= engine.teacher_quality for model in engine.models.values())
+        if self.state.learner is not None and teaches:
+            await asyncio.to_thread(lambda: (engine.extractor, engine.transfer))
+
 
 async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
     """Open everything that answering takes; ``opened`` closes it again, records last.
@@ -51,11 +59,14 @@ async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
     opened.push_async_callback(_settled, recorder)
     switchboard = Switchboard()
     cache = gateway.cache
+    keyring = await Keyring.load(settings, engine.store)
+    admission = Admission(engine.selector.cost_optimizer)
+    admission.replace_all(keyring.keys)
     state = GatewayState(
         engine=engine,
         targets=switchboard.targets(settings, engine.providers, settings.load_balancer),
-        keyring=await Keyring.load(settings, engine.store),
-        admission=Admission(engine.selector.cost_optimizer),
+        keyring=keyring,
+        admission=admission,
         recorder=recorder,
         balancing=settings.load_balancer,
         tenant=settings.loop.tenant,

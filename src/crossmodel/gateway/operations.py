@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
+from crossmodel.assembly import restore_budgets
 from crossmodel.balancing import Endpoint, LoadBalancerConfig
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.control.ports import EndpointState, ModelChange, ModelState
@@ -110,6 +111,9 @@ class LiveOperations:
             state.targets = self._switchboard.targets(new, self._cm.engine.providers, config)
             state.replace_targets(state.targets)
             state.keyring.replace_all(keys)
+            state.admission.replace_all(keys)
+            # a key's first budget knows then what the key has spent
+            await restore_budgets(state.engine.selector.cost_optimizer, state.engine.store)
             self._server.limits = new.gateway.limits
             changes += [
                 f"{name} changed"

@@ -23,6 +23,9 @@ OURS: Final = "crossmodel"
 LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 """What the dialects call the most tokens of an answer; the first that is there counts."""
 
+COUNTS: Final = ("n", "best_of")
+"""What the dialects call how many answers are wanted, or made to choose from."""
+
 SEEN: Final = (b'"image_url"', b'"image"', b'"input_image"')
 """Quoted like this they are keys or whole values: within a text the marks are escaped."""
 
@@ -33,6 +36,9 @@ _text: Final = msgspec.json.Decoder(str).decode
 _count: Final = msgspec.json.Decoder(int | float | None, strict=False).decode
 _any: Final = msgspec.json.Decoder().decode
 _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+FORMATS: Final = ("response_format", "text", "output_config", "output_format")
+"""Where the dialects say what form an answer must have."""
 
 NOTHING: Final = (b"null", b"[]", b"{}", b"false", b'"none"')
 
@@ -81,7 +87,7 @@ def peek(body: bytes) -> Peek:
     fields = _outermost(body)
     if "model" not in fields:
         raise InvalidInputError("model is missing")
-    seen = Peek(fields, _read(fields["model"], _text, "model", "a string"))
+    seen = Peek(fields, _model(fields["model"]))
     if OURS in fields:
         seen.ours = _read(fields.pop(OURS), _object, OURS, "an object")
     stream = fields.get("stream")
@@ -90,12 +96,20 @@ def peek(body: bytes) -> Peek:
         if name in fields:
             seen.most_tokens = _positive(fields[name], name) or seen.most_tokens
             break
-    for name in ("n", "best_of"):
+    for name in COUNTS:
         if name in fields:
             seen.answers = max(seen.answers, _positive(fields[name], name) or 1)
     seen.size = len(body)
     _look_at_needs(seen)
     return seen
+
+
+def _model(raw: msgspec.Raw) -> str:
+    text = bytes(raw)
+    if text[:1] == b'"' and b"\\" not in text:  # the usual case: the text is what it says
+        return text[1:-1].decode()
+    name: str = _read(raw, _text, "model", "a string")
+    return name
 
 
 def _outermost(body: bytes) -> Fields:
@@ -154,11 +168,14 @@ def _look_at_needs(seen: Peek) -> None:
         wanted.append(Feature.STREAMING)
     if "tools" in fields and bytes(fields["tools"]) not in NOTHING:
         wanted.append(Feature.TOOLS)
-    if b'"json_schema"' in bytes(fields.get("response_format", b"")):
-        wanted.append(Feature.JSON_SCHEMA)
+    for name in FORMATS:
+        if name in fields and b'"json_schema"' in bytes(fields[name]):
+            wanted.append(Feature.JSON_SCHEMA)
+            break
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
     seen.is_text = "previous_response_id" not in fields
-    if any(mark in turns for mark in ATTACHED):
+    # every attachment is an object with a type: one search tells most conversations from those
+    if b'"type"' in turns and _is_attached(turns):
         seen.is_text = False
         said = (texts_of(turn.get("content")) for turn in conversation_of(fields) if _is(turn))
         seen.size = sum(len(text.encode()) for texts in said for text in texts)
@@ -166,6 +183,10 @@ def _look_at_needs(seen: Peek) -> None:
             wanted.append(Feature.VISION)
     if wanted:
         seen.features = frozenset(wanted)
+
+
+def _is_attached(turns: bytes) -> bool:
+    return any(mark in turns for mark in ATTACHED)
 
 
 def _is(turn: object) -> bool:
@@ -177,7 +198,8 @@ def _positive(raw: msgspec.Raw, name: str) -> int | None:
 
     It bounds what a call may cost, so that what is no such count is refused here.
     """
-    value = _read(raw, _count, name, "a number")
+    digits = bytes(raw)
+    value = int(digits) if digits.isdigit() else _read(raw, _count, name, "a number")
     if value is None:
         return None
     if not 1 <= value < float("inf"):

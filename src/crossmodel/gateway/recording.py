@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.replay import Inputs
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, WitnessError
@@ -59,9 +60,9 @@ class Recorder:
     """
 
     __slots__ = (
-        "_append", "_basis", "_inputs", "_inputs_until", "_ledger", "_most_waiting",
+        "_append", "_basis", "_fresh", "_inputs", "_inputs_until", "_ledger", "_most_waiting",
         "_recorded_inputs", "_rejected", "_requirements", "_retry", "_selector", "_table",
-        "_versions", "_waiting", "_waiting_bytes", "lost", "recorded",
+        "_teacher_quality", "_versions", "_waiting", "_waiting_bytes", "lost", "recorded",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, *, most_waiting_bytes: int = MOST_WAITING_BYTES) -> None:
@@ -74,8 +75,10 @@ class Recorder:
         self._append = outbox.append
         self._selector = engine.selector
         self._recorded_inputs = engine.inputs
+        self._teacher_quality = engine.teacher_quality
         self._inputs: str | None = None
         self._inputs_until = 0.0
+        self._fresh: Inputs | None = None
         self._table: object = None
         self._basis: object = None
         self._rejected: Mapping[str, str] = _NOBODY
@@ -94,10 +97,11 @@ class Recorder:
     def record(self, served: Served) -> None:
         """Hand over what is known of a request; never raises."""
         try:
-            body = _ENCODE(self._turn(served))
+            self._hand_over(_ENCODE(self._turn(served)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the request has its answer
             self._lose("a request cannot be put on record", error=error)
-            return
+
+    def _hand_over(self, body: bytes) -> None:
         if len(body) > MAX_BODY:
             self._lose(f"a request of {len(body):,} bytes is too large for the log")
         elif self._waiting:  # those before it come first
@@ -138,7 +142,10 @@ class Recorder:
         kept = None
         if transfer is not None:
             kept = transfer_record(served.id, served.tenant, model.id, transfer, served.started_at)
-        inputs, snapshots = self._inputs_of(selection)
+        inputs: str | None = None
+        snapshots: dict[str, bytes] = {}
+        if transfer is not None or model.quality >= self._teacher_quality:
+            inputs, snapshots = self._inputs_of(selection)
         return RelayedTurn(
             served.id,
             served.tenant,
@@ -168,19 +175,25 @@ class Recorder:
         )
 
     def _inputs_of(self, selection: ModelSelection) -> tuple[str | None, dict[str, bytes]]:
-        """The digest of what it was made from; with bodies, where they may not be kept yet."""
+        """The digest of what it was made from; with bodies, where they may not be kept yet.
+
+        Only what was handed over and what was extracted can be made again from it, so that other
+        requests go without.
+        """
         recorder = self._recorded_inputs
         if recorder is None:
             return None, {}
         table = getattr(selection.basis, "table", None) or self._selector.table
         now = time.monotonic()
         if table is self._table and now < self._inputs_until:
+            if self._fresh is not None:  # those who name it come after the one that brought it
+                recorder.kept(self._fresh)
+                self._fresh = None
             return self._inputs, {}
         found = recorder.of(selection)
         self._table, self._inputs = table, found.sha256
         self._inputs_until = now + INPUTS_SECONDS
-        if found.bodies:  # they go the same way as all that name them later, and before them
-            recorder.kept(found)
+        self._fresh = found if found.bodies else None
         return found.sha256, dict(found.bodies)
 
     def _rejected_by(self, selection: ModelSelection) -> Mapping[str, str]:
@@ -213,6 +226,7 @@ class Recorder:
 
     def _lose(self, why: str, *, error: Exception | None = None) -> None:
         self.lost += 1
+        self._table = self._fresh = None  # what was lost may have brought the inputs of the others
         if self.lost & (self.lost - 1) == 0:  # the 1st, 2nd, 4th, 8th …: loud, and no flood
             logger.error(
                 "%s; %d requests are lost to the log so far", why, self.lost, exc_info=error

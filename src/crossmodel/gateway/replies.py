@@ -16,11 +16,12 @@ from crossmodel.errors import (
     NotFoundError,
 )
 from crossmodel.gateway.cache import CachedAnswer
-from crossmodel.gateway.http1 import HOP_BY_HOP, Header, header_lines, nominated
+from crossmodel.gateway.http1 import HOP_BY_HOP, Header, nominated
 from crossmodel.gateway.served import Served
 from crossmodel.gateway.targets import Target, header_text
 from crossmodel.gateway.translation.errors import error_body
 from crossmodel.gateway.upstream import ResponseHead
+from crossmodel.gateway.wishes import PREFIX
 from crossmodel.wire.dialect import Dialect
 from crossmodel.wire.usage import RawUsage, TokenUsage
 
@@ -83,18 +84,17 @@ def refusal_of(error: CrossModelError) -> Refusal:
 def relayed_lines(headers: list[Header], secret: bytes) -> bytes:
     """A provider's headers as they go on to the client."""
     dropped = KEPT_BACK
-    for name, _ in headers:
-        if name == b"connection":
+    for name, value in headers:
+        if name == b"connection" and value != b"keep-alive":
             dropped = dropped | nominated(headers)
-            break
-    lines = header_lines(
+    lines = b"".join(
         [
-            header
+            b"%b: %b\r\n" % header
             for header in headers
-            if header[0] not in dropped and not header[0].startswith(b"x-crossmodel-")
+            if header[0] not in dropped and not header[0].startswith(PREFIX)
         ]
     )
-    return redacted(lines, secret)
+    return lines.replace(secret, REDACTED) if secret and secret in lines else lines
 
 
 def answer_lines(head: ResponseHead, target: Target, served: Served, reason: bytes) -> bytes:
@@ -165,5 +165,4 @@ def facts_of(body: bytes, dialect: Dialect) -> Facts | None:
 
 def is_json(head: ResponseHead) -> bool:
     """Whether a response says that it is JSON."""
-    kind = head.get(b"content-type")
-    return kind is not None and kind[:16].lower() == b"application/json"
+    return head.kind[:16].lower() == b"application/json"

@@ -29,6 +29,13 @@ class Route:
     is_conversation: bool = False
     is_free: bool = False
 
+    def translates(self, spoken: Dialect) -> bool:
+        """Whether who speaks that is spoken to in another dialect than the client's."""
+        return self.dialect is not spoken and self.dialect is not Dialect.RESPONSES
+
+
+ESTIMATED: Final = b""
+"""In place of a path: the provider knows no such question, and we answer with an estimate."""
 
 CONVERSATION: Final = {Dialect.CHAT: b"/chat/completions", Dialect.MESSAGES: b"/v1/messages"}
 
@@ -42,7 +49,7 @@ EMBEDDINGS: Final = Route("/v1/embeddings", Dialect.CHAT, {Dialect.CHAT: b"/embe
 COUNT_TOKENS: Final = Route(
     "/v1/messages/count_tokens",
     Dialect.MESSAGES,
-    {Dialect.MESSAGES: b"/v1/messages/count_tokens"},
+    {Dialect.MESSAGES: b"/v1/messages/count_tokens", Dialect.CHAT: ESTIMATED},
     is_free=True,
 )
 

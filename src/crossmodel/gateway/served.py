@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.selection import ModelSelection
@@ -12,8 +13,7 @@ from crossmodel.wire.dialect import Dialect
 from crossmodel.wire.usage import TokenUsage
 
 
-@dataclass(slots=True)
-class Served:
+class Served(msgspec.Struct):
     """One request and its answer. ``dialect`` is the one that ``request`` and ``body`` are in.
 
     Attributes:
@@ -46,13 +46,13 @@ class Served:
     key: str | None
     path: str
     dialect: Dialect | None
-    request: bytes = field(repr=False)
+    request: bytes
     selection: ModelSelection
     model: ModelSpec
     started_at: datetime
     latency_ms: float = 0.0
     status: int = 0
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
     is_stream: bool = False
     is_whole: bool = False
     served_model: str = ""
@@ -61,3 +61,6 @@ class Served:
     transfer: TransferResult | None = None
     trace_id: str | None = None
     is_cached: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Served {self.id}: {self.path} by {self.model.id}, {self.status}>"

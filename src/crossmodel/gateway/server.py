@@ -15,6 +15,7 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import (
     CHUNKED,
     CLOSE,
@@ -66,7 +67,13 @@ class Exchange(Protocol):
 
 
 class Client(Protocol):
-    """The side of an exchange that waits for the answer: a connection, or an ASGI server."""
+    """The side of an exchange that waits for the answer: a connection, or an ASGI server.
+
+    Attributes:
+        known: what the headers of its last request said, if it may ask again.
+    """
+
+    known: ReadHeaders | None
 
     def reply(self, status: int, lines: bytes, body: bytes) -> None:
         """A whole response. ``lines`` are its headers, but for those about the connection."""
@@ -112,6 +119,7 @@ class ClientConnection(asyncio.Protocol):
         "_answered",
         "_answering",
         "_body",
+        "_checked",
         "_exchange",
         "_head_bytes",
         "_headers",
@@ -119,8 +127,10 @@ class ClientConnection(asyncio.Protocol):
         "_is_chunked",
         "_is_closing",
         "_is_deaf",
+        "_is_large",
         "_is_paused",
         "_keeps_alive",
+        "_length",
         "_loop",
         "_parser",
         "_reading",
@@ -132,6 +142,7 @@ class ClientConnection(asyncio.Protocol):
         "_upgrading",
         "_waiting",
         "deadline",
+        "known",
     )
 
     _transport: asyncio.Transport
@@ -140,11 +151,15 @@ class ClientConnection(asyncio.Protocol):
         self._server = server
         self._loop = server.loop
         self._parser = httptools.HttpRequestParser(self)
+        self.known: ReadHeaders | None = None
         self._target = b""
         self._headers: list[Header] = []
         self._head_bytes = 0  # of the headers that are whole
         self._stretch = 0  # since a request began, or a part of its body came
+        self._length: int | None = None
+        self._checked: list[Header] = []  # headers of the last request, which may come again
         self._in_head = False
+        self._is_large = False  # whether what came in could hold a head that is too large
         self._reading: RequestHead | None = None  # between its head and its end
         self._body: list[bytes] = []
         self._size = 0
@@ -220,6 +235,7 @@ class ClientConnection(asyncio.Protocol):
         if self._is_closing or self._is_deaf:
             return
         self._stretch += len(data)
+        self._is_large = self._stretch > self._server.limits.head_bytes
         try:
             self._feed(data)
         except RefusedError as refused:
@@ -241,7 +257,7 @@ class ClientConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._stretch = 0
-        self._target, self._headers, self._head_bytes = b"", [], 0
+        self._target, self._headers, self._head_bytes, self._length = b"", [], 0, None
         self._in_head = True
         if self._answering is None:
             self.deadline = self._loop.time() + self._server.limits.head_seconds
@@ -256,24 +272,50 @@ class ClientConnection(asyncio.Protocol):
         """One header; after the head it is a trailer, which means nothing to us."""
         if not self._in_head:
             return
+        if self._is_large:
+            self._count(name, value)
+        name = name.lower()
+        if name == b"content-length":  # llhttp has seen to it that there is one, and digits alone
+            self._length = int(value)
+        else:
+            self._headers.append((name, value))
+
+    def _count(self, name: bytes, value: bytes) -> None:
+        """Refuse a head that is too large; one that came in a piece of that size cannot be."""
         self._head_bytes += len(name) + len(value)
         limits = self._server.limits
         if len(self._headers) >= limits.headers or self._head_bytes > limits.head_bytes:
             raise RefusedError(431, "the headers of the request are too many or too large")
-        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: it is looked at before the body is read."""
-        self._in_head = False
         parser = self._parser
         path, _, query = self._target.partition(b"?")
-        head = RequestHead(parser.get_method(), path, query, self._headers)
-        self._target, self._headers = b"", []
+        headers, length = self._headers, self._length
+        if len(headers) > self._server.limits.headers:
+            raise RefusedError(431, "the request has too many headers")
         version = parser.get_http_version()
-        head.speaks_chunked = version == "1.1"
-        head.keeps_alive = head.speaks_chunked and parser.should_keep_alive()
+        if headers == self._checked and version == "1.1":
+            headers, is_chunked = self._checked, False
+        else:
+            is_chunked = _check(headers, version)
+            if not is_chunked:
+                self._checked = headers
+        if length is not None and length > self._server.limits.body_bytes:
+            raise _too_large(self._server.limits.body_bytes)
+        is_newest = version == "1.1"
+        head = RequestHead(
+            parser.get_method(),
+            path if path[:1] == b"/" else _path_of(path),
+            query,
+            headers,
+            None if is_chunked else length or 0,
+            is_newest and parser.should_keep_alive(),
+            is_newest,
+        )
+        self._in_head = False  # who is refused before this may go on sending for a while
+        self._target, self._headers = b"", []
         self._reading, self._body, self._size = head, [], 0
-        _check(head, version, self._server.limits.body_bytes)
         self._upgrading = parser.should_upgrade()
         if self._upgrading or self._is_closing or self._is_busy:
             return  # it is taken up when it is whole, if at all
@@ -464,6 +506,8 @@ class ClientConnection(asyncio.Protocol):
         kept = [header for header in head.headers if header[0] != b"upgrade"]
         target = b"%b?%b" % (head.path, head.query) if head.query else head.path
         version = b"1.1" if head.speaks_chunked else b"1.0"
+        if head.length:
+            kept.append((b"content-length", b"%d" % head.length))
         self._parser = httptools.HttpRequestParser(self)
         return b"%b %b HTTP/%b\r\n%b\r\n" % (head.method, target, version, header_lines(kept))
 
@@ -587,31 +631,27 @@ class Server:
         self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
-def _check(head: RequestHead, version: str, most_bytes: int) -> None:
+def _check(headers: list[Header], version: str) -> bool:
     """Refuse what two readers could read in two ways (RFC 9112, 2.3, 3.2 and 6.3).
 
     llhttp has refused lengths that contradict each other or the transfer coding, white space
-    around names, bare line feeds and folded lines.
+    around names, bare line feeds and folded lines. Returns whether the body comes in chunks.
     """
     if version not in {"1.1", "1.0"}:
         raise RefusedError(505, f"HTTP/{version} is not spoken here")
-    hosts = 0
-    for name, value in head.headers:
-        if name == b"content-length":
-            head.length = int(value)
-            if head.length > most_bytes:
-                raise _too_large(most_bytes)
-        elif name == b"transfer-encoding":
+    hosts, is_chunked = 0, False
+    for name, value in headers:
+        if name == b"transfer-encoding":
             if value.strip().lower() != b"chunked" or version == "1.0":
                 raise RefusedError(HTTPStatus.NOT_IMPLEMENTED, "only chunked transfer coding is")
-            head.length = None
+            is_chunked = True
         elif name == b"host":
             hosts += 1
         elif name == b"content-encoding":
             _check_coding(value)
     if hosts != 1 and (hosts or version == "1.1"):
         raise RefusedError(400, "a request has one Host header")
-    _strip_origin(head)
+    return is_chunked
 
 
 def _check_coding(coding: bytes) -> None:
@@ -622,10 +662,13 @@ def _check_coding(coding: bytes) -> None:
         )
 
 
-def _strip_origin(head: RequestHead) -> None:
-    """Make a target in absolute form (RFC 9112, 3.2.2) one of a path."""
-    if head.path[:7].lower() == b"http://" or head.path[:8].lower() == b"https://":
-        head.path = b"/" + head.path.split(b"/", 3)[3] if head.path.count(b"/") > 2 else b"/"  # noqa: PLR2004 - the slashes of scheme and path
+def _path_of(target: bytes) -> bytes:
+    """The path of a target in absolute form (RFC 9112, 3.2.2); others lead nowhere."""
+    scheme, slashes, rest = target.partition(b"://")
+    if not slashes or scheme.lower() not in {b"http", b"https"}:
+        return target
+    _, slash, path = rest.partition(b"/")
+    return slash + path or b"/"
 
 
 def _too_large(most_bytes: int) -> RefusedError:

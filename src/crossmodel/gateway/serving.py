@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import gc
 import logging
 import signal
 import ssl
@@ -11,22 +11,17 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from crossmodel.errors import ConfigurationError, CrossModelError
-from crossmodel.gateway.control.access import AdminAccess
-from crossmodel.gateway.control.app import create_app
-from crossmodel.gateway.control.context import Control
-from crossmodel.gateway.control.serving import Running, start
-from crossmodel.gateway.keys import Keyring, admin_digest
-from crossmodel.gateway.opening import Opened, open_core
+from crossmodel.gateway.control.guard import is_loopback
+from crossmodel.gateway.control.opening import open_control_plane
+from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.server import Server
 from crossmodel.settings import GatewaySettings, Settings, split_address
 
 logger = logging.getLogger(__name__)
-
-LOCAL_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +73,14 @@ async def serve(
         server = Server(parts.core, gateway.limits)
         operations = LiveOperations(parts, server, source=source, on_drain=ending.set)
         address = await _listen(server, gateway, tls, shares_port=shares_port)
-        control = await _start_control(parts, operations)
+        state = parts.state
+        control = await open_control_plane(parts.cm, operations, state.metrics, state.keyring)
         opened.push_async_callback(control.stop)
+        gc.collect()
+        gc.freeze()  # what is here now stays: it need not be looked through again and again
         _heed_signals(operations)
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
+        await parts.warm_up()
         await ending.wait()
         return await server.drain(gateway.drain_seconds)
 
@@ -97,15 +96,6 @@ async def _listen(
             f"nothing can listen on {gateway.listen}: {error.strerror or error}",
             path="gateway.listen",
         ) from error
-
-
-async def _start_control(parts: Opened, operations: LiveOperations) -> Running:
-    """Listen for health checks, metrics and administrators."""
-    cm, state, gateway = parts.cm, parts.state, parts.cm.settings.gateway
-    host, port = split_address(gateway.control, "control")
-    access = AdminAccess(admin_digest(cm.settings), is_loopback=is_loopback(host))
-    control = Control(cm, operations, state.metrics, state.keyring)
-    return await start(create_app(control, access), host, port)
 
 
 def _heed_signals(operations: LiveOperations) -> None:
@@ -129,14 +119,6 @@ async def _reload(operations: LiveOperations) -> None:
         logger.error("nothing was reloaded: %s", error)  # noqa: TRY400 - it says it all
     else:
         logger.warning("reloaded: %s", "; ".join(changes) or "nothing has changed")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in LOCAL_NAMES
 
 
 def _refuse_strangers(gateway: GatewaySettings, keyring: Keyring) -> None:

@@ -36,18 +36,13 @@ class ResponseHead:
         status: the HTTP status, 200 or more.
         headers: names in lower case.
         length: bytes of the body; ``None`` if it is not said beforehand.
+        kind: the media type, as it was sent; empty if it is not said.
     """
 
     status: int
     headers: list[Header]
     length: int | None = None
-
-    def get(self, name: bytes) -> bytes | None:
-        """The first header of that name, in lower case."""
-        for each, value in self.headers:
-            if each == name:
-                return value
-        return None
+    kind: bytes = b""
 
 
 class Receiver(Protocol):
@@ -137,7 +132,11 @@ class Upstream:
     def send(self, request: bytes, receiver: Receiver) -> Call:
         """Send a whole request; ``receiver`` is told of the response."""
         call = UpstreamCall(self, request, receiver)
-        self.attach(call)
+        idle = self._idle
+        if idle and not idle[-1].is_closing:
+            idle.pop().begin(call)
+        else:
+            self.attach(call)
         return call
 
     def attach(self, call: UpstreamCall) -> None:
@@ -220,14 +219,8 @@ class UpstreamCall:
     """One request on its way to an answer."""
 
     __slots__ = (
-        "_is_paused",
-        "_upstream",
-        "connection",
-        "is_over",
-        "needs_fresh",
-        "receiver",
-        "request",
-    )
+        "_upstream", "connection", "is_over", "is_paused", "needs_fresh", "receiver", "request",
+    )  # fmt: skip
 
     def __init__(self, upstream: Upstream, request: bytes, receiver: Receiver) -> None:
         self._upstream = upstream
@@ -236,17 +229,17 @@ class UpstreamCall:
         self.connection: UpstreamConnection | None = None
         self.is_over = False
         self.needs_fresh = False
-        self._is_paused = False
+        self.is_paused = False
 
     def pause(self) -> None:
         """Read no more of the response for now."""
-        self._is_paused = True
+        self.is_paused = True
         if self.connection is not None:
             self.connection.pause()
 
     def resume(self) -> None:
         """Go on reading."""
-        self._is_paused = False
+        self.is_paused = False
         if self.connection is not None:
             self.connection.resume()
 
@@ -256,12 +249,6 @@ class UpstreamCall:
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.abort()
-
-    def begun_on(self, connection: UpstreamConnection) -> None:
-        """It has a connection now."""
-        self.connection = connection
-        if self._is_paused:
-            connection.pause()
 
     def fail(self, reason: str, *, was_sent: bool) -> None:
         """There will be no answer."""
@@ -286,8 +273,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_call",
         "_has_head",
-        "_head_bytes",
-        "_headers",
+        "_head",
         "_is_excess",
         "_is_framed",
         "_is_whole",
@@ -309,8 +295,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._upstream = upstream
         self._parser = httptools.HttpResponseParser(self)
         self._call: UpstreamCall | None = None
-        self._headers: list[Header] = []
-        self._head_bytes = 0  # of the headers that are whole
+        self._head = ResponseHead(0, [])
         self._stretch = 0  # since a response began, or a part of its body came
         self._parts: list[bytes] = []
         self._has_head = False
@@ -332,7 +317,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a request."""
         self._call = call
         self._has_head = self._is_framed = self._is_whole = self._was_answered = False
-        call.begun_on(self)
+        call.connection = self
+        if call.is_paused:
+            self._transport.pause_reading()
         self._transport.write(call.request)
 
     def rest(self) -> None:
@@ -375,15 +362,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("the provider speaks another protocol")
             return
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            if isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
-                self._fail(str(cause))
-                if not isinstance(cause, _MisreadError):
-                    raise cause from None
-                return
+            cause: BaseException | None = None
+            if isinstance(error, httptools.HttpParserCallbackError):
+                cause = error.__context__
+            if cause is not None and not isinstance(cause, _MisreadError):
+                self._fail("the provider's answer could not be read")
+                raise cause from None
             if not self._is_whole:
                 self._pass_on(call)
-                self._fail(f"the provider's answer is not HTTP/1.1: {error}")
+                self._fail(str(cause or f"the provider's answer is not HTTP/1.1: {error}"))
                 return
             self._is_excess = True  # what follows a whole answer is not its fault
         if self._stretch > MOST_HEAD_BYTES and not self._is_whole:
@@ -421,32 +408,35 @@ class UpstreamConnection(asyncio.Protocol):
         """A response begins."""
         if self._is_whole:
             self._is_excess = True
-        self._headers, self._head_bytes, self._stretch = [], 0, 0
+        self._head, self._is_framed = ResponseHead(0, []), False
+        self._stretch = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; after the head it is a trailer, which nobody is told of."""
         if self._has_head:
             return
-        self._head_bytes += len(name) + len(value)
-        if len(self._headers) >= MOST_HEADERS or self._head_bytes > MOST_HEAD_BYTES:
-            raise _MisreadError("the head of the provider's answer is too large")
-        self._headers.append((name.lower(), value))
+        head = self._head
+        name = name.lower()
+        if name == b"content-length":
+            head.length = int(value)
+            self._is_framed = True
+        elif name == b"transfer-encoding":
+            if value.strip().lower() != b"chunked":
+                raise _MisreadError("the provider's answer has an unknown transfer coding")
+            self._is_framed = True
+        elif name == b"content-type":
+            head.kind = value
+        head.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        status = self._parser.get_status_code()
+        head = self._head
+        head.status = status = self._parser.get_status_code()
         call = self._call
         if status < FINAL or call is None or self._is_excess:
             return
-        head = ResponseHead(status, self._headers)
-        for name, value in self._headers:
-            if name == b"content-length":
-                head.length = int(value)
-                self._is_framed = True
-            elif name == b"transfer-encoding":
-                if value.strip().lower() != b"chunked":
-                    raise _MisreadError("the provider's answer has an unknown transfer coding")
-                self._is_framed = True
+        if len(head.headers) > MOST_HEADERS:
+            raise _MisreadError("the provider's answer has too many headers")
         self._is_framed = self._is_framed or status in BODILESS
         self._has_head = True
         call.receiver.on_head(head)

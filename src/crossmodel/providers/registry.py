@@ -7,7 +7,6 @@ Other packages add kinds by an entry point in the group ``crossmodel.providers``
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -109,7 +108,9 @@ def register_provider(row: ProviderKind) -> None:
 
 def provider_kinds() -> dict[str, ProviderKind]:
     """Every known kind by name, those of installed packages included."""
-    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and ours need it not
+
+    for entry_point in entry_points(group=ENTRY_POINTS):
         if entry_point.name not in _KINDS:
             register_provider(entry_point.load())
     return dict(_KINDS)

@@ -1,10 +1,17 @@
-"""Selection: the best model for each task under quality, cost, latency and capability limits."""
+"""Selection: the best model for each task under quality, cost, latency and capability limits.
 
-from crossmodel.selection.conversation import routing_text
-from crossmodel.selection.cost import BudgetAlert, CostOptimizer, Reservation
-from crossmodel.selection.learned import LearnedRouter, dump_router, load_router
-from crossmodel.selection.performance import PerformanceTracker
-from crossmodel.selection.selector import ModelSelector
+Names load when they are used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossmodel.selection.conversation import routing_text
+    from crossmodel.selection.cost import BudgetAlert, CostOptimizer, Reservation, Standing
+    from crossmodel.selection.learned import LearnedRouter, dump_router, load_router
+    from crossmodel.selection.performance import PerformanceTracker
+    from crossmodel.selection.selector import ModelSelector
 
 __all__ = [
     "BudgetAlert",
@@ -13,7 +20,27 @@ __all__ = [
     "ModelSelector",
     "PerformanceTracker",
     "Reservation",
+    "Standing",
     "dump_router",
     "load_router",
     "routing_text",
 ]
+
+_MODULE_OF = {
+    "BudgetAlert": "cost",
+    "CostOptimizer": "cost",
+    "LearnedRouter": "learned",
+    "ModelSelector": "selector",
+    "PerformanceTracker": "performance",
+    "Reservation": "cost",
+    "Standing": "cost",
+    "dump_router": "learned",
+    "load_router": "learned",
+    "routing_text": "conversation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

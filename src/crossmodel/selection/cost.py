@@ -28,6 +28,9 @@ ANY_OTHER: Final = "*"
 ROUNDING: Final = 1e-12
 """Share of a budget by which sums may pass it: 0.1 three times are a little more than 0.3."""
 
+LEAST_WAIT: Final = 0.001
+"""Seconds to wait at least, where waiting helps."""
+
 _NONE: Final[Mapping[str, str]] = {}
 
 logger = logging.getLogger(__name__)
@@ -66,10 +69,11 @@ class BudgetAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetStanding:
-    """How a budget stands in its current period. Amounts are in USD.
+class Standing:
+    """How a budget stands in its current period; amounts are in USD.
 
-    ``scope`` is ``tenant``, ``key``, or empty for everyone's, which has no ``owner``.
+    ``scope`` is ``"key"``, ``"tenant"``, or empty for everybody's, and ``owner`` the key's or
+    tenant's name. ``committed`` is spent or set aside for calls that are out.
     """
 
     scope: str
@@ -78,6 +82,11 @@ class BudgetStanding:
     period: str
     limit: float
     committed: float
+
+    @property
+    def left(self) -> float:
+        """What may still be set aside."""
+        return max(self.limit - self.committed, 0.0)
 
 
 Limits = Sequence[tuple[Account, float]]
@@ -150,33 +159,41 @@ class CostOptimizer:
 
     def committed(self, budget: str, *, tenant: str | None = None, key: str | None = None) -> float:
         """USD spent or reserved in the budget's current period."""
-        return self._committed(_place(budget, tenant, key))
+        with self._lock:
+            account = self._accounts.get(_place(budget, tenant, key))
+            if account is None or account.period != self._today().periods[budget]:
+                return 0.0
+            return account.committed
 
-    def standings(self) -> list[BudgetStanding]:
-        """Every budget as it stands, by scope and owner. It may take long where there are many.
+    def standings(self) -> list[Standing]:
+        """How every budget stands: everybody's, then tenants' and then keys', by name.
 
-        Those that :data:`ANY_OTHER` stands for are there once they have spent something.
+        Of those that ``"*"`` stands for, whoever has spent anything that is known of.
         """
-        config, known = self.config, list(self._accounts)
-        limits: dict[tuple[str, str, str], float] = {}
-        if config.enable_cost_optimization:
-            for budget, usd in config.budget_constraints.items():
-                limits["", EVERYONE, budget] = usd
-            named = {"tenant": config.tenant_budgets, "key": config.key_budgets}
-            for scope, budgets in named.items():
-                spenders = (owner for where, owner, _ in known if where == scope)
-                for owner in {*budgets, *spenders} - {ANY_OTHER}:
-                    for budget, usd in _of(budgets, owner).items():
-                        limits[scope, owner, budget] = usd
-        for name, own in list(self._of_keys.items()):
-            for account, usd in own:
-                limits["key", name, account.budget] = usd
+        seen = list(self._accounts)
+        tenants = {owner for scope, owner, _ in seen if scope == "tenant"}
+        keys = {owner for scope, owner, _ in seen if scope == "key"}
+        limits = [*self._limits(None, None)]
+        for scope, owners in (
+            ("tenant", tenants | set(self.config.tenant_budgets)),
+            ("key", keys | set(self.config.key_budgets)),
+        ):
+            for owner in sorted(owners - {ANY_OTHER}):
+                of = self._limits(**{"tenant": None, "key": None, scope: owner})
+                limits += [(account, limit) for account, limit in of if account.scope == scope]
         with self._lock:
             periods = self._today().periods
-        return [
-            BudgetStanding(*place, periods[place[2]], usd, self._committed(place))
-            for place, usd in sorted(limits.items())
-        ]
+            return [
+                Standing(
+                    account.scope,
+                    account.owner,
+                    account.budget,
+                    period := periods[account.budget],
+                    limit,
+                    account.committed if account.period == period else 0.0,
+                )
+                for account, limit in limits
+            ]
 
     def restore(
         self, budget: str, spent_usd: float, *, tenant: str | None = None, key: str | None = None
@@ -242,13 +259,6 @@ class CostOptimizer:
                     committed = account.committed + actual_usd - reservation.amount
                     account.committed = max(committed, 0.0)
 
-    def _committed(self, place: tuple[str, str, str]) -> float:
-        with self._lock:
-            account = self._accounts.get(place)
-            if account is None or account.period != self._today().periods[account.budget]:
-                return 0.0
-            return account.committed
-
     def _limits(self, tenant: str | None, key: str | None) -> Limits:
         """The budgets that a call is charged to."""
         config = self.config
@@ -286,14 +296,13 @@ class CostOptimizer:
 
     def _refusal(self, account: Account, limit: float, amount_usd: float) -> BudgetExceededError:
         left = max(limit - account.committed, 0.0)
-        ends = self._today().ends[account.budget]
+        wait = (self._day.ends[account.budget] - self._clock()).total_seconds()
         return BudgetExceededError(
             f"{account} of {limit:g} USD has {left:g} USD left in {account.period}; this call may "
             f"cost {amount_usd:g} USD",
             scope=account.scope,
-            retry_after_seconds=(
-                (ends - self._clock()).total_seconds() if amount_usd <= limit else None
-            ),
+            # it may end in this very moment; a whole period's budget may be too small
+            retry_after_seconds=max(wait, LEAST_WAIT) if amount_usd <= limit else None,
         )
 
 

@@ -76,7 +76,8 @@ def _request_obstacles(
     profile: ModelCapabilityProfile, context: RequestContext
 ) -> Iterable[Obstacle]:
     if context.allowed is not None and profile.model_id not in context.allowed:
-        yield Obstacle("is not among the models that may answer", "allow it", float("inf"))
+        reason = "is not among the models that may be chosen"
+        yield Obstacle(reason, f"allow {profile.model_id}", float("inf"))
     for feature in sorted(context.features - profile.features):
         yield Obstacle(f"cannot do {feature}", f"do without {feature}", float("inf"))
     tokens = context.input_tokens + context.output_tokens

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import astuple
 from typing import Any, Final
@@ -72,7 +73,7 @@ class ModelSelector:
         self.explorer = Explorer(self.config.exploration)
         self.conversations = ConversationMemory(self.config.conversation)
         self._enforced = self.config.enforced_thresholds()
-        self._expected: dict[str, tuple[tuple[ModelCapability, ...], Shares | None]] = {}
+        self._expected: OrderedDict[str, tuple[TaskRequirement, Shares | None]] = OrderedDict()
         self._learner = ScoreLearner(self.config.learning_prior)
         self._cache = SelectionCache(self.config.cache_ttl_seconds)
         self._lock = threading.RLock()
@@ -121,7 +122,7 @@ class ModelSelector:
             minimum_availability=self.config.minimum_availability_threshold,
             cost_weight_factor=self.cost_optimizer.weight_factor,
         )
-        learned = self.policy.score(scored, context) if self._learns else None
+        learned = self.policy.score(scored, context) if self.learns else None
         score, algorithm = self._score(scored, learned, context.prefer)
         # what is kept with the selection holds no prompt
         decision = Decision(
@@ -146,7 +147,7 @@ class ModelSelector:
             basis=decision,
         )
         selection.selection_latency_ms = (time.perf_counter() - started) * 1000
-        self._remember(selection)
+        self.note(selection)
         if key is not None:
             self._cache.put(key, selection)
         return selection
@@ -193,11 +194,12 @@ class ModelSelector:
 
         Of the prompt only the shares of its topics are kept, of the latest 10,000 requests.
         """
-        shares = self._shares_of(selection, context)
+        shares = self._shares_of(selection, context) if self.learns else None
+        expected = self._expected
         with self._lock:
-            self._expected[request_id] = (*selection.task_requirement.capabilities,), shares
-            while len(self._expected) > MOST_EXPECTED:
-                del self._expected[next(iter(self._expected))]
+            expected[request_id] = selection.task_requirement, shares
+            if len(expected) > MOST_EXPECTED:
+                expected.popitem(last=False)
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Remember how an answer turned out; where somebody scored it, the model's scores learn.
@@ -218,8 +220,8 @@ class ModelSelector:
 
     def _learn(self, profile: ModelCapabilityProfile, request_id: str, score: float) -> None:
         with self._lock:
-            wanted, shares = self._expected.pop(request_id, ((), None))
-            self._learner.learn(profile, wanted, score)
+            task, shares = self._expected.pop(request_id, (None, None))
+            self._learner.learn(profile, () if task is None else task.capabilities, score)
             if shares is not None:
                 self.policy.learn(profile, shares, score)
 
@@ -228,14 +230,13 @@ class ModelSelector:
 
         Reading twice would double what a request pays for its embedding.
         """
-        if not self._learns:
-            return None
         basis = selection.basis
         known = basis.learned if isinstance(basis, Decision) else None
         return known.shares if known else self.policy.shares(context)
 
     @property
-    def _learns(self) -> bool:
+    def learns(self) -> bool:
+        """Whether what it chooses depends on prompts and on what it has learned."""
         return self.config.strategy == "learned"
 
     def _changed(self) -> None:
@@ -280,7 +281,7 @@ class ModelSelector:
         config = self.config
         if config.cache_ttl_seconds <= 0 or context.conversation_id is not None:
             return None
-        if self._learns and config.exploration.rate > 0:
+        if self.learns and config.exploration.rate > 0:
             return None
         return (
             table.revision,
@@ -301,7 +302,7 @@ class ModelSelector:
 
     def _learned_key(self, prompt: str) -> Hashable:
         """What a learned choice depends on: a digest of the prompt, and what the router knows."""
-        router = self.policy.router if self._learns else None
+        router = self.policy.router if self.learns else None
         if router is None:
             return None
         return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest(), router.cells
@@ -351,7 +352,32 @@ class ModelSelector:
             relaxation=decision.relaxation(),
         )
 
-    def _remember(self, selection: ModelSelection) -> None:
+    @property
+    def revision(self) -> int:
+        """Changes with every change of a profile or of the registry."""
+        return self._revision
+
+    @property
+    def basis(self) -> Hashable:
+        """What choices depend on besides the request: while it is the same, so are they.
+
+        Not with a learned strategy, nor for conversations: see :attr:`learns`.
+        """
+        config, weights = self.config, self.config.weights
+        return (
+            self._revision,
+            weights.capability_weight,
+            weights.quality_weight,
+            weights.cost_weight,
+            weights.latency_weight,
+            weights.complexity_weight,
+            self.cost_optimizer.weight_factor,
+            config.minimum_availability_threshold,
+            config.max_alternatives,
+        )
+
+    def note(self, selection: ModelSelection) -> None:
+        """Count a choice that was made before and holds for another request as well."""
         with self._lock:
             self.selection_history.append(selection)
             surplus = len(self.selection_history) - self.config.performance_history_size

@@ -16,8 +16,6 @@ import sqlalchemy as sa
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, chunks
-from crossmodel.text.fingerprint import keys_of
-from crossmodel.text.sameness import say_the_same
 
 THRESHOLD: Final = 0.9
 """How alike in words two insights must be: what extraction demands by default."""
@@ -35,6 +33,8 @@ class DuplicateIndex:
 
     def known(self, tenant: str, insights: Sequence[Insight]) -> dict[str, tuple[int, str]]:
         """By id, those of the insights that were told before: number and id of the kept one."""
+        from crossmodel.text.sameness import say_the_same  # noqa: PLC0415 - 3 MB, for writers alone
+
         keys = {insight.id: self._keys_of(insight) for insight in insights}
         holders = self._holders(tenant, {key for each in keys.values() for key in each})
         near = {insight.id: _nearest(holders, keys[insight.id]) for insight in insights}
@@ -124,6 +124,8 @@ class DuplicateIndex:
 
 def _distinct_keys(kind: str, content: str) -> list[int]:
     """The keys of an insight, each once."""
+    from crossmodel.text.fingerprint import keys_of  # noqa: PLC0415 - likewise
+
     return list(dict.fromkeys(keys_of(kind, content)))
 
 

@@ -17,3 +17,5 @@ class Dialect(Enum):
     CHAT = "chat"
     MESSAGES = "messages"
     RESPONSES = "responses"
+
+    __hash__ = object.__hash__  # members are single objects; Enum's own hash is no C function

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from crossmodel.wire.dialect import Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one call, as the provider counted them.
 
     Attributes:
@@ -61,6 +58,10 @@ class RawUsage(msgspec.Struct):
 
     def read(self, dialect: Dialect) -> TokenUsage:
         """In our terms. A count that is negative is taken for 0."""
+        prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
+        if dialect is Dialect.CHAT and prompt is answer is None:  # the usual case at a glance
+            read, written = self.prompt_tokens or 0, self.completion_tokens or 0
+            return TokenUsage(max(0, read), max(0, written))
         if dialect is Dialect.MESSAGES:
             cached = _count(self.cache_read_input_tokens)
             written = _count(self.cache_creation_input_tokens)
@@ -74,7 +75,6 @@ class RawUsage(msgspec.Struct):
             )
         if dialect is Dialect.CHAT:
             tokens = self.prompt_tokens, self.completion_tokens
-            prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
         else:
             tokens = self.input_tokens, self.output_tokens
             prompt, answer = self.input_tokens_details, self.output_tokens_details

@@ -13,6 +13,7 @@ What is answered (the last one named wins):
     unicode         text of many scripts, its characters cut in two by chunk boundaries
     json            an object that fits the schema asked for
     refusal         the model declines
+    repeat          what the user said last, word for word
 What is added to it:
     reasoning, thinking   the thoughts before the answer
     cached          part of the prompt was read from a cache
@@ -25,6 +26,7 @@ How it travels:
     close           no length: the body ends where the connection does
     slow-N          N ms before each event but the first
     first-N         N ms before the first byte
+    halt-N          5 ms of silence after N bytes, the head not counted: what came is read by then
     crlf, cr        ends of SSE lines
     keepalive-N     an SSE comment after every N events
     gzip            compressed, for who accepts it
@@ -34,7 +36,8 @@ What goes wrong (a body that is no stream counts as up to eight events):
     cut-N           it is closed in the midst of the chunk after N events
     stall, stall-N  no answer at all; nothing more after N events
     short           the length promised is 10 bytes more than what comes
-    status-N        an error of that status
+    status-N        an error of that status, or a redirection elsewhere
+    telltale        errors repeat the key that came with the request, in body and headers
     retry-after-N   429, or the status named, with ``Retry-After: N``
     retry-date-N    the same with the date that is N seconds ahead
     garbage         bytes that are no HTTP
@@ -51,17 +54,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-ANSWERS = frozenset({"text", "long", "tools", "image", "echo", "big", "unicode", "json", "refusal"})
+ANSWERS = frozenset(
+    {"text", "long", "tools", "image", "echo", "big", "unicode", "json", "refusal", "repeat"}
+)
 _BARE = ANSWERS | frozenset(
     {
         "reasoning", "thinking", "cached", "no-usage", "unknown", "one-write", "chunk-ext",
         "close", "crlf", "cr", "gzip", "100", "stall", "short", "garbage", "badjson",
-        "error-event", "no-done", "refuse", "huge-header",
+        "error-event", "no-done", "refuse", "huge-header", "telltale",
     }
 )  # fmt: skip
 _NUMBERED = frozenset(
     {
-        "long", "split", "slow", "first", "keepalive", "drop", "cut", "stall", "status",
+        "long", "split", "slow", "first", "halt", "keepalive", "drop", "cut", "stall", "status",
         "retry-after", "retry-date", "error-event", "refuse", "huge-header", "flaky",
     }
 )  # fmt: skip
@@ -102,8 +107,8 @@ class Behaviour:
                 raise UnknownBehaviourError(f"no behaviour is called {word!r}")
             if stem in _AT_LEAST_ONE and words.get(stem) == 0:
                 raise UnknownBehaviourError(f"{word!r} would never end")
-        if "status" in words and not 400 <= (words["status"] or 0) <= 599:
-            raise UnknownBehaviourError("status-N takes 400 to 599")
+        if "status" in words and not 300 <= (words["status"] or 0) <= 599:
+            raise UnknownBehaviourError("status-N takes 300 to 599")
         return cls(words)
 
     def __contains__(self, word: str) -> bool:

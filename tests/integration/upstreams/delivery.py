@@ -13,6 +13,7 @@ from upstreams.parsing import Headers, Request
 
 PIECES_OF_A_BODY = 8
 MISSING = 10
+HALT_SECONDS = 0.005
 GARBAGE = b"\x00\xff\x16\x03\x01 this is no HTTP\r\n\r\n{\x80}\n" * 3
 _EXTENSION = b';name=value;quoted="a;b\\"c"'
 _TRAILERS = b"X-Checksum: 12ab\r\nX-Vendor-Trailer: last\r\n"
@@ -55,6 +56,7 @@ async def deliver(line: Line, answer: Answer, behaviour: Behaviour, request: Req
     writer = _Writer(line, behaviour)
     line.record.status = answer.status
     await writer.send(head(answer.status, headers))
+    writer.halt_after = behaviour.after("halt")
     if await _send_parts(writer, parts, behaviour, chunked=chunked):
         if chunked:
             await writer.send(_end(behaviour))
@@ -134,8 +136,19 @@ class _Writer:
         self.line = line
         self._size = behaviour.number("split")
         self._held: list[bytes] | None = [] if "one-write" in behaviour else None
+        self.halt_after: int | None = None
 
     async def send(self, data: bytes) -> None:
+        if self.halt_after is not None:
+            if self.halt_after < len(data):
+                start, data = data[: self.halt_after], data[self.halt_after :]
+                self.halt_after = None
+                if start:
+                    await self.line.write(start)
+                await self.line.flush()
+                await asyncio.sleep(HALT_SECONDS)
+            else:
+                self.halt_after -= len(data)
         if self._held is not None:
             self._held.append(data)
         elif self._size:

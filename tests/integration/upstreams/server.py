@@ -8,6 +8,8 @@ ends. The model's name says what it does: see ``behaviours``. Beside the two dia
     POST /_behave        {"behaviour": "status-503"}: added to what every model's name says
     POST /_health        {"status": 503}: what /health answers from now on
     GET  /health         the status set, 200 at first
+
+A request's header X-Behave adds words for that request alone.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ _VENDOR_HEADERS = [
     ("X-Vendor-Odd", "first"), ("x-vendor-odd", "second"), ("set-cookie", "a=1; Path=/"),
     ("set-cookie", "b=2"), ("x-empty", ""),
 ]  # fmt: skip
+_CREDENTIALS = ("authorization", "x-api-key")
 _REFUSED_MS = 500
 _HUGE_KIB = 100
 BROKEN_EVENT = 2
@@ -123,12 +126,12 @@ class Server:
             body = self._read(request)
             key = _key(request, body)
             line.record.model = body.get("model")
-            behaviour = self._behaviour(body, key)
+            behaviour = self._behaviour(body, key, request.header("x-behave") or "")
             if not await self._begins(line, behaviour):
                 return
             answer = self._answer(request, body, behaviour, key)
         except RefusedRequestError as error:
-            answer = _refusal(request, error, key)
+            answer = _refusal(request, error, key, tells="telltale" in behaviour)
         headers = [("x-request-id", f"req_{key[:20]}"), ("request-id", f"req_{key[:20]}")]
         answer.headers = [*headers, *answer.headers, *_late(behaviour)]
         if "unknown" in behaviour:
@@ -183,12 +186,12 @@ class Server:
             raise RefusedRequestError(400, "the body names no model")
         return body
 
-    def _behaviour(self, body: Json, key: str) -> Behaviour:
+    def _behaviour(self, body: Json, key: str, asked: str) -> Behaviour:
         if not body:
             return Behaviour()
         name = body["model"].partition("@")[0]
         try:
-            behaviour = Behaviour.parse(f"{name}+{self.added}" if self.added else name)
+            behaviour = Behaviour.parse("+".join(filter(None, (name, self.added, asked))))
         except UnknownBehaviourError as error:
             message = f"the model {body['model']!r} does not exist: {error}"
             raise RefusedRequestError(404, message, "model_not_found") from None
@@ -296,12 +299,21 @@ def _models(request: Request) -> Json:
     return anthropic_dialect.model(name) if claude else openai_dialect.model(name)
 
 
-def _refusal(request: Request, error: RefusedRequestError, key: str) -> Answer:
+def _refusal(
+    request: Request, error: RefusedRequestError, key: str, *, tells: bool = False
+) -> Answer:
+    headers, message = [], str(error)
+    if error.status < 400:
+        headers.append(("location", "http://elsewhere.test/v1"))
+    if tells:
+        shown = [value for name in _CREDENTIALS if (value := request.header(name))]
+        message += f": {' '.join(shown)}"
+        headers += [("x-debug-key", value) for value in shown]
     if request.path.startswith("/v1/messages") or request.header("anthropic-version"):
-        body = anthropic_dialect.error(error.status, str(error), f"req_{key[:20]}")
+        body = anthropic_dialect.error(error.status, message, f"req_{key[:20]}")
     else:
-        body = openai_dialect.error(error.status, str(error), error.code)
-    return Answer(error.status, _JSON, [json.dumps(body).encode()])
+        body = openai_dialect.error(error.status, message, error.code)
+    return Answer(error.status, _JSON, [json.dumps(body).encode()], headers=headers)
 
 
 def _late(behaviour: Behaviour) -> Headers:

@@ -234,6 +234,25 @@ def test_other_limits_of_a_key_hold_from_then_on():
     assert all(isinstance(each, Admitted) for each in unlimited)
 
 
+def test_limits_are_replaced_as_a_whole_and_what_was_used_still_counts():
+    made = admission()
+    old, gone = key(concurrent=1, daily_budget=1.0), key("gone", daily_budget=1.0)
+    made.replace_all([old, gone])
+    first = ask(made, old, 1.0)
+    new = key(concurrent=2, daily_budget=1.5)
+    made.replace_all([new, key("app", monthly_budget=3.0)])
+    assert [(each.owner, each.limit) for each in made.budgets.standings()] == [
+        ("app", 3.0),
+        ("ci", 1.5),
+    ]
+    refused(ask(made, new, 1.0), "budget")
+    second = ask(made, new, 0.5)
+    refused(ask(made, new, 0.0), "concurrency")
+    assert first.release()
+    assert second.settle(0.5, 1)
+    assert isinstance(ask(made, new, 1.0), Admitted)
+
+
 def test_names_in_any_language_are_kept_apart():
     made = admission()
     names = ["ключ", "КЛЮЧ", "e\u0301", "\u00e9", "🔑", "*", "%s {0}"]

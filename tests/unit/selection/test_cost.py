@@ -263,6 +263,33 @@ def test_who_is_refused_learns_whose_budget_it_was_and_when_it_begins_anew():
         assert caught.value.retry_after_seconds == 86_400  # the day is also the month's last
 
 
+def test_how_every_budget_stands():
+    made = shared(
+        budget_constraints={"daily_budget": 10.0},
+        tenant_budgets={"red": {"daily_budget": 2.0}, "*": {"monthly_budget": 1.0}},
+        key_budgets={"ci": {"daily_budget": 3.0}},
+    )
+    made.set_key_budgets("app", {"monthly_budget": 4.0})
+    made.reserve(0.5, tenant="blue", key="ci")
+    made.restore("daily_budget", 1.0, key="nobody")
+    assert [(str(each.scope), each.owner, each.limit, each.left) for each in made.standings()] == [
+        ("", "", 10.0, 9.5),
+        ("tenant", "blue", 1.0, 0.5),
+        ("tenant", "red", 2.0, 2.0),
+        ("key", "app", 4.0, 4.0),
+        ("key", "ci", 3.0, 2.5),
+    ]
+    assert {each.period for each in made.standings()} == {"2026-01-31", "2026-01"}
+
+
+def test_yesterday_is_no_part_of_how_a_budget_stands():
+    clock = Calendar(2026, 1, 30)
+    made = optimizer(clock, daily_budget=1.0, monthly_budget=2.0)
+    made.reserve(0.5)
+    clock.now = datetime(2026, 1, 31, tzinfo=UTC)
+    assert [each.committed for each in made.standings()] == [0.0, 0.5]
+
+
 def test_restoring_again_takes_nothing_back():
     made = shared(tenant_budgets={"*": {"daily_budget": 1.0}})
     made.reserve(0.5, tenant="red")
@@ -312,39 +339,3 @@ def test_64_concurrent_callers_cannot_overspend_any_budget(calls):
 
 
 POOL = ThreadPoolExecutor(64)
-
-
-def test_standings_show_each_budget_once_and_those_of_others_once_they_have_spent():
-    config = CostOptimizationConfig(
-        budget_constraints={"daily_budget": 10.0},
-        tenant_budgets={"acme": {"monthly_budget": 5.0}, "*": {"daily_budget": 1.0}},
-    )
-    made = CostOptimizer(config, clock=Calendar(2026, 1, 31, 23))
-    made.set_key_budgets("kiosk", {"daily_budget": 2.0})
-    made.settle(made.reserve(0.5, tenant="new", key="kiosk"), 0.25)
-    shown = [
-        (each.scope, each.owner, each.budget, each.period, each.limit, each.committed)
-        for each in made.standings()
-    ]
-    assert shown == [
-        ("", "", "daily_budget", "2026-01-31", 10.0, 0.25),
-        ("key", "kiosk", "daily_budget", "2026-01-31", 2.0, 0.25),
-        ("tenant", "acme", "monthly_budget", "2026-01", 5.0, 0.0),
-        ("tenant", "new", "daily_budget", "2026-01-31", 1.0, 0.25),
-    ]
-
-
-def test_a_budget_of_a_new_period_stands_at_nothing():
-    clock = Calendar(2026, 1, 31, 23)
-    made = optimizer(clock, daily_budget=1.0)
-    made.reserve(0.5)
-    clock.now = datetime(2026, 2, 1, tzinfo=UTC)
-    (shown,) = made.standings()
-    assert (shown.period, shown.committed) == ("2026-02-01", 0.0)
-
-
-def test_budgets_that_do_not_hold_do_not_stand():
-    config = CostOptimizationConfig(False, budget_constraints={"daily_budget": 1.0})
-    made = CostOptimizer(config)
-    made.set_key_budgets("kiosk", {"daily_budget": 2.0})
-    assert [each.scope for each in made.standings()] == ["key"]

@@ -5,6 +5,7 @@ import math
 import pickle
 import random
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,8 +68,10 @@ def one_by_one(profile, requirement, weights):
     )
 
 
-@given(PROFILES, REQUIREMENTS, CONTEXTS, WEIGHTS)
-def test_arrays_choose_what_the_formula_chooses_one_by_one(profiles, task, context, weights):
+@given(PROFILES, REQUIREMENTS, CONTEXTS, WEIGHTS, st.frozensets(st.integers(0, 12)))
+def test_arrays_choose_what_the_formula_chooses_one_by_one(profiles, task, context, weights, some):
+    allowed = {each.model_id for position, each in enumerate(profiles) if position in some}
+    context = replace(context, allowed=frozenset(allowed) or None)
     selector = ModelSelector(ModelSelectorConfig(weights=weights, max_alternatives=20))
     for profile in profiles:
         selector.register_model(profile)
@@ -186,6 +189,30 @@ def test_features_are_hard_filters(feature):
     assert chosen.explain().rejected == {"plain": f"cannot do {feature}"}
 
 
+def test_only_models_that_may_be_chosen_are():
+    selector = ModelSelector(ModelSelectorConfig(cache_ttl_seconds=60.0))
+    for number, model_id in enumerate("abc"):
+        selector.register_model(profile(model_id, quality_score=0.9 - number / 10))
+    for models, chosen in ((None, "a"), ({"b", "c"}, "b"), ({"c", "gone"}, "c"), (None, "a")):
+        context = RequestContext(allowed=models and frozenset(models))
+        assert selector.select_optimal_model(CODING, context).model_id == chosen
+    explained = selector.select_optimal_model(
+        CODING, RequestContext(allowed=frozenset("b"))
+    ).explain()
+    assert explained.rejected == dict.fromkeys("ac", "is not among the models that may be chosen")
+    with pytest.raises(NoAvailableModelsError, match=r"allow a \(admits a\)"):
+        selector.select_optimal_model(CODING, RequestContext(allowed=frozenset({"gone"})))
+
+
+def test_a_conversation_leaves_a_model_that_may_not_be_chosen_any_more():
+    selector = ModelSelector()
+    selector.register_model(profile("a", quality_score=0.9))
+    selector.register_model(profile("b"))
+    for model in "ab":
+        context = RequestContext(conversation_id="c", allowed=frozenset(model), in_tool_loop=True)
+        assert selector.select_optimal_model(CODING, context).model_id == model
+
+
 def test_a_prompt_must_fit_the_context_window():
     selector = ModelSelector()
     selector.register_model(profile("short", context_window=1000))
@@ -205,6 +232,7 @@ def test_a_prompt_must_fit_the_context_window():
         {"output_tokens": math.inf},
         {"features": ["flying"]},
         {"prompt": None},
+        {"allowed": "a"},
     ],
 )
 def test_a_context_out_of_range_is_refused(fields):

@@ -125,6 +125,8 @@ class _Resource:
         except Exception:
             logger.exception("%s %s failed", operation.method, operation.path)
             return problem_response(500, "the request failed; the log says why")
+        if operation.is_admin and operation.method != "GET":
+            logger.info("%s %s: %d", operation.method, operation.path, reply.status)
         content = reply.content
         body = content if isinstance(content, bytes) else msgspec.json.encode(content)
         return Response(body, reply.status, media_type=reply.media_type)

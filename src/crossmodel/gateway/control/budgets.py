@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from crossmodel.gateway.control.context import Control
 from crossmodel.gateway.control.operation import Answer, Operation
 from crossmodel.gateway.control.parameters import Limit, Offset, Parameters, View
-from crossmodel.selection.cost import BudgetStanding
+from crossmodel.selection import Standing
 
 Scope = Literal["everyone", "tenant", "key"]
 Budget = Literal["daily_budget", "monthly_budget"]
@@ -33,7 +33,7 @@ class BudgetView(View):
 
 
 class BudgetPage(View):
-    """Budgets: everyone's, then those of keys and of tenants, by name.
+    """Budgets: everyone's, then those of tenants and of keys, by name.
 
     ``next_offset`` is that of the next page, if there is one.
     """
@@ -60,7 +60,7 @@ async def list_budgets(control: Control, params: BudgetPageParams, _body: None) 
     )
 
 
-def _view(standing: BudgetStanding) -> BudgetView:
+def _view(standing: Standing) -> BudgetView:
     return BudgetView(
         scope=SCOPES[standing.scope],
         owner=standing.owner,
@@ -68,7 +68,7 @@ def _view(standing: BudgetStanding) -> BudgetView:
         period=standing.period,
         limit_usd=standing.limit,
         committed_usd=standing.committed,
-        left_usd=max(standing.limit - standing.committed, 0.0),
+        left_usd=standing.left,
     )
 
 

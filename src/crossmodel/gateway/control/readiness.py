@@ -44,6 +44,11 @@ class Readiness:
         """All parts as they are now."""
         return [self._gateway(), await self._stored(), self._models()]
 
+    async def settle(self) -> None:
+        """Wait for a write that is under way: the store may be closed after it."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=STORE_SECONDS)
+
     def _gateway(self) -> Component:
         draining = self._operations.is_draining
         return Component("gateway", not draining, "draining" if draining else "takes requests")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from crossmodel.errors import ConfigurationError
+from crossmodel.gateway.control.connection import ControlConnection
 
 MOST_CONNECTIONS: Final = 100
 """Who asks beyond that is answered with 503."""
@@ -26,6 +27,10 @@ GRACE_SECONDS: Final = 5
 BACKLOG: Final = 128
 
 
+async def _nothing() -> None:
+    """What stopping leads to where nothing is to be done."""
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to whoever runs the event loop."""
 
@@ -36,9 +41,15 @@ class _Server(uvicorn.Server):
 
 @dataclass(slots=True)
 class Running:
-    """A control plane that listens. ``address`` is where: host and port."""
+    """A control plane that listens.
+
+    Attributes:
+        address: where: host and port.
+        on_stop: awaited once nobody is answered any more.
+    """
 
     address: tuple[str, int]
+    on_stop: Callable[[], Awaitable[None]]
     _server: uvicorn.Server
     _task: asyncio.Task[None]
 
@@ -46,9 +57,12 @@ class Running:
         """Stop listening, and wait for requests in flight; safe to call twice."""
         self._server.should_exit = True
         await self._task
+        await self.on_stop()
 
 
-async def start(app: ASGIApp, host: str, port: int) -> Running:
+async def start(
+    app: ASGIApp, host: str, port: int, *, on_stop: Callable[[], Awaitable[None]] = _nothing
+) -> Running:
     """Listen; whoever connects from here on is answered. Port 0 takes a free one.
 
     Raises:
@@ -58,7 +72,7 @@ async def start(app: ASGIApp, host: str, port: int) -> Running:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=ControlConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -74,14 +88,13 @@ async def start(app: ASGIApp, host: str, port: int) -> Running:
     server = _Server(config)
     bound: tuple[str, int] = listening.getsockname()[:2]
     task = asyncio.create_task(server.serve(sockets=[listening]))
-    return Running(bound, server, task)
+    return Running(bound, on_stop, server, task)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    name = host.removeprefix("[").removesuffix("]")
-    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((name, port), family=family, backlog=BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
             f"nothing can listen on {host}:{port}: {error.strerror or error}",

@@ -1,10 +1,17 @@
-"""Quality and cost per prompt, learned from outcomes."""
+"""Quality and cost per prompt, learned from outcomes.
 
-from crossmodel.selection.learned.dial import DialSetting, Traffic, calibrate, settle
-from crossmodel.selection.learned.files import dump_router, load_router, router_sha256
-from crossmodel.selection.learned.outcomes import OutcomeTable, Trial, hashes
-from crossmodel.selection.learned.router import Estimate, LearnedRouter
-from crossmodel.selection.learned.training import train_router
+Names load when they are used: most selections are made without a router.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crossmodel.selection.learned.dial import DialSetting, Traffic, calibrate, settle
+    from crossmodel.selection.learned.files import dump_router, load_router, router_sha256
+    from crossmodel.selection.learned.outcomes import OutcomeTable, Trial, hashes
+    from crossmodel.selection.learned.router import Estimate, LearnedRouter
+    from crossmodel.selection.learned.training import train_router
 
 __all__ = [
     "DialSetting",
@@ -21,3 +28,25 @@ __all__ = [
     "settle",
     "train_router",
 ]
+
+_MODULE_OF = {
+    "DialSetting": "dial",
+    "Estimate": "router",
+    "LearnedRouter": "router",
+    "OutcomeTable": "outcomes",
+    "Traffic": "dial",
+    "Trial": "outcomes",
+    "calibrate": "dial",
+    "dump_router": "files",
+    "hashes": "outcomes",
+    "load_router": "files",
+    "router_sha256": "files",
+    "settle": "dial",
+    "train_router": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,0 +1,96 @@
+"""What the headers of a request say: who asks, what goes on to providers, what is for us.
+
+Clients send the same headers with each of their requests, so that each connection keeps what it has
+read of the last ones.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from crossmodel.gateway.http1 import Header, header_lines, nominated
+from crossmodel.gateway.keys import bearer
+from crossmodel.gateway.wishes import PREFIX
+from crossmodel.providers import API_VERSION
+from crossmodel.wire.dialect import Dialect
+from crossmodel.witness.tracing import trace_id_of
+
+OURS_ALONE: Final = frozenset(
+    {
+        b"accept-encoding", b"authorization", b"connection", b"content-encoding", b"content-length",
+        b"content-type", b"cookie", b"expect", b"forwarded", b"host", b"http2-settings",
+        b"keep-alive", b"origin",
+        b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"referer", b"te",
+        b"trailer", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
+        b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"openai-organization",
+        b"openai-project",
+    }
+)  # fmt: skip
+"""Headers that are between the client and us: a provider gets its own, or none."""
+
+PERSISTENCE: Final = frozenset({b"keep-alive", b"close"})
+"""What ``Connection`` says mostly; anything else names headers that are not forwarded."""
+
+SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
+
+DIALECT_PREFIX: Final = {Dialect.CHAT: b"anthropic-", Dialect.MESSAGES: b"openai-"}
+"""Headers that mean nothing to a provider of the dialect."""
+
+VERSION: Final = b"anthropic-version"
+VERSION_LINE: Final = b"%b: %b\r\n" % (VERSION, API_VERSION.encode())
+
+
+class ReadHeaders:
+    """The headers of a request, sorted.
+
+    Attributes:
+        headers: all of them, as they came.
+        presented: the key that the client shows, as OpenAI's clients do or as Anthropic's; empty
+            if it shows none.
+        ours: those that are for us.
+        trace_id: the caller's trace (W3C Trace Context), if it names one.
+    """
+
+    __slots__ = ("_forwarded", "_lines", "headers", "ours", "presented", "trace_id")
+
+    def __init__(self, headers: list[Header]) -> None:
+        self.headers = headers
+        self.presented = b""
+        self.ours: list[Header] = []
+        self.trace_id: str | None = None
+        self._forwarded: list[Header] = []
+        self._lines: dict[tuple[Dialect, bool], bytes] = {}
+        dropped = OURS_ALONE
+        for name, value in headers:
+            if name == b"connection" and value.lower() not in PERSISTENCE:
+                dropped = dropped | nominated(headers)
+        for header in headers:
+            name, value = header
+            if name.startswith(PREFIX):
+                self.ours.append(header)
+            elif name not in dropped:
+                self._forwarded.append(header)
+            if not self.presented:
+                if name == b"authorization":
+                    self.presented = bearer(value)
+                elif name == b"x-api-key":
+                    self.presented = value
+            if name == b"traceparent":
+                self.trace_id = trace_id_of(value.decode("latin-1"))
+
+    def lines(self, spoken: Dialect, *, translated: bool) -> bytes:
+        """The header lines for a provider that speaks this, but for its credentials."""
+        known = self._lines.get((spoken, translated))
+        if known is None:
+            known = self._lines[spoken, translated] = self._make(spoken, translated=translated)
+        return known
+
+    def _make(self, spoken: Dialect, *, translated: bool) -> bytes:
+        forwarded = self._forwarded
+        if translated:
+            other = DIALECT_PREFIX[spoken]
+            forwarded = [header for header in forwarded if not header[0].startswith(other)]
+        lines = header_lines(forwarded) + SENT_ON
+        if spoken is Dialect.MESSAGES and all(name != VERSION for name, _ in forwarded):
+            lines += VERSION_LINE
+        return lines

@@ -1,0 +1,233 @@
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE checkpoints (
+	size BIGINT NOT NULL, 
+	root BLOB NOT NULL, 
+	note TEXT NOT NULL, 
+	CONSTRAINT pk_checkpoints PRIMARY KEY (size)
+);
+
+CREATE TABLE insights (
+	seq INTEGER NOT NULL, 
+	tenant TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	content BLOB NOT NULL, 
+	insight_type TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	scope BLOB NOT NULL, 
+	source_model TEXT NOT NULL, 
+	confidence_score FLOAT NOT NULL, 
+	validation_status TEXT NOT NULL, 
+	extraction_timestamp BIGINT NOT NULL, 
+	metadata TEXT NOT NULL, trust FLOAT DEFAULT '0.5' NOT NULL, standing TEXT DEFAULT 'active' NOT NULL, standing_reason BLOB DEFAULT (X'') NOT NULL, 
+	CONSTRAINT pk_insights PRIMARY KEY (seq), 
+	CONSTRAINT uq_insights_tenant_id UNIQUE (tenant, id)
+);
+
+CREATE TABLE log_leaves (
+	"index" BIGINT NOT NULL, 
+	payload_type TEXT NOT NULL, 
+	statement BLOB NOT NULL, 
+	leaf_hash BLOB NOT NULL, tenant TEXT DEFAULT '' NOT NULL, about TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_log_leaves PRIMARY KEY ("index")
+);
+
+CREATE TABLE log_nodes (
+	level INTEGER NOT NULL, 
+	"index" BIGINT NOT NULL, 
+	hash BLOB NOT NULL, 
+	CONSTRAINT pk_log_nodes PRIMARY KEY (level, "index")
+);
+
+CREATE TABLE models (
+	id TEXT NOT NULL, 
+	spec TEXT NOT NULL, 
+	CONSTRAINT pk_models PRIMARY KEY (id)
+);
+
+CREATE TABLE outcomes (
+	seq INTEGER NOT NULL, 
+	tenant TEXT NOT NULL, 
+	request_id TEXT NOT NULL, 
+	model_id TEXT NOT NULL, 
+	success BOOLEAN NOT NULL, 
+	score FLOAT, 
+	latency_ms FLOAT, 
+	cost_usd FLOAT, 
+	recorded_at BIGINT NOT NULL, 
+	source TEXT NOT NULL, served_model TEXT, price_version TEXT, 
+	CONSTRAINT pk_outcomes PRIMARY KEY (seq)
+);
+
+CREATE INDEX ix_outcomes_recorded_at ON outcomes (recorded_at);
+
+CREATE INDEX ix_outcomes_tenant_request_id ON outcomes (tenant, request_id);
+
+CREATE TABLE selections (
+	tenant TEXT NOT NULL, 
+	request_id TEXT NOT NULL, 
+	model_id TEXT NOT NULL, 
+	suitability_score FLOAT NOT NULL, 
+	alternatives TEXT NOT NULL, 
+	requirement TEXT NOT NULL, 
+	selected_at BIGINT NOT NULL, 
+	latency_ms FLOAT NOT NULL, propensity FLOAT, 
+	CONSTRAINT pk_selections PRIMARY KEY (tenant, request_id)
+);
+
+CREATE TABLE sources (
+	tenant TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	text BLOB NOT NULL, 
+	source_model TEXT NOT NULL, 
+	origin BLOB NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	CONSTRAINT pk_sources PRIMARY KEY (tenant, sha256)
+);
+
+CREATE TABLE transfers (
+	tenant TEXT NOT NULL, 
+	request_id TEXT NOT NULL, 
+	target_model TEXT NOT NULL, 
+	protocol TEXT NOT NULL, 
+	success BOOLEAN NOT NULL, 
+	insight_ids TEXT NOT NULL, 
+	quality_score FLOAT NOT NULL, 
+	tokens BIGINT NOT NULL, 
+	context_digest TEXT NOT NULL, 
+	transferred_at BIGINT NOT NULL, 
+	error BLOB, arm TEXT DEFAULT 'insights' NOT NULL, task_type TEXT DEFAULT '' NOT NULL, propensity FLOAT DEFAULT '1.0' NOT NULL, relevance FLOAT, 
+	CONSTRAINT pk_transfers PRIMARY KEY (tenant, request_id)
+);
+
+CREATE TABLE insight_evidence (
+	insight_seq INTEGER NOT NULL, 
+	position INTEGER NOT NULL, 
+	start BIGINT NOT NULL, 
+	"end" BIGINT NOT NULL, 
+	source_sha256 TEXT NOT NULL, 
+	CONSTRAINT pk_insight_evidence PRIMARY KEY (insight_seq, position), 
+	CONSTRAINT fk_insight_evidence_insight_seq FOREIGN KEY(insight_seq) REFERENCES insights (seq)
+);
+
+CREATE TABLE insight_links (
+	insight_seq INTEGER NOT NULL, 
+	position INTEGER NOT NULL, 
+	target_id TEXT NOT NULL, 
+	CONSTRAINT pk_insight_links PRIMARY KEY (insight_seq, position), 
+	CONSTRAINT fk_insight_links_insight_seq FOREIGN KEY(insight_seq) REFERENCES insights (seq)
+);
+
+CREATE TABLE insight_keys (
+	tenant TEXT NOT NULL, 
+	"key" BIGINT NOT NULL, 
+	insight_seq INTEGER NOT NULL, 
+	CONSTRAINT pk_insight_keys PRIMARY KEY (tenant, "key", insight_seq), 
+	CONSTRAINT fk_insight_keys_insight_seq FOREIGN KEY(insight_seq) REFERENCES insights (seq)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE insight_vectors (
+	insight_seq INTEGER NOT NULL, 
+	tenant TEXT NOT NULL, 
+	embedder TEXT NOT NULL, 
+	vector BLOB NOT NULL, 
+	CONSTRAINT pk_insight_vectors PRIMARY KEY (insight_seq), 
+	CONSTRAINT fk_insight_vectors_insight_seq FOREIGN KEY(insight_seq) REFERENCES insights (seq)
+);
+
+CREATE INDEX ix_insight_vectors_tenant_embedder_insight_seq ON insight_vectors (tenant, embedder, insight_seq);
+
+CREATE TABLE uplift (
+	tenant TEXT NOT NULL, 
+	unit TEXT NOT NULL, 
+	target_model TEXT NOT NULL, 
+	task_type TEXT NOT NULL, 
+	arm TEXT NOT NULL, 
+	n BIGINT NOT NULL, 
+	total FLOAT NOT NULL, 
+	squares FLOAT NOT NULL, 
+	CONSTRAINT pk_uplift PRIMARY KEY (tenant, unit, target_model, task_type, arm)
+);
+
+CREATE TABLE playbook_items (
+	tenant TEXT NOT NULL, 
+	topic TEXT NOT NULL, 
+	item INTEGER NOT NULL, 
+	insight_id TEXT NOT NULL, 
+	retired TEXT NOT NULL, 
+	CONSTRAINT pk_playbook_items PRIMARY KEY (tenant, topic, item), 
+	CONSTRAINT uq_playbook_items_tenant_topic_insight_id UNIQUE (tenant, topic, insight_id)
+);
+
+CREATE VIRTUAL TABLE insights_fts USING fts5(content, scope, tokenize = 'ascii');
+
+CREATE TABLE log_signatures (
+	leaf BIGINT NOT NULL, 
+	key_id TEXT NOT NULL, 
+	signature BLOB NOT NULL, 
+	CONSTRAINT pk_log_signatures PRIMARY KEY (leaf, key_id)
+);
+
+CREATE TABLE commitments (
+	leaf BIGINT NOT NULL, 
+	position INTEGER NOT NULL, 
+	digest TEXT NOT NULL, 
+	salt BLOB NOT NULL, 
+	value BLOB NOT NULL, 
+	tenant TEXT NOT NULL, 
+	CONSTRAINT pk_commitments_by_leaf PRIMARY KEY (leaf, position)
+);
+
+CREATE INDEX ix_log_leaves_about_tenant ON log_leaves (about, tenant);
+
+CREATE TABLE snapshots (
+	sha256 TEXT NOT NULL, 
+	body BLOB NOT NULL, 
+	CONSTRAINT pk_snapshots PRIMARY KEY (sha256)
+);
+
+CREATE TABLE reliability (
+	tenant TEXT NOT NULL, 
+	source_model TEXT NOT NULL, 
+	day DATE NOT NULL, 
+	bin INTEGER NOT NULL, 
+	n BIGINT NOT NULL, 
+	confidence FLOAT NOT NULL, 
+	correct FLOAT NOT NULL, 
+	CONSTRAINT pk_reliability PRIMARY KEY (tenant, source_model, day, bin)
+);
+
+CREATE TABLE judgements (
+	tenant TEXT NOT NULL, 
+	insight_id TEXT NOT NULL, 
+	correct BOOLEAN NOT NULL, 
+	source TEXT NOT NULL, 
+	day DATE NOT NULL, 
+	CONSTRAINT pk_judgements PRIMARY KEY (tenant, insight_id)
+);
+
+CREATE TABLE marks (
+	name TEXT NOT NULL, 
+	value BIGINT NOT NULL, 
+	CONSTRAINT pk_marks PRIMARY KEY (name)
+);
+
+CREATE INDEX ix_sources_created_at ON sources (created_at);
+
+CREATE INDEX ix_insight_evidence_source_sha256 ON insight_evidence (source_sha256);
+
+CREATE TABLE log_spools (
+	producer TEXT NOT NULL, 
+	segment BIGINT NOT NULL, 
+	"offset" BIGINT NOT NULL, 
+	CONSTRAINT pk_log_spools PRIMARY KEY (producer)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0008');
+

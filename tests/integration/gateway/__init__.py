@@ -1,0 +1,1 @@
+"""The gateway as clients see it: a real process, the vendors' own clients, a hostile upstream."""
