@@ -157,7 +157,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = 0  # of the headers that are whole
         self._stretch = 0  # since a request began, or a part of its body came
         self._length: int | None = None
-        self._checked: list[Header] = []  # headers of the last request, which may come again
+        self._checked: list[Header] | None = None  # of the last request: they may come again
         self._in_head = False
         self._is_large = False  # whether what came in could hold a head that is too large
         self._reading: RequestHead | None = None  # between its head and its end
