@@ -175,6 +175,20 @@ async def test_an_answer_from_the_cache_cost_nothing_and_says_where_it_is_from(s
         assert "came through the gateway" in parts["selection"]
 
 
+async def test_what_a_key_spent_is_known_after_a_restart(either):
+    async with serving(either) as cm:
+        recorder = Recorder(cm.engine)
+        recorder.record(served(cm, key="team", cost_usd=0.25))
+        recorder.record(served(cm, key="team", cost_usd=0.5))
+        recorder.record(served(cm, key="other", cost_usd=1.0))
+        await recorder.close()
+    async with serving(either) as cm:
+        budgets = cm.engine.selector.cost_optimizer
+        assert budgets.committed("monthly_budget", key="team") == 0.75
+        assert budgets.committed("monthly_budget", key="other") == 1.0
+        assert budgets.committed("monthly_budget", tenant="default") == 1.75
+
+
 def lesson():
     return Insight(
         content="A code is the queue's prefix and the floor.",

@@ -172,6 +172,7 @@ class Recorder:
             kept,
             "" if kept is None or transfer is None else transfer.context,
             served.trace_id,
+            served.key,
         )
 
     def _inputs_of(self, selection: ModelSelection) -> tuple[str | None, dict[str, bytes]]:

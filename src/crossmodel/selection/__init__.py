@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from crossmodel.selection.learned import LearnedRouter, dump_router, load_router
     from crossmodel.selection.performance import PerformanceTracker
     from crossmodel.selection.selector import ModelSelector
+    from crossmodel.selection.validation import check_requirement
 
 __all__ = [
     "BudgetAlert",
@@ -21,6 +22,7 @@ __all__ = [
     "PerformanceTracker",
     "Reservation",
     "Standing",
+    "check_requirement",
     "dump_router",
     "load_router",
     "routing_text",
@@ -34,6 +36,7 @@ _MODULE_OF = {
     "PerformanceTracker": "performance",
     "Reservation": "cost",
     "Standing": "cost",
+    "check_requirement": "validation",
     "dump_router": "learned",
     "load_router": "learned",
     "routing_text": "conversation",

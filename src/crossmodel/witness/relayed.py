@@ -52,6 +52,7 @@ class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
         transfer: which insights were put into the request, or withheld.
         context: the text that was put into it.
         trace_id: the caller's trace.
+        key: the name of the client key that the cost is charged to.
     """
 
     request_id: str
@@ -79,6 +80,7 @@ class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     transfer: TransferRecord | None
     context: str
     trace_id: str | None
+    key: str | None = None
 
     def record(self) -> TurnRecord:
         """What is kept of it."""
@@ -104,6 +106,7 @@ class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
                 source=CACHE if self.is_cached else "engine",
                 served_model=self.served_model,
                 price_version=self.price_version,
+                key=self.key,
             ),
             request=self.request,
             rejected=self.rejected,

@@ -122,22 +122,22 @@ class Gateway:
     def openai(self, key: str | None = None, **more: Any) -> openai.OpenAI:
         """The vendor's client."""
         noting = openai.DefaultHttpxClient(event_hooks={"response": [self._note]})
-        return openai.OpenAI(**self._v1(key), http_client=noting, **more)
+        return openai.OpenAI(**self._v1(key, more), http_client=noting)
 
     def async_openai(self, **more: Any) -> openai.AsyncOpenAI:
         """The vendor's client on asyncio."""
         noting = openai.DefaultAsyncHttpxClient(event_hooks={"response": [self._anote]})
-        return openai.AsyncOpenAI(**self._v1(None), http_client=noting, **more)
+        return openai.AsyncOpenAI(**self._v1(None, more), http_client=noting)
 
     def claude(self, key: str | None = None, **more: Any) -> anthropic.Anthropic:
         """The other vendor's."""
         noting = anthropic.DefaultHttpxClient(event_hooks={"response": [self._note]})
-        return anthropic.Anthropic(**self._given(key), http_client=noting, **more)
+        return anthropic.Anthropic(**self._given(key, more), http_client=noting)
 
     def async_claude(self, **more: Any) -> anthropic.AsyncAnthropic:
         """The other vendor's on asyncio."""
         noting = anthropic.DefaultAsyncHttpxClient(event_hooks={"response": [self._anote]})
-        return anthropic.AsyncAnthropic(**self._given(None), http_client=noting, **more)
+        return anthropic.AsyncAnthropic(**self._given(None, more), http_client=noting)
 
     def connect(self) -> RawClient:
         """A connection that sends any bytes."""
@@ -161,13 +161,12 @@ class Gateway:
             self.answered.append(name)
         return response
 
-    def _v1(self, key: str | None) -> dict[str, Any]:
-        return {**self._given(key), "base_url": f"{self.url}/v1"}
+    def _v1(self, key: str | None, more: dict[str, Any]) -> dict[str, Any]:
+        return {**self._given(key, more), "base_url": f"{self.url}/v1"}
 
-    def _given(self, key: str | None) -> dict[str, Any]:
-        return {
-            "base_url": self.url, "api_key": key or self.key, "max_retries": 0, "timeout": 15,
-        }  # fmt: skip
+    def _given(self, key: str | None, more: dict[str, Any]) -> dict[str, Any]:
+        given = {"base_url": self.url, "api_key": key or self.key, "max_retries": 0, "timeout": 15}
+        return given | more
 
     def _note(self, response: httpx.Response) -> None:
         if REQUEST_ID in response.headers:

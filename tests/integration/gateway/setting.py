@@ -34,7 +34,7 @@ KEYS: list[dict[str, Any]] = [
     {"name": "chooser", "models": ["text@cheap", "text@best", "claude/text@middle"]},
     {"name": "expired", "expires_at": datetime(2020, 1, 1, tzinfo=UTC)},
     {"name": "slow", "requests_per_minute": 1, "burst": 1},
-    {"name": "wordy", "tokens_per_minute": 10_000},
+    {"name": "wordy", "tokens_per_minute": 30},
     {"name": "poor", "daily_budget": 0.000_001},
     {"name": "alone", "concurrent": 1},
     {"name": "school", "tenant": "school"},

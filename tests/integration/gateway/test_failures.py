@@ -110,8 +110,8 @@ def test_that_our_key_is_refused_is_not_the_clients_fault(gateway, path, pattern
 def test_an_error_that_quotes_our_key_is_redacted(gateway, path, pattern):
     answer = gateway.ask(path, body_of(path, pattern.format("status-400+telltale")))
     assert answer.status == 400
-    assert "[redacted]" in error_of(path, answer)["message"]
-    assert "[redacted]" in answer.header("x-debug-key")
+    assert "******" in error_of(path, answer)["message"]
+    assert "******" in answer.header("x-debug-key")
     for secret in (OPENAI_KEY, ANTHROPIC_KEY):
         assert secret.encode() not in answer.raw
 
@@ -218,8 +218,8 @@ def left_after(upstream, moment):
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("when", ["early", "streaming", "whole"])
 @pytest.mark.parametrize(("path", "pattern"), WAYS)
-def test_who_leaves_takes_the_upstream_along(
-    gateway, upstream, path, pattern, when, how, record_property
+def test_who_leaves_takes_the_upstream_along(  # noqa: PLR0917 - what pytest gives, by name
+    gateway, upstream, path, pattern, when, how
 ):
     before = gateway.metric("crossmodel_requests_cancelled_total")
     model = pattern.format("long-2000+slow-20" if when == "streaming" else "stall")
@@ -231,7 +231,6 @@ def test_who_leaves_takes_the_upstream_along(
         upstream.wait_until(lambda seen: seen["in_flight"] == 1)
         moment = getattr(client, how)()
     seconds = left_after(upstream, moment)
-    record_property("seconds_until_cancelled", seconds)
     print(f"the upstream knew after {seconds * 1000:.1f} ms")
     assert seconds < 1
     gateway.wait_until_idle()

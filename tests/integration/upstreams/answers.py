@@ -125,8 +125,6 @@ def compose(prompt: Prompt, behaviour: Behaviour, echo: dict[str, Any]) -> Compo
         answer.pieces = [f"w{number} " for number in range(behaviour.number("long", 3000))]
     elif kind == "big":
         answer.pieces = [letter * _MIB for letter in "abc"]
-    elif kind == "repeat":
-        answer.pieces = _pieces(prompt.last)
     elif kind == "unicode":
         answer.pieces = _pieces(_SCRIPTS + prompt.last[:200])
     else:
@@ -143,6 +141,8 @@ def compose(prompt: Prompt, behaviour: Behaviour, echo: dict[str, Any]) -> Compo
 def _plain(kind: str, prompt: Prompt, echo: dict[str, Any]) -> str:
     if kind == "echo":
         return json.dumps(echo)
+    if kind == "repeat":
+        return prompt.last
     if kind == "image":
         return json.dumps({"images": prompt.images})
     if kind == "json":
