@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import time
 from datetime import UTC, datetime, timedelta
@@ -664,6 +665,14 @@ def test_tls_on_both_sides_keys_reload_and_the_end(upstream, certificate, tmp_pa
         finally:
             gateway.stop()
     assert gateway.log.count("Bearer") == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db")) as store:
+        recorded = store.execute("SELECT model_id FROM selections").fetchall()
+    assert sorted(row[0] for row in recorded) == [
+        "slow-100+long-40",
+        "text",
+        "text@new",
+        "text@tls",
+    ], "what was answered is durable, the stream at the end too"
 
 
 def _accepts(gateway):
