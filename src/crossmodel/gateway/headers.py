@@ -31,6 +31,8 @@ OURS_ALONE: Final = frozenset(
 PERSISTENCE: Final = frozenset({b"keep-alive", b"close"})
 """What ``Connection`` says mostly; anything else names headers that are not forwarded."""
 
+OWN_SITES: Final = frozenset({b"none", b"same-origin"})
+
 SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
 
 DIALECT_PREFIX: Final = {Dialect.CHAT: b"anthropic-", Dialect.MESSAGES: b"openai-"}
@@ -49,15 +51,19 @@ class ReadHeaders:
             if it shows none.
         ours: those that are for us.
         trace_id: the caller's trace (W3C Trace Context), if it names one.
+        is_foreign: whether a browser sends it for a page of another origin (Fetch, 3.2).
     """
 
-    __slots__ = ("_forwarded", "_lines", "headers", "ours", "presented", "trace_id")
+    __slots__ = (
+        "_forwarded", "_lines", "headers", "is_foreign", "ours", "presented", "trace_id",
+    )  # fmt: skip
 
     def __init__(self, headers: list[Header]) -> None:
         self.headers = headers
         self.presented = b""
         self.ours: list[Header] = []
         self.trace_id: str | None = None
+        self.is_foreign = False
         self._forwarded: list[Header] = []
         self._lines: dict[tuple[Dialect, bool], bytes] = {}
         dropped = OURS_ALONE
@@ -75,7 +81,9 @@ class ReadHeaders:
                     self.presented = bearer(value)
                 elif name == b"x-api-key":
                     self.presented = value
-            if name == b"traceparent":
+            if name == b"origin" or (name == b"sec-fetch-site" and value not in OWN_SITES):
+                self.is_foreign = True
+            elif name == b"traceparent":
                 self.trace_id = trace_id_of(value.decode("latin-1"))
 
     def lines(self, spoken: Dialect, *, translated: bool) -> bytes:

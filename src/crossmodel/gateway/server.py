@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import ssl
 from collections import deque
 from http import HTTPStatus
@@ -41,6 +42,9 @@ LINGER_SECONDS: Final = 2.0
 
 MOST_DISCARDED: Final = 64 * 1024
 """Bytes of an unwanted body that are read to keep the connection; for more it is ended."""
+
+SEND_BYTES: Final = 256 * 1024
+"""What the system may hold of an answer that its client does not read."""
 
 TLS_SECONDS: Final = 10.0
 BACKLOG: Final = 2048
@@ -190,6 +194,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected; uvloop has set TCP_NODELAY."""
         self._transport = cast("asyncio.Transport", transport)
+        accepted = transport.get_extra_info("socket")
+        if accepted is not None:  # else the system buffers megabytes for each that reads nothing
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._server.connections.add(self)
         if len(self._server.connections) > self._server.limits.connections:
             self._refuse(503, "there are too many connections: try again later")
