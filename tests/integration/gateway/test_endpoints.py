@@ -106,13 +106,20 @@ async def test_tokens_are_counted_for_nothing(any_claude, upstream):
     assert upstream.last()["target"] == "/v1/messages/count_tokens"
 
 
-def test_a_model_is_only_asked_for_what_it_can_be_asked(chat, claude):
+async def test_tokens_are_estimated_where_nobody_counts_them(any_claude, upstream):
+    raw = await settled(
+        any_claude.messages.with_raw_response.count_tokens(model="text", messages=ASKED)
+    )
+    assert (await settled(raw.parse())).input_tokens > 1
+    assert raw.headers["x-crossmodel-estimate"] == "true"
+    assert upstream.seen()["total"] == 0
+
+
+def test_a_model_is_only_asked_for_what_it_can_be_asked(chat):
     with pytest.raises(openai.BadRequestError, match="/v1/embeddings"):
         chat.embeddings.create(model="claude/text", input="a")
     with pytest.raises(openai.BadRequestError, match="/v1/responses"):
         chat.responses.create(model="claude/text", input="a")
-    with pytest.raises(anthropic.BadRequestError, match="count_tokens"):
-        claude.messages.count_tokens(model="text", messages=ASKED)
 
 
 @pytest.mark.parametrize(
