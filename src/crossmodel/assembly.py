@@ -45,6 +45,7 @@ from crossmodel.writing import (
     folder_keyring,
     keys_for,
     open_handover,
+    settle_others,
     write_what_is_left,
 )
 
@@ -82,6 +83,9 @@ Stage = TypeVar("Stage")
 
 CONTEXT_SHARE: Final = 4
 """Insights may take at most one part in this many of a model's context window."""
+
+SETTLING_SECONDS: Final = 10.0
+"""How long opening waits for the records of a process that was killed."""
 
 WEAK: Final = 0.5
 """Models below this quality, 0..1, copy worked examples better than they follow rules."""
@@ -503,7 +507,9 @@ async def _ledger(
     told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
     if writer == "process" or (writer == "auto" and serves):
         try:
-            return replace(ledger, handover=open_handover(told))
+            handover = open_handover(told)
+            await settle_others(told, seconds=SETTLING_SECONDS)
+            return replace(ledger, handover=handover)
         except ConfigurationError:
             if writer == "process":
                 raise

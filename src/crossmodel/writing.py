@@ -142,6 +142,27 @@ async def write_what_is_left(settings: WriterSettings, store: Store, ledger: Led
             await _writer(root, store, ledger).run(stay=False)
 
 
+async def settle_others(settings: WriterSettings, *, seconds: float) -> None:
+    """Wait until what other processes have handed over by now is in the store.
+
+    A process that was killed has left its last records to the writer: what they cost is known to
+    budgets once they are written.
+    """
+    root = settings.spool
+    if root is None:
+        return
+    from crossmodel.witness.handing_over.waiting import written_by  # noqa: PLC0415 - as above
+
+    late = await written_by(root, seconds=seconds)
+    if late:
+        logging.getLogger(__name__).warning(
+            "records of %d other processes are not written after %.0f s: budgets do not know of "
+            "them yet",
+            len(late),
+            seconds,
+        )
+
+
 def start_writer(settings: WriterSettings, root: Path) -> int:
     """Start a writer process that outlives this one; its number.
 

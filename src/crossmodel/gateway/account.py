@@ -19,6 +19,9 @@ from crossmodel.gateway.request import AskedFor
 from crossmodel.gateway.served import Served
 from crossmodel.gateway.state import GatewayState
 
+FASTEST = 1000.0
+"""Tokens per second that hardly any model writes."""
+
 EVENT = b"data:"
 """How the events of a stream begin: most servers send one for each token."""
 
@@ -37,7 +40,17 @@ class Account:
         served: what is known of the request; there once it is open.
     """
 
-    __slots__ = ("_admitted", "_asked", "_key", "_started", "is_open", "served", "state", "tenant")
+    __slots__ = (
+        "_admitted",
+        "_asked",
+        "_key",
+        "_lost_usd",
+        "_started",
+        "is_open",
+        "served",
+        "state",
+        "tenant",
+    )
 
     _asked: AskedFor
     served: Served
@@ -46,6 +59,7 @@ class Account:
         self.state = state
         self._key = key
         self._started = 0.0
+        self._lost_usd = 0.0
         self._admitted: Admitted | None = None
         self.is_open = False
         self.tenant = state.tenant if key is None else key.tenant
@@ -102,13 +116,10 @@ class Account:
         served.cost_usd = self._cost(attempt)
         return served.cost_usd
 
-    def close(
-        self, status: int, *, attempt: Attempt | None = None, was_asked: bool = False
-    ) -> None:
+    def close(self, status: int, *, attempt: Attempt | None = None) -> None:
         """The request is over: charge it, count it, record it and learn from it; once.
 
-        ``attempt`` is whose answer the client got, or began to get. ``was_asked``: whether somebody
-        was still asked when the client left.
+        ``attempt`` is whose answer the client got, or began to get.
         """
         if not self.is_open:
             return
@@ -121,8 +132,7 @@ class Account:
             first_byte_ms = (attempt.first_byte_at - self._started) * 1000
             served.is_whole = status in GOOD
             self._read(attempt)
-        elif was_asked:  # who leaves before the answer does not leave the bill
-            served.cost_usd = self._asked.bound([state.targets[served.model.id]]).most_usd
+        served.cost_usd += self._lost_usd
         if self._admitted is not None:
             usage = served.usage
             tokens = None if usage is None else usage.input_tokens + usage.output_tokens
@@ -157,6 +167,22 @@ class Account:
         if relay is not None or attempt.kept:
             served.cost_usd = self._cost(attempt)
 
+    def lose(self, attempt: Attempt) -> None:
+        """Charge an answer that the client does not get: whoever makes it may want to be paid.
+
+        One of which nothing was seen may have come to whatever can be written in its time.
+        """
+        head, model = attempt.head, attempt.target.model
+        if self._asked.route.is_free:
+            return
+        if head is None:
+            seconds = time.monotonic() - attempt.started_at
+            most = self._asked.bound([model]).most_usd
+            self._lost_usd += min(most, self._estimate(model, int(seconds * FASTEST)))
+        elif head.status in GOOD:
+            made = max(attempt.size, head.length or 0)
+            self._lost_usd += self._estimate(model, made // BYTES_PER_TOKEN)
+
     def _cost(self, attempt: Attempt) -> float:
         """What the call is charged with: by the provider's count, or by an estimate of ours."""
         served = self.served
@@ -165,8 +191,12 @@ class Account:
         usage = served.usage
         if usage is not None:
             return served.model.cost_usd(usage.input_tokens, usage.output_tokens)
-        if attempt.relay is None:
-            written = len(served.body) // BYTES_PER_TOKEN
-        else:
+        if attempt.relay is not None:
             written = sum(part.count(EVENT) for part in attempt.kept)
-        return served.model.cost_usd(self._asked.seen.size // BYTES_PER_TOKEN, written)
+        else:
+            length = 0 if attempt.head is None else attempt.head.length or 0
+            written = max(attempt.size, length) // BYTES_PER_TOKEN
+        return self._estimate(served.model, written)
+
+    def _estimate(self, model: ModelSpec, written: int) -> float:
+        return model.cost_usd(self._asked.seen.size // BYTES_PER_TOKEN, written)

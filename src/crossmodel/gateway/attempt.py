@@ -107,6 +107,11 @@ class Attempt:
             call.cancel()
 
     @property
+    def size(self) -> int:
+        """Bytes of the body that have come so far, or were made of it."""
+        return self._size
+
+    @property
     def is_kept_whole(self) -> bool:
         """Whether ``kept`` is all that was passed on."""
         return self._size <= MOST_KEPT

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.engine import BYTES_PER_TOKEN, Engine, any_task, named
 from crossmodel.errors import InvalidInputError, ModelNotFoundError, NoAvailableModelsError
@@ -37,6 +38,7 @@ class Choice:
         reason: why, for a header.
         context: what the choice was made by.
         is_selected: whether there was a choice.
+        models: those of the targets.
     """
 
     selection: ModelSelection
@@ -44,6 +46,10 @@ class Choice:
     reason: bytes
     context: RequestContext
     is_selected: bool = False
+    models: list[ModelSpec] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.models = [target.model for target in self.targets]
 
 
 class Chooser:

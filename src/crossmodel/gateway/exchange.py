@@ -66,8 +66,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_account", "_asked", "_attempts", "_begun", "_cache_key", "_choice", "_client",
-        "_failure", "_headers", "_is_over", "_is_paused", "_next", "_query", "_route",
+        "_account", "_asked", "_attempts", "_begun", "_blamed", "_cache_key", "_choice",
+        "_client", "_failure", "_headers", "_is_over", "_is_paused", "_next", "_query", "_route",
         "_started", "_state", "_task", "_timer", "_tried", "_tries", "deadline",
     )  # fmt: skip
 
@@ -95,6 +95,7 @@ class Exchange:
         self._cache_key: bytes | None = None
         self._attempts: list[Attempt] = []  # that are under way
         self._begun: Attempt | None = None  # whose answer the client gets
+        self._blamed: set[tuple[Target, str]] = set()  # who has failed this request
         self._failure: _Failure | None = None
         self._next = 0  # the target that is asked
         self._tried: set[str] = set()  # its addresses
@@ -123,12 +124,13 @@ class Exchange:
         if self._is_over:
             return
         self._stop_waiting()
-        was_asked = bool(self._attempts)
         for attempt in self._attempts:
             waited = attempt.waited_seconds
+            if attempt is not self._begun:
+                self._account.lose(attempt)
             attempt.cancel()
             attempt.lease.cancelled(waited)
-        self._close(LEFT, attempt=self._begun, was_asked=was_asked)
+        self._close(LEFT, attempt=self._begun)
 
     def pause(self) -> None:
         """The client is slow: read no more from the provider."""
@@ -151,6 +153,8 @@ class Exchange:
         self._stop_waiting()
         begun = self._begun
         for attempt in self._attempts:
+            if attempt is not begun:
+                self._account.lose(attempt)
             attempt.cancel()
             attempt.lease.failed()
         if begun is not None:
@@ -178,7 +182,7 @@ class Exchange:
         self._choice = choice = state.chooser.choose(
             self._route, asked.seen, wishes, tenant=account.tenant, allowed=allowed
         )
-        refusal = account.admit(asked.bound(choice.targets))
+        refusal = account.admit(asked.bound(choice.models))
         if refusal is not None:
             return refusal
         target = choice.targets[0]
@@ -409,7 +413,9 @@ class Exchange:
         """There was no good answer, and the client has heard nothing yet."""
         if attempt in self._attempts:
             self._attempts.remove(attempt)
-        _release(attempt, status)
+        self._release(attempt, status)
+        if attempt.head is not None and status is None:
+            self._account.lose(attempt)
         state = self._state
         state.metrics.upstream_errors.add("connection" if status is None else str(status))
         if status is not None:  # what a provider said tells more than that one said nothing
@@ -435,6 +441,24 @@ class Exchange:
             self._give_up()
         else:
             self._timer = state.loop.call_later(wait, self._ask_again)
+
+    def _release(self, attempt: Attempt, status: int | None) -> None:
+        """Tell the balancer what became of an attempt that brought no good answer.
+
+        However often one request asks an address, it blames it once: what breaks over one request
+        need not break over others.
+        """
+        lease, head = attempt.lease, attempt.head
+        if status is not None and status < SERVER_ERROR and status != TOO_MANY:
+            lease.succeeded(attempt.first_byte_at - attempt.started_at)  # it disliked the request
+            return
+        wait = None if status is None or head is None else _retry_after(head.headers)
+        name = lease.endpoint.id
+        if wait is None and (status == TOO_MANY or (attempt.target, name) in self._blamed):
+            lease.cancelled()
+            return
+        self._blamed.add((attempt.target, name))
+        lease.failed(wait)
 
     def _ask_again(self) -> None:
         """Ask those again that have been asked."""
@@ -496,16 +520,16 @@ class Exchange:
             self._task.cancel()
             self._task = None
 
-    def _close(
-        self, status: int, *, attempt: Attempt | None = None, was_asked: bool = False
-    ) -> None:
+    def _close(self, status: int, *, attempt: Attempt | None = None) -> None:
         """It is over: once, whatever has happened."""
         if self._is_over:
             return
         self._is_over = True
         self._attempts.clear()
         self._state.active.discard(self)
-        self._account.close(status, attempt=attempt, was_asked=was_asked)
+        self._account.close(status, attempt=attempt)
+        # what knows of each other must not wait for the garbage collector
+        self._begun = self._failure = None
         if self._cache_key is not None and attempt is not None and self._state.cache is not None:
             answer = self._account.cacheable(attempt)
             if answer is not None:
@@ -535,21 +559,6 @@ class _Failure:
         self.refusal = refusal
         self.attempt = attempt
         self.body = body
-
-
-def _release(attempt: Attempt, status: int | None) -> None:
-    """Tell the balancer what became of an attempt that brought no good answer."""
-    lease, head = attempt.lease, attempt.head
-    if status is None or head is None:
-        lease.failed()
-    elif status == TOO_MANY or status >= SERVER_ERROR:
-        wait = _retry_after(head.headers)
-        if wait is None and status == TOO_MANY:
-            lease.cancelled()
-        else:
-            lease.failed(wait)
-    else:  # it is the request that it did not like
-        lease.succeeded(attempt.first_byte_at - attempt.started_at)
 
 
 def _retry_after(headers: list[Header]) -> float | None:

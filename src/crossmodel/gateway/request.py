@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from crossmodel.domain.models import ModelSpec
 from crossmodel.errors import InvalidInputError, ProviderResponseError
 from crossmodel.gateway.bounds import Bound, bound
 from crossmodel.gateway.headers import ReadHeaders
@@ -59,16 +60,14 @@ class AskedFor:
         is_plain = seen.ours is None and not headers.ours
         self.wishes = NONE if is_plain else wishes_of(seen.ours, headers.ours)
 
-    def bound(self, targets: Sequence[Target]) -> Bound:
+    def bound(self, models: Sequence[ModelSpec]) -> Bound:
         """What the call may cost at most, whoever of them answers, and about how many tokens."""
         if self.route.is_free:
             return FREE
         most = FREE
         seen, size = self.seen, len(self.body)
-        for target in targets:
-            own = bound(
-                target.model, size, seen.most_tokens, answers=seen.answers, is_text=seen.is_text
-            )
+        for model in models:
+            own = bound(model, size, seen.most_tokens, answers=seen.answers, is_text=seen.is_text)
             most = max(most, own)
         return most
 

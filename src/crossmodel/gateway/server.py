@@ -200,6 +200,7 @@ class ClientConnection(asyncio.Protocol):
         self._server.forget(self)
         exchange, self._exchange, self._answering, self._reading = self._exchange, None, None, None
         self._waiting.clear()
+        del self._parser  # it knows us, and would keep us until the garbage is collected
         if exchange is not None:
             exchange.client_gone()
 

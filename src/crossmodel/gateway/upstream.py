@@ -391,6 +391,7 @@ class UpstreamConnection(asyncio.Protocol):
         """It is over: with luck between calls."""
         self.is_closing = True
         self._upstream.forget(self)
+        del self._parser  # it knows us, and would keep us until the garbage is collected
         call, self._call = self._call, None
         if call is None or call.is_over:
             return
