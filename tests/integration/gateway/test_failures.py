@@ -111,7 +111,7 @@ def test_an_error_that_quotes_our_key_is_redacted(gateway, path, pattern):
     answer = gateway.ask(path, body_of(path, pattern.format("status-400+telltale")))
     assert answer.status == 400
     assert "******" in error_of(path, answer)["message"]
-    assert "******" in answer.header("x-debug-key")
+    assert answer.header("x-debug-key").endswith("[redacted]")
     for secret in (OPENAI_KEY, ANTHROPIC_KEY):
         assert secret.encode() not in answer.raw
 
