@@ -31,6 +31,11 @@ OURS_ALONE: Final = frozenset(
 PERSISTENCE: Final = frozenset({b"keep-alive", b"close"})
 """What ``Connection`` says mostly; anything else names headers that are not forwarded."""
 
+READ: Final = frozenset(
+    {b"authorization", b"x-api-key", b"traceparent", b"origin", b"sec-fetch-site"}
+)
+"""Headers that say something to us."""
+
 OWN_SITES: Final = frozenset({b"none", b"same-origin"})
 
 SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
@@ -70,21 +75,23 @@ class ReadHeaders:
         for name, value in headers:
             if name == b"connection" and value.lower() not in PERSISTENCE:
                 dropped = dropped | nominated(headers)
+            elif name in READ:
+                self._read(name, value)
         for header in headers:
-            name, value = header
-            if name.startswith(PREFIX):
+            if header[0].startswith(PREFIX):
                 self.ours.append(header)
-            elif name not in dropped:
+            elif header[0] not in dropped:
                 self._forwarded.append(header)
-            if not self.presented:
-                if name == b"authorization":
-                    self.presented = bearer(value)
-                elif name == b"x-api-key":
-                    self.presented = value
-            if name == b"origin" or (name == b"sec-fetch-site" and value not in OWN_SITES):
-                self.is_foreign = True
-            elif name == b"traceparent":
-                self.trace_id = trace_id_of(value.decode("latin-1"))
+
+    def _read(self, name: bytes, value: bytes) -> None:
+        if name == b"authorization":
+            self.presented = self.presented or bearer(value)
+        elif name == b"x-api-key":
+            self.presented = self.presented or value
+        elif name == b"traceparent":
+            self.trace_id = trace_id_of(value.decode("latin-1"))
+        elif name == b"origin" or value not in OWN_SITES:
+            self.is_foreign = True
 
     def lines(self, spoken: Dialect, *, translated: bool) -> bytes:
         """The header lines for a provider that speaks this, but for its credentials."""
