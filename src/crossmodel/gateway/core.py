@@ -60,6 +60,8 @@ class Core:
             key = keyring.identify(headers.presented)
             if key is None:
                 return self._refuse(head, client, NO_KEY)
+        elif headers.is_foreign:  # any page that somebody looks at could ask, and spend
+            return self._refuse(head, client, FOREIGN)
         if route is not None:
             if head.method != b"POST":
                 return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
@@ -188,6 +190,7 @@ class Feedback:
             self._client.reply(refusal.status, refusal.lines(), refusal.body(Dialect.CHAT))
 
 
+FOREIGN: Final = Refusal(403, "pages of other origins may ask only with a key: add [[keys]]")
 NO_KEY: Final = Refusal(401, "show a key that is known here: Authorization: Bearer KEY")
 
 

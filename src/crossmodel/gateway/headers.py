@@ -31,6 +31,13 @@ OURS_ALONE: Final = frozenset(
 PERSISTENCE: Final = frozenset({b"keep-alive", b"close"})
 """What ``Connection`` says mostly; anything else names headers that are not forwarded."""
 
+READ: Final = frozenset(
+    {b"authorization", b"x-api-key", b"traceparent", b"origin", b"sec-fetch-site"}
+)
+"""Headers that say something to us."""
+
+OWN_SITES: Final = frozenset({b"none", b"same-origin"})
+
 SENT_ON: Final = b"content-type: application/json\r\naccept-encoding: identity\r\n"
 
 DIALECT_PREFIX: Final = {Dialect.CHAT: b"anthropic-", Dialect.MESSAGES: b"openai-"}
@@ -49,34 +56,42 @@ class ReadHeaders:
             if it shows none.
         ours: those that are for us.
         trace_id: the caller's trace (W3C Trace Context), if it names one.
+        is_foreign: whether a browser sends it for a page of another origin (Fetch, 3.2).
     """
 
-    __slots__ = ("_forwarded", "_lines", "headers", "ours", "presented", "trace_id")
+    __slots__ = (
+        "_forwarded", "_lines", "headers", "is_foreign", "ours", "presented", "trace_id",
+    )  # fmt: skip
 
     def __init__(self, headers: list[Header]) -> None:
         self.headers = headers
         self.presented = b""
         self.ours: list[Header] = []
         self.trace_id: str | None = None
+        self.is_foreign = False
         self._forwarded: list[Header] = []
         self._lines: dict[tuple[Dialect, bool], bytes] = {}
         dropped = OURS_ALONE
         for name, value in headers:
             if name == b"connection" and value.lower() not in PERSISTENCE:
                 dropped = dropped | nominated(headers)
+            elif name in READ:
+                self._read(name, value)
         for header in headers:
-            name, value = header
-            if name.startswith(PREFIX):
+            if header[0].startswith(PREFIX):
                 self.ours.append(header)
-            elif name not in dropped:
+            elif header[0] not in dropped:
                 self._forwarded.append(header)
-            if not self.presented:
-                if name == b"authorization":
-                    self.presented = bearer(value)
-                elif name == b"x-api-key":
-                    self.presented = value
-            if name == b"traceparent":
-                self.trace_id = trace_id_of(value.decode("latin-1"))
+
+    def _read(self, name: bytes, value: bytes) -> None:
+        if name == b"authorization":
+            self.presented = self.presented or bearer(value)
+        elif name == b"x-api-key":
+            self.presented = self.presented or value
+        elif name == b"traceparent":
+            self.trace_id = trace_id_of(value.decode("latin-1"))
+        elif name == b"origin" or value not in OWN_SITES:
+            self.is_foreign = True
 
     def lines(self, spoken: Dialect, *, translated: bool) -> bytes:
         """The header lines for a provider that speaks this, but for its credentials."""

@@ -70,10 +70,15 @@ class PlainRelay:
         return self._is_blind or watch.reason is not None
 
     def apology(self, message: str = CUT) -> bytes:
-        """An error event, begun on a line of its own."""
+        """An error event; nothing in the midst of another, which would be read as both together.
+
+        Nothing either while the stream has said nothing: clients would take it for a stream.
+        """
+        if self._is_blind or not self.watch.is_between_events:
+            return b""
         body = error_body(BAD_GATEWAY, message, self._dialect)
         name = b"error" if self._dialect is not Dialect.CHAT else b""
-        return b"\n\n" + write_event(body, name)
+        return write_event(body, name)
 
 
 class TranslatedRelay:

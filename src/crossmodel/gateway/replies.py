@@ -30,8 +30,6 @@ JSON: Final = b"content-type: application/json\r\n"
 KEPT_BACK: Final = HOP_BY_HOP | {b"content-length", b"set-cookie", b"alt-svc", b"clear-site-data"}
 """Headers of a provider's answer that are between it and us."""
 
-REDACTED: Final = b"[redacted]"
-
 LEFT: Final = 499
 """The status in records of requests whose clients did not wait (nginx's word for it)."""
 
@@ -94,7 +92,7 @@ def relayed_lines(headers: list[Header], secret: bytes) -> bytes:
             if header[0] not in dropped and not header[0].startswith(PREFIX)
         ]
     )
-    return lines.replace(secret, REDACTED) if secret and secret in lines else lines
+    return redacted(lines, secret)
 
 
 def answer_lines(head: ResponseHead, target: Target, served: Served, reason: bytes) -> bytes:
@@ -127,8 +125,8 @@ def id_line(request_id: str) -> bytes:
 
 
 def redacted(text: bytes, secret: bytes) -> bytes:
-    """``text`` without the provider's key, which some servers quote in their errors."""
-    return text.replace(secret, REDACTED) if secret and secret in text else text
+    """``text`` with stars for the provider's key, which some servers quote in their errors."""
+    return text.replace(secret, b"*" * len(secret)) if secret and secret in text else text
 
 
 class _Answer(msgspec.Struct):

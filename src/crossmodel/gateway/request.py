@@ -53,7 +53,7 @@ class AskedFor:
         self.body = body
         self.trace_id = headers.trace_id
         self._headers = headers
-        self._query = query
+        self._query = _harmless(query) if query else query
         self._made: dict[str, bytes] = {}  # bodies, by the model they are for
         self.seen = peek(body)
         seen = self.seen
@@ -112,6 +112,17 @@ class AskedFor:
         else:
             made = completion_to_message(read)
         return msgspec.json.encode(made)
+
+
+def _harmless(query: bytes) -> bytes:
+    """A query without what may be the client's key, which is for us alone."""
+    parts = query.split(b"&")
+    return b"&".join([part for part in parts if not _names_a_secret(part)])
+
+
+def _names_a_secret(part: bytes) -> bool:
+    name = part.partition(b"=")[0].lower()
+    return any(word in name for word in (b"key", b"token", b"secret", b"auth"))
 
 
 def _translated(body: bytes, target: Target) -> bytes:

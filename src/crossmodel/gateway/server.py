@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import ssl
 from collections import deque
 from http import HTTPStatus
@@ -41,6 +42,9 @@ LINGER_SECONDS: Final = 2.0
 
 MOST_DISCARDED: Final = 64 * 1024
 """Bytes of an unwanted body that are read to keep the connection; for more it is ended."""
+
+SEND_BYTES: Final = 256 * 1024
+"""What the system may hold of an answer that its client does not read."""
 
 TLS_SECONDS: Final = 10.0
 BACKLOG: Final = 2048
@@ -157,7 +161,7 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = 0  # of the headers that are whole
         self._stretch = 0  # since a request began, or a part of its body came
         self._length: int | None = None
-        self._checked: list[Header] = []  # headers of the last request, which may come again
+        self._checked: list[Header] | None = None  # of the last request: they may come again
         self._in_head = False
         self._is_large = False  # whether what came in could hold a head that is too large
         self._reading: RequestHead | None = None  # between its head and its end
@@ -190,6 +194,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected; uvloop has set TCP_NODELAY."""
         self._transport = cast("asyncio.Transport", transport)
+        accepted = transport.get_extra_info("socket")
+        if accepted is not None:  # else the system buffers megabytes for each that reads nothing
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._server.connections.add(self)
         if len(self._server.connections) > self._server.limits.connections:
             self._refuse(503, "there are too many connections: try again later")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import ssl
@@ -16,6 +15,7 @@ from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.control.guard import is_loopback
 from crossmodel.gateway.control.opening import open_control_plane
 from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.memory import give_back_large_blocks, settle
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.server import Server
@@ -34,6 +34,7 @@ class Listening:
 
 def run(source: Path | None, *, settings: Settings, ready: Callable[[Listening], None]) -> int:
     """Run :func:`serve` on the fastest event loop that there is here."""
+    give_back_large_blocks()
     work = serve(source, settings=settings, ready=ready)
     try:
         import uvloop  # noqa: PLC0415 - not on every system
@@ -76,8 +77,7 @@ async def serve(
         state = parts.state
         control = await open_control_plane(parts.cm, operations, state.metrics, state.keyring)
         opened.push_async_callback(control.stop)
-        gc.collect()
-        gc.freeze()  # what is here now stays: it need not be looked through again and again
+        settle()
         _heed_signals(operations)
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
         await parts.warm_up()

@@ -274,7 +274,6 @@ class UpstreamConnection(asyncio.Protocol):
         "_call",
         "_has_head",
         "_head",
-        "_head_bytes",
         "_is_excess",
         "_is_framed",
         "_is_whole",
@@ -297,7 +296,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._call: UpstreamCall | None = None
         self._head = ResponseHead(0, [])
-        self._head_bytes = 0  # of the headers that are whole
         self._stretch = 0  # since a response began, or a part of its body came
         self._parts: list[bytes] = []
         self._has_head = False
@@ -364,15 +362,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail("the provider speaks another protocol")
             return
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            if isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
-                self._fail(str(cause))
-                if not isinstance(cause, _MisreadError):
-                    raise cause from None
-                return
+            cause: BaseException | None = None
+            if isinstance(error, httptools.HttpParserCallbackError):
+                cause = error.__context__
+            if cause is not None and not isinstance(cause, _MisreadError):
+                self._fail("the provider's answer could not be read")
+                raise cause from None
             if not self._is_whole:
                 self._pass_on(call)
-                self._fail(f"the provider's answer is not HTTP/1.1: {error}")
+                self._fail(str(cause or f"the provider's answer is not HTTP/1.1: {error}"))
                 return
             self._is_excess = True  # what follows a whole answer is not its fault
         if self._stretch > MOST_HEAD_BYTES and not self._is_whole:
@@ -391,7 +389,6 @@ class UpstreamConnection(asyncio.Protocol):
         """It is over: with luck between calls."""
         self.is_closing = True
         self._upstream.forget(self)
-        del self._parser  # it knows us, and would keep us until the garbage is collected
         call, self._call = self._call, None
         if call is None or call.is_over:
             return
@@ -412,7 +409,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._is_whole:
             self._is_excess = True
         self._head, self._is_framed = ResponseHead(0, []), False
-        self._head_bytes = self._stretch = 0
+        self._stretch = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; after the head it is a trailer, which nobody is told of."""

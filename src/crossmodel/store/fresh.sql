@@ -58,7 +58,7 @@ CREATE TABLE outcomes (
 	latency_ms FLOAT, 
 	cost_usd FLOAT, 
 	recorded_at BIGINT NOT NULL, 
-	source TEXT NOT NULL, served_model TEXT, price_version TEXT, 
+	source TEXT NOT NULL, served_model TEXT, price_version TEXT, "key" TEXT, 
 	CONSTRAINT pk_outcomes PRIMARY KEY (seq)
 );
 
@@ -229,5 +229,31 @@ CREATE TABLE log_spools (
 	CONSTRAINT pk_log_spools PRIMARY KEY (producer)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0008');
+CREATE TABLE spending (
+	day INTEGER NOT NULL, 
+	tenant TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	usd FLOAT NOT NULL, 
+	CONSTRAINT pk_spending PRIMARY KEY (day, tenant, "key")
+);
+
+CREATE TABLE client_keys (
+	name TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	tenant TEXT NOT NULL, 
+	models TEXT NOT NULL, 
+	requests_per_minute BIGINT, 
+	tokens_per_minute BIGINT, 
+	burst BIGINT, 
+	concurrent BIGINT, 
+	daily_budget FLOAT, 
+	monthly_budget FLOAT, 
+	expires_at BIGINT, 
+	created_at BIGINT NOT NULL, 
+	revoked_at BIGINT, 
+	CONSTRAINT pk_client_keys PRIMARY KEY (name), 
+	CONSTRAINT uq_client_keys_digest UNIQUE (digest)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0009');
 

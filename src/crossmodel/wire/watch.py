@@ -85,6 +85,11 @@ class UsageWatch:
         return None if self._usage is None else self._usage.read(self._dialect)
 
     @property
+    def is_between_events(self) -> bool:
+        """Whether what has gone by so far ends with an event."""
+        return self._parser.idle
+
+    @property
     def text(self) -> str:
         """The answer's text so far, up to the limit."""
         return "".join(self._pieces)

@@ -106,15 +106,16 @@ async def test_tokens_are_counted_for_nothing(any_claude, upstream):
     assert upstream.last()["target"] == "/v1/messages/count_tokens"
 
 
-def test_tokens_are_estimated_where_the_provider_does_not_count_them(claude, upstream):
-    before = len(upstream.seen())
-    raw = claude.messages.with_raw_response.count_tokens(model="text", messages=ASKED)
-    assert 1 <= raw.parse().input_tokens < 100
+async def test_tokens_are_estimated_where_nobody_counts_them(any_claude, upstream):
+    raw = await settled(
+        any_claude.messages.with_raw_response.count_tokens(model="text", messages=ASKED)
+    )
+    assert (await settled(raw.parse())).input_tokens > 1
     assert raw.headers["x-crossmodel-estimate"] == "true"
-    assert len(upstream.seen()) == before
+    assert upstream.seen()["total"] == 0
 
 
-def test_a_model_is_only_asked_for_what_it_can_be_asked(chat, claude):
+def test_a_model_is_only_asked_for_what_it_can_be_asked(chat):
     with pytest.raises(openai.BadRequestError, match="/v1/embeddings"):
         chat.embeddings.create(model="claude/text", input="a")
     with pytest.raises(openai.BadRequestError, match="/v1/responses"):

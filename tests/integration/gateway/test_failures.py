@@ -1,6 +1,5 @@
 """What clients get when the provider fails, and what the provider sees when clients leave."""
 
-import json
 import time
 from email.utils import parsedate_to_datetime
 
@@ -110,8 +109,8 @@ def test_that_our_key_is_refused_is_not_the_clients_fault(gateway, path, pattern
 def test_an_error_that_quotes_our_key_is_redacted(gateway, path, pattern):
     answer = gateway.ask(path, body_of(path, pattern.format("status-400+telltale")))
     assert answer.status == 400
-    assert "Bearer ****" in error_of(path, answer)["message"]
-    assert "[redacted]" in answer.header("x-debug-key")
+    assert "******" in error_of(path, answer)["message"]
+    assert answer.header("x-debug-key").endswith("******")
     for secret in (OPENAI_KEY, ANTHROPIC_KEY):
         assert secret.encode() not in answer.raw
 
@@ -148,7 +147,10 @@ def test_a_stream_that_breaks_off_never_ends_well(gateway, upstream, path, patte
     answer = gateway.ask(path, body_of(path, pattern.format(fault), stream=True))
     assert answer.status == 200
     assert answer.ended == "fin"
+    assert not answer.complete
     events = answer.events()
+    if fault == "cut-3" and pattern != FOREIGN[path]:
+        return  # within an event nothing can be said: the connection tells
     name, last = events[-1]
     assert '"error"' in last
     assert "[DONE]" not in last
@@ -174,8 +176,8 @@ async def test_messages_client_raises_when_a_stream_breaks_off(any_claude, model
         )
 
 
-async def test_half_an_event_of_their_own_dialect_is_no_event_to_clients(any_chat):
-    with pytest.raises(json.JSONDecodeError):  # they read half of it before they read the error
+async def test_within_an_event_only_the_connection_tells_that_it_broke_off(any_chat):
+    with pytest.raises(Exception, match=r"incomplete chunked read|Connection error"):
         await listed(any_chat.chat.completions.create(model="cut-3", messages=ASKED, stream=True))
 
 

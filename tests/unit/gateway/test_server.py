@@ -335,6 +335,16 @@ def test_what_is_refused_is_told_so_even_to_who_goes_on_sending(run, head, statu
     assert json.loads(body)["error"]["message"]
 
 
+def test_a_request_without_any_header_is_refused(run):
+    async def work():
+        async with serving() as server:
+            answers = await exchange(server, b"POST /x HTTP/1.1\r\ncontent-length: 2\r\n\r\nhi")
+            assert not server.account.asked
+            return answers
+
+    assert run(work())[0][0] == 400
+
+
 @pytest.mark.parametrize("size", [9_999, 10_000])
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_of_just_the_limit_is_taken(run, size, chunked):
