@@ -132,6 +132,7 @@ class Bench:
     """
 
     def __init__(self, opened):
+        self.opened = opened
         self.cm, self.core, self.state = opened.cm, opened.core, opened.state
         self.addresses = {}
         self.served = []
