@@ -41,6 +41,7 @@ class LiveOperations:
         source: Path | None,
         on_drain: Callable[[], None],
     ) -> None:
+        self._parts = parts
         self._cm = parts.cm
         self._state = parts.state
         self._switchboard = parts.switchboard
@@ -120,6 +121,7 @@ class LiveOperations:
                 for name in ("load_balancer", "keys")
                 if getattr(new, name) != getattr(old, name)
             ]
+            await self._parts.warm_up()
             if new.gateway.limits != old.gateway.limits:
                 changes.append("gateway.limits changed")
             changes += [
