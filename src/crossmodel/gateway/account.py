@@ -45,6 +45,8 @@ class Account:
         "_asked",
         "_key",
         "_lost_usd",
+        "_most_usd",
+        "_reserved_usd",
         "_started",
         "is_open",
         "served",
@@ -59,7 +61,9 @@ class Account:
         self.state = state
         self._key = key
         self._started = 0.0
-        self._lost_usd = 0.0
+        self._lost_usd = 0.0  # what attempts cost whose answers the client does not get
+        self._most_usd = 0.0  # what one attempt may cost
+        self._reserved_usd = 0.0
         self._admitted: Admitted | None = None
         self.is_open = False
         self.tenant = state.tenant if key is None else key.tenant
@@ -75,6 +79,7 @@ class Account:
         admitted = self.state.admission.admit(self._key, self.tenant, *most)
         if isinstance(admitted, Admitted):
             self._admitted = admitted
+            self._most_usd = self._reserved_usd = most.most_usd
             return None
         return Refusal(
             admitted.status,
@@ -83,6 +88,20 @@ class Account:
             retry_after=admitted.retry_after_seconds,
             should_retry=admitted.should_retry,
         )
+
+    def affords(self, in_flight: int) -> bool:
+        """Set aside what another attempt may cost besides those in flight; whether that could be.
+
+        Attempts that are lost may have to be paid as well: a budget that knows of one alone would
+        be overspent by them.
+        """
+        more = self._lost_usd + (in_flight + 1) * self._most_usd - self._reserved_usd
+        if more <= 0 or self._admitted is None:
+            return True
+        if not self._admitted.extend(more):
+            return False
+        self._reserved_usd += more
+        return True
 
     def open(self, asked: AskedFor, selection: ModelSelection, model: ModelSpec) -> Served:
         """From here on the request has an id, and will be accounted for."""
@@ -177,8 +196,7 @@ class Account:
             return
         if head is None:
             seconds = time.monotonic() - attempt.started_at
-            most = self._asked.bound([model]).most_usd
-            self._lost_usd += min(most, self._estimate(model, int(seconds * FASTEST)))
+            self._lost_usd += self._estimate(model, int(seconds * FASTEST))
         elif head.status in GOOD:
             made = max(attempt.size, head.length or 0)
             self._lost_usd += self._estimate(model, made // BYTES_PER_TOKEN)
@@ -192,11 +210,21 @@ class Account:
         if usage is not None:
             return served.model.cost_usd(usage.input_tokens, usage.output_tokens)
         if attempt.relay is not None:
-            written = sum(part.count(EVENT) for part in attempt.kept)
+            written = _events(served.body, attempt.size)
         else:
             length = 0 if attempt.head is None else attempt.head.length or 0
             written = max(attempt.size, length) // BYTES_PER_TOKEN
         return self._estimate(served.model, written)
 
     def _estimate(self, model: ModelSpec, written: int) -> float:
-        return model.cost_usd(self._asked.seen.size // BYTES_PER_TOKEN, written)
+        """What it costs to write so many tokens, if the request allows as many."""
+        asked = self._asked
+        likely = model.cost_usd(asked.seen.size // BYTES_PER_TOKEN, written)
+        return min(likely, asked.bound([model]).most_usd)
+
+
+def _events(kept: bytes, size: int) -> int:
+    """How many events a stream of that size had, of which only the beginning may be kept."""
+    if not kept:
+        return size // BYTES_PER_TOKEN
+    return kept.count(EVENT) * max(size, len(kept)) // len(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -146,7 +146,13 @@ class Chooser:
         allowed: frozenset[str] | None,
     ) -> Choice:
         context = self._context(seen, wishes, tenant, prefer, self._able(route, allowed))
-        selection = self.engine.choose(wishes.requirement(self._any_task()), context)
+        task = wishes.requirement(self._any_task())
+        try:
+            selection = self.engine.choose(task, context)
+        except NoAvailableModelsError as error:
+            if allowed is None:
+                raise
+            raise _told_of(error, allowed) from None
         ids = [selection.model_id, *selection.alternative_models[:MOST_ALTERNATIVES]]
         reason = b"%b; algorithm=%b; score=%.4f" % (
             seen.model.encode(),
@@ -168,10 +174,7 @@ class Chooser:
         if target is None or (allowed is not None and seen.model not in allowed):
             if seen.model.startswith("auto:"):
                 raise InvalidInputError(f"model: there are {', '.join(PREFERENCES)}")
-            known = sorted(self.targets if allowed is None else allowed & self.targets.keys())
-            raise ModelNotFoundError(
-                f"model not found: {seen.model!r:.200} (known: {', '.join(known)})"
-            )
+            raise not_found(seen.model, self.targets, allowed)
         if not target.serves(route):
             raise InvalidInputError(f"model {seen.model!r} cannot be asked on {route.path}")
         others = [
@@ -219,3 +222,17 @@ class Chooser:
         if self._task is None:
             self._task = any_task(self.engine.selector.model_profiles.values())
         return self._task
+
+
+def not_found(
+    model: str, targets: Iterable[str], allowed: frozenset[str] | None
+) -> ModelNotFoundError:
+    """What to tell who names a model that is not there for them; other models are not told of."""
+    known = ", ".join(sorted(each for each in targets if allowed is None or each in allowed))
+    return ModelNotFoundError(f"model not found: {model!r:.200} (known: {known})")
+
+
+def _told_of(error: NoAvailableModelsError, allowed: frozenset[str]) -> NoAvailableModelsError:
+    """The same without the models that the client may not use."""
+    reasons = {model: reason for model, reason in error.reasons.items() if model in allowed}
+    return NoAvailableModelsError("no model that may be used is available", reasons=reasons)

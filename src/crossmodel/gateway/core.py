@@ -14,7 +14,7 @@ from crossmodel.domain.client_key import ClientKey
 from crossmodel.errors import CrossModelError, InvalidInputError
 from crossmodel.gateway import replies
 from crossmodel.gateway.account import Account
-from crossmodel.gateway.choosing import PREFERENCES
+from crossmodel.gateway.choosing import PREFERENCES, not_found
 from crossmodel.gateway.exchange import Exchange
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import RequestHead
@@ -104,9 +104,9 @@ class Core:
         if wanted:
             rows = [row for row in rows if row["id"] == wanted]
             if not rows:
-                return self._refuse(
-                    head, client, replies.refusal_of(self.state.engine.unknown(wanted))
-                )
+                allowed = frozenset(key.models) if key is not None and key.models else None
+                error = not_found(wanted, self.state.targets, allowed)
+                return self._refuse(head, client, replies.refusal_of(error))
             body = msgspec.json.encode(rows[0])
         elif is_theirs:
             page = {"data": rows, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}

@@ -306,7 +306,8 @@ class Exchange:
         self._timer = None
         lease = self._target.balancer.pick(self._tried)
         if isinstance(lease, Lease):
-            if self._state.retries.try_spend():
+            affordable = self._account.affords(len(self._attempts))
+            if affordable and self._state.retries.try_spend():
                 self._start(self._target, lease)
             else:
                 lease.cancelled()
@@ -398,6 +399,7 @@ class Exchange:
             for other in self._attempts:
                 if other is not attempt:
                     waited = other.waited_seconds
+                    self._account.lose(other)
                     other.cancel()
                     other.lease.cancelled(waited)
             self._attempts = [attempt]
@@ -429,6 +431,7 @@ class Exchange:
         if (
             not may_retry(status, begun=False)
             or self._tries >= config.max_attempts
+            or not self._account.affords(0)
             or not state.retries.try_spend()
         ):
             self._give_up()

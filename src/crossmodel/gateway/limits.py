@@ -67,23 +67,37 @@ class Admitted:
     hold even where we fail.
     """
 
-    __slots__ = ("_admission", "_limits", "_open", "_permit", "_reservation", "_tokens")
+    __slots__ = (
+        "_admission", "_limits", "_more", "_open", "_permit", "_reservation", "_tenant", "_tokens",
+    )  # fmt: skip
 
     def __init__(
         self,
         admission: Admission,
         limits: _Limits,
         *,
+        tenant: str,
         permit: Permit | None,
         reservation: Reservation,
         tokens: float,
     ) -> None:
         self._admission = admission
         self._limits = limits
+        self._tenant = tenant
         self._permit = permit
         self._reservation = reservation
+        self._more: list[Reservation] = []
         self._tokens = tokens
         self._open = True
+
+    def extend(self, most_usd: float) -> bool:
+        """Set so much aside besides, for another try; false if some budget has not so much left."""
+        budgets, name = self._admission.budgets, self._limits.name or None
+        try:
+            self._more.append(budgets.reserve(most_usd, tenant=self._tenant, key=name))
+        except BudgetExceededError:
+            return False
+        return True
 
     def settle(self, actual_usd: float | None, tokens: int | None) -> bool:
         """The request is over: count what it did take instead of what was set aside.
@@ -100,7 +114,10 @@ class Admitted:
         if self._permit is not None:
             self._permit.release()
         if actual_usd is not None:
-            self._admission.budgets.settle(self._reservation, actual_usd)
+            budgets = self._admission.budgets
+            budgets.settle(self._reservation, actual_usd)
+            for more in self._more:
+                budgets.settle(more, 0.0)
         limits = self._limits
         if tokens is not None and limits.tokens is not None:
             self._admission.token_rates.charge(limits.name, tokens - self._tokens, limits.tokens)
@@ -183,7 +200,14 @@ class Admission:
         if refused is None:
             try:
                 reservation = self.budgets.reserve(most_usd, tenant=tenant, key=limits.name or None)
-                return Admitted(self, limits, permit=permit, reservation=reservation, tokens=taken)
+                return Admitted(
+                    self,
+                    limits,
+                    tenant=tenant,
+                    permit=permit,
+                    reservation=reservation,
+                    tokens=taken,
+                )
             except BudgetExceededError as error:
                 self._give_back(limits, taken)
                 refused = _over_budget(error)

@@ -83,12 +83,11 @@ class LiveOperations:
             given["capabilities"] = scores | dict(change.capabilities)
         model = replace(old, **given)
         self._cm.replace_model(model)
-        target.model = model
-        target.describe()
-        if change.is_enabled is not None:
-            target.is_enabled = change.is_enabled
-        state.replace_targets(state.targets)
-        return _state(target, time.monotonic())
+        # a new one: requests that are under way are charged by the price that they began with
+        enabled = target.is_enabled if change.is_enabled is None else change.is_enabled
+        changed = replace(target, model=model, is_enabled=enabled)
+        state.replace_targets({**state.targets, model_id: changed})
+        return _state(changed, time.monotonic())
 
     async def reload(self) -> Sequence[str]:
         """Read the settings file again; returns what has changed, a phrase each, for people.

@@ -7,6 +7,7 @@ with escapes, is there once and plainly then: the provider reads what was checke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -21,7 +22,13 @@ OURS: Final = "crossmodel"
 """The field of a request that is for us; it is not sent on."""
 
 LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-"""What the dialects call the most tokens of an answer; the first that is there counts."""
+"""What the dialects call the most tokens of an answer."""
+
+ELSEWHERE: Final = ("previous_response_id", "conversation")
+"""Where a request of Responses refers to turns that are not in it; so may its ``prompt``."""
+
+ESCAPED: Final = (b"\\u005", b"\\u006", b"\\u007")
+"""How a letter may be spelled where nobody needs to: a mark could hide behind it."""
 
 COUNTS: Final = ("n", "best_of")
 """What the dialects call how many answers are wanted, or made to choose from."""
@@ -77,8 +84,13 @@ class Peek:
         return msgspec.json.encode(self.fields)
 
 
-def peek(body: bytes) -> Peek:
+def peek(body: bytes, limits: Sequence[str] = LIMITS) -> Peek:
     """Look at a body.
+
+    Args:
+        body: the body.
+        limits: what limits the tokens of an answer on the path that is asked on: a provider may
+            pass over any other. Of two that are there the larger counts.
 
     Raises:
         InvalidInputError: if it is no JSON object in UTF-8, or what we need of it is of the wrong
@@ -92,10 +104,9 @@ def peek(body: bytes) -> Peek:
         seen.ours = _read(fields.pop(OURS), _object, OURS, "an object")
     stream = fields.get("stream")
     seen.stream = stream is not None and bytes(stream) == b"true"
-    for name in LIMITS:
-        if name in fields:
-            seen.most_tokens = _positive(fields[name], name) or seen.most_tokens
-            break
+    for name in limits:
+        if name in fields and (most := _positive(fields[name], name)):
+            seen.most_tokens = max(most, seen.most_tokens or 0)
     for name in COUNTS:
         if name in fields:
             seen.answers = max(seen.answers, _positive(fields[name], name) or 1)
@@ -173,7 +184,11 @@ def _look_at_needs(seen: Peek) -> None:
             wanted.append(Feature.JSON_SCHEMA)
             break
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
-    seen.is_text = "previous_response_id" not in fields
+    if b"\\u00" in turns and any(letter in turns for letter in ESCAPED):
+        turns = _plain(turns)
+    seen.is_text = not any(name in fields for name in ELSEWHERE)
+    if "prompt" in fields and bytes(fields["prompt"])[:1] == b"{":
+        seen.is_text = False
     # every attachment is an object with a type: one search tells most conversations from those
     if b'"type"' in turns and _is_attached(turns):
         seen.is_text = False
@@ -183,6 +198,14 @@ def _look_at_needs(seen: Peek) -> None:
             wanted.append(Feature.VISION)
     if wanted:
         seen.features = frozenset(wanted)
+
+
+def _plain(turns: bytes) -> bytes:
+    """The same with all letters as they are."""
+    try:
+        return msgspec.json.encode(_any(turns))
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return turns
 
 
 def _is_attached(turns: bytes) -> bool:

@@ -55,7 +55,7 @@ class AskedFor:
         self._headers = headers
         self._query = _harmless(query) if query else query
         self._made: dict[str, bytes] = {}  # bodies, by the model they are for
-        self.seen = peek(body)
+        self.seen = peek(body, route.limits)
         seen = self.seen
         is_plain = seen.ours is None and not headers.ours
         self.wishes = NONE if is_plain else wishes_of(seen.ours, headers.ours)

@@ -21,6 +21,7 @@ class Route:
         is_conversation: whether there is a question and an answer in words: such requests are
             recorded with their answer, learned from, and may be handed insights.
         is_free: whether asking costs nothing.
+        limits: fields that limit the tokens of an answer there.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Route:
     upstream: Mapping[Dialect, bytes] = field(default_factory=dict)
     is_conversation: bool = False
     is_free: bool = False
+    limits: tuple[str, ...] = ("max_tokens",)
 
     def translates(self, spoken: Dialect) -> bool:
         """Whether who speaks that is spoken to in another dialect than the client's."""
@@ -39,10 +41,20 @@ ESTIMATED: Final = b""
 
 CONVERSATION: Final = {Dialect.CHAT: b"/chat/completions", Dialect.MESSAGES: b"/v1/messages"}
 
-CHAT: Final = Route("/v1/chat/completions", Dialect.CHAT, CONVERSATION, is_conversation=True)
+CHAT: Final = Route(
+    "/v1/chat/completions",
+    Dialect.CHAT,
+    CONVERSATION,
+    is_conversation=True,
+    limits=("max_completion_tokens", "max_tokens"),
+)
 MESSAGES: Final = Route("/v1/messages", Dialect.MESSAGES, CONVERSATION, is_conversation=True)
 RESPONSES: Final = Route(
-    "/v1/responses", Dialect.RESPONSES, {Dialect.CHAT: b"/responses"}, is_conversation=True
+    "/v1/responses",
+    Dialect.RESPONSES,
+    {Dialect.CHAT: b"/responses"},
+    is_conversation=True,
+    limits=("max_output_tokens",),
 )
 COMPLETIONS: Final = Route("/v1/completions", Dialect.CHAT, {Dialect.CHAT: b"/completions"})
 EMBEDDINGS: Final = Route("/v1/embeddings", Dialect.CHAT, {Dialect.CHAT: b"/embeddings"})

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from crossmodel.balancing import Balancer
 from crossmodel.domain.models import ModelSpec
-from crossmodel.gateway.routes import Route
+from crossmodel.gateway.routes import CONVERSATION, Route
 from crossmodel.gateway.upstream import Call, Receiver
 from crossmodel.wire.dialect import Dialect
 
@@ -45,7 +45,7 @@ class Target:
         credentials: header lines that only the provider gets.
         secret: the key itself: what must never reach a client.
         seconds: how long an answer may take, and each pause within a stream.
-        talks_only: whether it can only be asked for conversations.
+        talks_only: whether it can only be asked for chat completions.
         limit_field: what it calls the limit on an answer's tokens, where it speaks chat.
         is_enabled: whether it may be asked.
         name: the model's id, as a header can carry it.
@@ -82,7 +82,7 @@ class Target:
         """Whether it may be asked on that path."""
         if not self.is_enabled:
             return False
-        if self.talks_only and not route.is_conversation:
+        if self.talks_only and route.upstream is not CONVERSATION:
             return False
         return self.dialect in route.upstream
 

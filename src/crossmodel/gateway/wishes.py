@@ -122,7 +122,7 @@ def _number(name: str, value: object) -> float:
     try:
         if isinstance(value, int | float | str) and not isinstance(value, bool):
             return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise InvalidInputError(f"crossmodel.{name} must be a number")
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from crossmodel.wire.dialect import Dialect
+
+MOST_TOKENS: Final = 10**12
+"""More than any call has: whoever counts more miscounts, and has stated nothing."""
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
@@ -56,32 +61,37 @@ class RawUsage(msgspec.Struct):
         )
         return RawUsage(*values)
 
-    def read(self, dialect: Dialect) -> TokenUsage:
-        """In our terms. A count that is negative is taken for 0."""
+    def read(self, dialect: Dialect) -> TokenUsage | None:
+        """In our terms; ``None`` if nothing is stated. A count that is negative is taken for 0."""
         prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
-        if dialect is Dialect.CHAT and prompt is answer is None:  # the usual case at a glance
-            read, written = self.prompt_tokens or 0, self.completion_tokens or 0
-            return TokenUsage(max(0, read), max(0, written))
-        if dialect is Dialect.MESSAGES:
-            cached = _count(self.cache_read_input_tokens)
-            written = _count(self.cache_creation_input_tokens)
-            details = self.output_tokens_details or _NO_DETAILS
-            return TokenUsage(
-                _count(self.input_tokens) + cached + written,
-                _count(self.output_tokens),
-                cached,
-                written,
-                _count(details.thinking_tokens),
-            )
         if dialect is Dialect.CHAT:
             tokens = self.prompt_tokens, self.completion_tokens
         else:
             tokens = self.input_tokens, self.output_tokens
+        read, written = tokens
+        if read is None and written is None:
+            return None
+        if (read or 0) > MOST_TOKENS or (written or 0) > MOST_TOKENS:
+            return None
+        if dialect is Dialect.CHAT and prompt is answer is None:  # the usual case at a glance
+            return TokenUsage(max(0, read or 0), max(0, written or 0))
+        if dialect is Dialect.MESSAGES:
+            cached = _count(self.cache_read_input_tokens)
+            stored = _count(self.cache_creation_input_tokens)
+            details = self.output_tokens_details or _NO_DETAILS
+            return TokenUsage(
+                _count(read) + cached + stored,
+                _count(written),
+                cached,
+                stored,
+                _count(details.thinking_tokens),
+            )
+        if dialect is not Dialect.CHAT:
             prompt, answer = self.input_tokens_details, self.output_tokens_details
         prompt = prompt or _NO_DETAILS
         return TokenUsage(
-            _count(tokens[0]),
-            _count(tokens[1]),
+            _count(read),
+            _count(written),
             _count(prompt.cached_tokens),
             _count(prompt.cache_write_tokens),
             _count((answer or _NO_DETAILS).reasoning_tokens),
@@ -106,4 +116,4 @@ def usage_of(body: bytes, dialect: Dialect) -> TokenUsage | None:
 
 
 def _count(value: int | None) -> int:
-    return value if value is not None and value > 0 else 0
+    return value if value is not None and 0 < value <= MOST_TOKENS else 0

@@ -1,6 +1,11 @@
 """What tests of the gateway share."""
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from crossmodel.domain.models import ModelCapability, ModelSpec
 from crossmodel.domain.period import utc_now

@@ -58,4 +58,4 @@ def messages_usage(usage: object) -> Json:
 
 def _counted(usage: object, dialect: Dialect) -> TokenUsage:
     raw = usage if isinstance(usage, RawUsage) else raw_usage(usage)
-    return TokenUsage() if raw is None else raw.read(dialect)
+    return (raw and raw.read(dialect)) or TokenUsage()
