@@ -42,7 +42,12 @@ NEEDS = {
 
 
 def blocks(language):
-    return [block for block in BLOCKS if block.values[1] == language]
+    return [
+        pytest.param(page, body, id=block.id)
+        for block in BLOCKS
+        for page, its_language, body in [block.values]
+        if its_language == language
+    ]
 
 
 def commands(body):
@@ -91,8 +96,8 @@ def run(command, folder, environment=None):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "language", "body"), blocks("console"))
-def test_commands_run(page, language, body, workshop, gateway_of):
+@pytest.mark.parametrize(("page", "body"), blocks("console"))
+def test_commands_run(page, body, workshop, gateway_of):
     found = commands(body)
     assert found, "a console block without a command"
     for program, needs in NEEDS.items():
@@ -115,8 +120,8 @@ def test_commands_run(page, language, body, workshop, gateway_of):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "language", "body"), blocks("python"))
-def test_python_runs(page, language, body, workshop, gateway_of, monkeypatch):
+@pytest.mark.parametrize(("page", "body"), blocks("python"))
+def test_python_runs(page, body, workshop, gateway_of, monkeypatch):
     if SPEAKS.search(body):
         gateway = gateway_of(page)
         done = subprocess.run(
@@ -137,8 +142,8 @@ def test_python_runs(page, language, body, workshop, gateway_of, monkeypatch):
         exec(compile(body, "docs", "exec"), {})
 
 
-@pytest.mark.parametrize(("page", "language", "body"), blocks("toml"))
-def test_settings_load(page, language, body):
+@pytest.mark.parametrize(("page", "body"), blocks("toml"))
+def test_settings_load(page, body):
     load_settings(tomllib.loads(body))
 
 

@@ -58,7 +58,7 @@ async def serve(
         shares_port: whether other processes listen on the same port.
 
     Returns:
-        How many requests had to be cut when it ended.
+        How many connections had to be cut when it ended.
 
     Raises:
         ConfigurationError: if something in the settings cannot be used; nothing was started.
