@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from crossmodel.witness.handing_over.handover import Handover
     from crossmodel.witness.handing_over.writer import Writer
     from crossmodel.witness.ledger import Ledger
+
+NICE: Final = 10
+"""How much the process stands back (POSIX nice): who answers requests comes first, and what waits
+to be written is safe in the spool."""
 
 LOG: Final = "writer.log"
 MAX_LOG_BYTES: Final = 1_000_000
@@ -219,10 +224,18 @@ def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
     return Writer(root, store, partial(write_handed_over, vif=ledger.vif), ledger.checkpoint)
 
 
+def _stand_back() -> None:
+    """Let who answers requests come first, on Linux also where sessions share the processor."""
+    os.nice(NICE)
+    with suppress(OSError):  # there are autogroups (sched(7)) on Linux alone, and not always
+        Path("/proc/self/autogroup").write_text(str(NICE), "ascii")
+
+
 def main() -> int:
     """Be the writer, unless there is one; 0 unless something went wrong."""
     from crossmodel.witness.handing_over.writer import sole_writer  # noqa: PLC0415 - as above
 
+    _stand_back()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=WriterSettings)
     root = settings.spool

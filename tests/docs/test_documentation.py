@@ -2,7 +2,8 @@
 
 Blocks marked ``console`` hold commands after ``$ ``; blocks marked ``python`` are run whole, and
 ``toml`` blocks are loaded as settings. What installs the project or runs this very suite is checked
-to exist, since it cannot run inside itself.
+to exist, since it cannot run inside itself. A gateway that a page starts runs until the end, in a
+folder of its own, and answers the blocks that ask it.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from serving import SPEAKS, Serving
+from upstreams import Upstream
 
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.logs import read_path
@@ -26,16 +29,25 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = [
-    pytest.param(language, body, id=f"{page.stem}-{number}-{language}")
+    pytest.param(page, body, id=f"{page.stem}-{number}-{language}")
     for page in PAGES
     for number, (language, body) in enumerate(BLOCK.findall(page.read_text("utf-8")))
 ]
 
-NEEDS_OPENSSL = re.compile(r"^\$ openssl |watche[rd]", re.MULTILINE)
+NEEDS = {
+    "openssl": re.compile(r"^\$ openssl |watche[rd]", re.MULTILINE),
+    "curl": re.compile(r"^\$ curl |(head|id)\.txt", re.MULTILINE),
+}
+"""Programs that an outsider has, and what needs them or what they have made."""
 
 
 def blocks(language):
-    return [block for block in BLOCKS if block.values[0] == language]
+    return [
+        pytest.param(page, body, id=block.id)
+        for block in BLOCKS
+        for page, its_language, body in [block.values]
+        if its_language == language
+    ]
 
 
 def commands(body):
@@ -50,8 +62,30 @@ def workshop(tmp_path_factory):
     return folder
 
 
-def run(command, folder):
-    environment = os.environ | {
+@pytest.fixture(scope="module")
+def gateway_of(tmp_path_factory):
+    """The gateway that a page starts; it is started once, and ends with the tests."""
+    running = {}
+    with Upstream() as upstream:
+
+        def start(page):
+            if page not in running:
+                text = page.read_text("utf-8")
+                command = re.search(r"^\$ (crossmodel serve.*)$", text, re.MULTILINE)[1]
+                settings = ""
+                if "--config" in command:
+                    settings = next(b for name, b in BLOCK.findall(text) if name == "toml")
+                folder = tmp_path_factory.mktemp(f"gateway-{page.stem}")
+                running[page] = Serving(folder, command, settings, upstream)
+            return running[page]
+
+        yield start
+        for each in running.values():
+            each.stop()
+
+
+def run(command, folder, environment=None):
+    environment = environment or os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "COLUMNS": "120",
     }
@@ -62,12 +96,20 @@ def run(command, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "body"), blocks("console"))
-def test_commands_run(language, body, workshop):
+@pytest.mark.parametrize(("page", "body"), blocks("console"))
+def test_commands_run(page, body, workshop, gateway_of):
     found = commands(body)
     assert found, "a console block without a command"
-    if NEEDS_OPENSSL.search(body) and not shutil.which("openssl"):
-        pytest.skip("there is no openssl here, by which an outsider makes its key")
+    for program, needs in NEEDS.items():
+        if needs.search(body) and not shutil.which(program):
+            pytest.skip(f"there is no {program} here")
+    if SPEAKS.search(body):
+        gateway = gateway_of(page)
+        for command in commands(gateway.readdressed(body)):
+            if not command.startswith("crossmodel serve"):  # it runs since gateway_of
+                done = run(command, gateway.folder, gateway.environment)
+                assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return
     for command in found:
         make = re.fullmatch(r"make (\w+)", command)
         if make:
@@ -78,8 +120,18 @@ def test_commands_run(language, body, workshop):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("language", "body"), blocks("python"))
-def test_python_runs(language, body, workshop, monkeypatch):
+@pytest.mark.parametrize(("page", "body"), blocks("python"))
+def test_python_runs(page, body, workshop, gateway_of, monkeypatch):
+    if SPEAKS.search(body):
+        gateway = gateway_of(page)
+        done = subprocess.run(
+            [sys.executable, "-c", gateway.readdressed(body)],
+            cwd=gateway.folder, env=gateway.environment, capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), "it has said nothing"
+        return
     monkeypatch.chdir(workshop)
     if "await " in body or "async " in body:
         body = "async def main():\n" + textwrap.indent(body, "    ")
@@ -90,14 +142,14 @@ def test_python_runs(language, body, workshop, monkeypatch):
         exec(compile(body, "docs", "exec"), {})
 
 
-@pytest.mark.parametrize(("language", "body"), blocks("toml"))
-def test_settings_load(language, body):
+@pytest.mark.parametrize(("page", "body"), blocks("toml"))
+def test_settings_load(page, body):
     load_settings(tomllib.loads(body))
 
 
 def test_no_block_is_left_out():
     known = {"console", "python", "toml", "text", "json"}
-    assert {block.values[0] for block in BLOCKS} <= known
+    assert {block.values[1] for block in BLOCKS} <= known
     assert blocks("console")
     assert blocks("python")
 

@@ -67,7 +67,9 @@ class GatewayApp:
         if self._core is None:
             settings = self._settings or load_settings(self._source or os.environ.get(CONFIG))
             self._most_bytes = settings.gateway.limits.body_bytes
-            self._core = (await open_core(settings, self._exit)).core
+            opened = await open_core(settings, self._exit)
+            await opened.warm_up()
+            self._core = opened.core
         return self._core
 
     async def close(self) -> None:

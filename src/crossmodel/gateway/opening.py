@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Final
 
 from crossmodel.assembly import CrossModel
@@ -15,7 +17,6 @@ from crossmodel.gateway.cache import AnswerCache
 from crossmodel.gateway.core import Core
 from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.keys import Keyring
-from crossmodel.gateway.learning import Learner
 from crossmodel.gateway.limits import Admission
 from crossmodel.gateway.recording import Recorder
 from crossmodel.gateway.state import GatewayState
@@ -39,11 +40,16 @@ class Opened:
     switchboard: Switchboard
 
     async def warm_up(self) -> None:
-        """Load what the first answer of a teacher will need, so that no request waits for it."""
-        engine = self.cm.engine
+        """Learn from now on if a model can teach; again, after models have changed, is no error.
+
+        What that takes is loaded in a thread: no request waits for it.
+        """
+        engine, state = self.cm.engine, self.state
         teaches = any(model.quality >= engine.teacher_quality for model in engine.models.values())
-        if self.state.learner is not None and teaches:
-            await asyncio.to_thread(lambda: (engine.extractor, engine.transfer))
+        if self.cm.settings.gateway.learn and teaches and state.learner is None:
+            await asyncio.to_thread(lambda: (engine.extractor, engine.transfer, _learning()))
+            told = state.injector.learned if state.injector is not None else _nobody
+            state.learner = _learning().Learner(engine, told)
 
 
 async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
@@ -78,13 +84,19 @@ async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
         state.injector = injector = Injector(engine)
         await injector.start()
         opened.push_async_callback(injector.close)
-    if gateway.learn:
-        told = state.injector.learned if state.injector is not None else _nobody
-        state.learner = learner = Learner(engine, told)
-        opened.push_async_callback(learner.close, seconds=LEARNING_SECONDS)
+    opened.push_async_callback(_learned, state)
     core = Core(state)
     opened.callback(core.close)
     return Opened(cm, state, core, switchboard)
+
+
+def _learning() -> ModuleType:
+    return importlib.import_module("crossmodel.gateway.learning")
+
+
+async def _learned(state: GatewayState) -> None:
+    if state.learner is not None:
+        await state.learner.close(seconds=LEARNING_SECONDS)
 
 
 def _nobody(_tenant: str, _model: str) -> None:

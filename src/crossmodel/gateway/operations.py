@@ -44,6 +44,7 @@ class LiveOperations:
         source: Path | None,
         on_drain: Callable[[], None],
     ) -> None:
+        self._parts = parts
         self._cm = parts.cm
         self._state = parts.state
         self._switchboard = parts.switchboard
@@ -119,6 +120,7 @@ class LiveOperations:
             state.admission.replace_all(keys)
             await self._tell_budgets()  # of what keys spent while they had none
             self._server.limits = new.gateway.limits
+            await self._parts.warm_up()
             return changes
 
     async def _tell_budgets(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import signal
 import ssl
@@ -10,16 +11,19 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crossmodel.errors import ConfigurationError, CrossModelError
-from crossmodel.gateway.control.guard import is_loopback
-from crossmodel.gateway.control.opening import open_control_plane
 from crossmodel.gateway.keys import Keyring
+from crossmodel.gateway.loopback import is_loopback
 from crossmodel.gateway.memory import give_back_large_blocks, settle
-from crossmodel.gateway.opening import open_core
+from crossmodel.gateway.opening import Opened, open_core
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.server import Server
 from crossmodel.settings import GatewaySettings, Settings, split_address
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.control.serving import Running
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ async def serve(
         shares_port: whether other processes listen on the same port.
 
     Returns:
-        How many requests had to be cut when it ended.
+        How many connections had to be cut when it ended.
 
     Raises:
         ConfigurationError: if something in the settings cannot be used; nothing was started.
@@ -74,8 +78,7 @@ async def serve(
         server = Server(parts.core, gateway.limits)
         operations = LiveOperations(parts, server, source=source, on_drain=ending.set)
         address = await _listen(server, gateway, tls, shares_port=shares_port)
-        state = parts.state
-        control = await open_control_plane(parts.cm, operations, state.metrics, state.keyring)
+        control = await _open_control(parts, operations)
         opened.push_async_callback(control.stop)
         settle()
         _heed_signals(operations)
@@ -83,6 +86,17 @@ async def serve(
         await parts.warm_up()
         await ending.wait()
         return await server.drain(gateway.drain_seconds)
+
+
+async def _open_control(parts: Opened, operations: LiveOperations) -> Running:
+    """Listen for administrators; what that takes is loaded while clients are answered already."""
+    name = "crossmodel.gateway.control.opening"
+    module = await asyncio.to_thread(importlib.import_module, name)
+    state = parts.state
+    running: Running = await module.open_control_plane(
+        parts.cm, operations, state.metrics, state.keyring
+    )
+    return running
 
 
 async def _listen(

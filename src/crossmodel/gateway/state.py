@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crossmodel.balancing import LoadBalancerConfig, RetryBudget
 from crossmodel.domain.records import DEFAULT_TENANT
@@ -16,11 +16,13 @@ from crossmodel.gateway.choosing import Chooser
 from crossmodel.gateway.health import HealthChecks
 from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.keys import Keyring
-from crossmodel.gateway.learning import Learner
 from crossmodel.gateway.limits import Admission
 from crossmodel.gateway.metrics import Metrics
 from crossmodel.gateway.recording import Recorder
 from crossmodel.gateway.targets import Target
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.learning import Learner  # it loads all of extraction
 
 
 class Pending(Protocol):

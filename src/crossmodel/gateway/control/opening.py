@@ -6,10 +6,10 @@ from crossmodel.assembly import CrossModel
 from crossmodel.gateway.control.access import AdminAccess
 from crossmodel.gateway.control.app import create_app
 from crossmodel.gateway.control.context import Control
-from crossmodel.gateway.control.guard import is_loopback
 from crossmodel.gateway.control.ports import Operations
 from crossmodel.gateway.control.serving import Running, start
 from crossmodel.gateway.keys import Keyring, admin_digest
+from crossmodel.gateway.loopback import is_loopback
 from crossmodel.gateway.metrics import Metrics
 
 
