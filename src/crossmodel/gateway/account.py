@@ -10,6 +10,7 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import ModelSelection
 from crossmodel.engine import BYTES_PER_TOKEN
+from crossmodel.gateway import replies
 from crossmodel.gateway.attempt import GOOD, Attempt
 from crossmodel.gateway.bounds import Bound
 from crossmodel.gateway.cache import CachedAnswer
@@ -166,6 +167,9 @@ class Account:
         served, head = self.served, attempt.head
         if not served.is_whole or head is None or (attempt.kept and not attempt.is_kept_whole):
             return None
+        relay = attempt.relay
+        if relay.watch.error is not None if relay is not None else replies.is_error(served.body):
+            return None  # some servers tell of errors with status 200
         return CachedAnswer(
             served.body,
             head.kind or b"application/json",

@@ -39,6 +39,7 @@ class Switchboard:
         Raises:
             ConfigurationError: if an address or a key is missing or cannot be used.
         """
+        self.check(settings)
         rows = {row.id: row for row in settings.providers}
         made = [
             self._target(model, rows[model.provider], providers, config)
@@ -47,6 +48,26 @@ class Switchboard:
         self._forget({name for target in made for name in target.addresses})
         return {target.model.id: target for target in made}
 
+    def check(self, settings: Settings) -> None:
+        """See whether all addresses can be used; nothing is changed.
+
+        Raises:
+            ConfigurationError: naming the key of one that cannot.
+        """
+        for position, row in enumerate(settings.providers):
+            try:
+                endpoint = _endpoint(row)
+            except ConfigurationError as error:
+                raise ConfigurationError(str(error), path=f"providers[{position}]") from error
+            for at, url in enumerate(_urls(endpoint, row) if endpoint is not None else ()):
+                key = f"base_urls[{at}]" if row.base_urls else "base_url"
+                try:
+                    if url not in self._addresses:
+                        Upstream(url)
+                except ConfigurationError as error:
+                    path = f"providers[{position}].{key}"
+                    raise ConfigurationError(str(error), path=path) from error
+
     def _target(
         self,
         model: ModelSpec,
@@ -54,12 +75,7 @@ class Switchboard:
         providers: Mapping[str, Provider],
         config: LoadBalancerConfig,
     ) -> Target:
-        endpoint = http_endpoint(
-            row.kind,
-            provider_id=row.id,
-            base_url=row.base_url or next(iter(row.base_urls), ""),
-            api_key=os.environ.get(row.api_key_env, "") if row.api_key_env else "",
-        )
+        endpoint = _endpoint(row)
         if endpoint is None:
             return Target(
                 model,
@@ -69,7 +85,7 @@ class Switchboard:
                 seconds=row.timeout_seconds,
                 talks_only=True,
             )
-        urls = [_base(endpoint, url) for url in row.base_urls or (endpoint.base_url,)]
+        urls = _urls(endpoint, row)
         addresses: dict[str, Address] = {url: self._upstream(url) for url in urls}
         key = endpoint.api_key.encode()
         return Target(
@@ -102,11 +118,18 @@ class Switchboard:
             self._addresses.pop(url).retire()
 
 
-def _base(endpoint: HttpEndpoint, url: str) -> str:
-    """The address as all paths are put behind it."""
-    base = url.rstrip("/")
+def _endpoint(row: ProviderSettings) -> HttpEndpoint | None:
+    return http_endpoint(
+        row.kind,
+        provider_id=row.id,
+        base_url=row.base_url or next(iter(row.base_urls), ""),
+        api_key=os.environ.get(row.api_key_env, "") if row.api_key_env else "",
+    )
+
+
+def _urls(endpoint: HttpEndpoint, row: ProviderSettings) -> list[str]:
+    """The addresses, each once, as all paths are put behind them."""
+    urls = [url.rstrip("/") for url in row.base_urls or (endpoint.base_url,)]
     if endpoint.dialect == Dialect.MESSAGES.value:
-        base = base.removesuffix("/v1")
-    if not base:
-        raise ConfigurationError("a provider's address is empty")
-    return base
+        urls = [url.removesuffix("/v1") for url in urls]
+    return list(dict.fromkeys(urls))

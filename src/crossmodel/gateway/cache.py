@@ -6,17 +6,21 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Final
 
 import msgspec
 
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.selection import ModelSelection
-from crossmodel.gateway.peek import Fields, Peek
+from crossmodel.gateway.peek import Fields
+from crossmodel.gateway.request import AskedFor
 from crossmodel.gateway.routes import EMBEDDINGS, Route
 
 ZERO: Final = (b"0", b"0.0", b"-0", b"-0.0")
+
+CHANGING: Final = ("conversation", "background")
+"""Fields of Responses whose like may be answered otherwise the next time."""
 
 OVERHEAD: Final = 1024
 """Bytes that an entry takes besides its answer, about."""
@@ -88,30 +92,38 @@ class AnswerCache:
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._entries)))
 
+    def clear(self) -> None:
+        """Forget all, as when models have changed."""
+        self._entries.clear()
+        self._bytes = 0
+
     def _drop(self, key: bytes) -> None:
         _, answer = self._entries.pop(key)
         self._bytes -= len(answer.body) + OVERHEAD
 
 
-def cache_key(
-    route: Route, seen: Peek, tenant: str, allowed: frozenset[str] | None
-) -> bytes | None:
+def cache_key(asked: AskedFor, tenant: str, allowed: frozenset[str] | None) -> bytes | None:
     """What an answer is kept by; ``None`` for a request that may be answered otherwise each time.
 
     Two requests are the same if a tenant asked for the same on the same path, field by field and
-    byte by byte, and might have been answered by the same models.
+    byte by byte, with the same wishes and the same of what else providers heed, and might have been
+    answered by the same models.
     """
-    if not _is_deterministic(route, seen.fields):
+    fields = asked.seen.fields
+    if not _is_deterministic(asked.route, fields):
         return None
-    whose = tenant, route.path, sorted(allowed) if allowed is not None else None
-    asked = msgspec.json.encode(seen.fields)
-    return hashlib.sha256(msgspec.msgpack.encode((*whose, asked))).digest()
+    whose = tenant, asked.route.path, sorted(allowed) if allowed is not None else None
+    wishes = replace(asked.wishes, cache=True, timeout=None)
+    said = *whose, astuple(wishes), *asked.heeded, msgspec.json.encode(fields)
+    return hashlib.sha256(msgspec.msgpack.encode(said)).digest()
 
 
 def _is_deterministic(route: Route, fields: Fields) -> bool:
     """Whether the client asked for the likeliest answer, and for one alone."""
     if route is EMBEDDINGS:
         return True
+    if any(name in fields for name in CHANGING):
+        return False
     temperature = fields.get("temperature")
     answers = fields.get("n")
     if temperature is None or bytes(temperature) not in ZERO:

@@ -173,7 +173,7 @@ class Exchange:
         wishes = asked.wishes
         allowed = account.allowed
         if state.cache is not None and wishes.cache:
-            self._cache_key = cache_key(self._route, asked.seen, account.tenant, allowed)
+            self._cache_key = cache_key(asked, account.tenant, allowed)
             if self._cache_key is not None and (found := state.cache.get(self._cache_key)):
                 refusal = account.admit(FREE)
                 if refusal is None:

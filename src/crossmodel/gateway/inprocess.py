@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any, Final
 
@@ -17,9 +18,10 @@ from crossmodel.errors import (
     ProviderRateLimitError,
     ProviderTimeoutError,
 )
+from crossmodel.gateway.http1 import Header
 from crossmodel.gateway.peek import texts_of
 from crossmodel.gateway.translation.errors import error_body
-from crossmodel.gateway.translation.reading import list_of, object_of, text_of
+from crossmodel.gateway.translation.reading import list_of, number_of, object_of, text_of
 from crossmodel.gateway.upstream import Call, Receiver, ResponseHead
 from crossmodel.ports import Provider
 from crossmodel.wire.dialect import Dialect
@@ -35,6 +37,8 @@ KNOWN: Final = frozenset(
     }
 )  # fmt: skip
 """Fields that are understood, or that change an answer only by degrees."""
+
+LIMITS: Final = ("max_completion_tokens", "max_tokens")
 
 TOOL_FIELDS: Final = ("tools", "functions", "logprobs", "audio", "modalities")
 
@@ -69,22 +73,24 @@ class InProcess:
             task.cancel()
 
     async def _answer(self, body: bytes, receiver: Receiver) -> None:
+        status, kind, more = 200, JSON, []
         try:
-            asked: dict[str, Any] = msgspec.json.decode(body)
+            asked = _read(body)
             completion = await self._provider.complete(_request(asked))
+            if asked.get("stream") is True:
+                kind, said = EVENTS, _events(asked, completion)
+            else:
+                said = msgspec.json.encode(_completion(asked, completion))
         except CrossModelError as error:
-            status = _status(error)
+            status, more = _status(error), _wait(error)
             said = error_body(status, str(error), Dialect.CHAT)
-            _give(receiver, status, JSON, said)
         except Exception:
             logger.exception("a provider's adapter failed")
             receiver.on_failure("the provider's adapter failed", was_sent=True)
-        else:
-            if asked.get("stream") is True:
-                _give(receiver, 200, EVENTS, _events(asked, completion))
-            else:
-                said = msgspec.json.encode(_completion(asked, completion))
-                _give(receiver, 200, JSON, said)
+            return
+        receiver.on_head(ResponseHead(status, [(b"content-type", kind), *more], len(said), kind))
+        receiver.on_data(said)
+        receiver.on_end(is_delimited=True)
 
 
 class _InProcessCall:
@@ -106,19 +112,30 @@ class _InProcessCall:
         self._task.cancel()
 
 
-def _give(receiver: Receiver, status: int, kind: bytes, body: bytes) -> None:
-    headers = [(b"content-type", kind)]
-    receiver.on_head(ResponseHead(status, headers, len(body), kind))
-    receiver.on_data(body)
-    receiver.on_end(is_delimited=True)
-
-
 def _status(error: CrossModelError) -> int:
     if isinstance(error, InvalidInputError):
         return 400
     if isinstance(error, ProviderRateLimitError):
         return 429
     return 504 if isinstance(error, ProviderTimeoutError) else 502
+
+
+def _wait(error: CrossModelError) -> list[Header]:
+    """For how long the provider asks to be left alone, where it does."""
+    seconds = error.retry_after_seconds if isinstance(error, ProviderRateLimitError) else None
+    return [] if seconds is None else [(b"retry-after", b"%d" % math.ceil(seconds))]
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    """The body, decoded to its depths.
+
+    Raises:
+        InvalidInputError: if it holds what cannot be read, such as a number out of range.
+    """
+    try:
+        return object_of(msgspec.json.decode(body), "the body")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"the body cannot be read: {error}") from None
 
 
 def _request(asked: dict[str, Any]) -> CompletionRequest:
@@ -130,22 +147,40 @@ def _request(asked: dict[str, Any]) -> CompletionRequest:
     for name in TOOL_FIELDS:
         if asked.get(name):
             raise InvalidInputError(f"{name}: this model answers in text alone")
-    if asked.get("n") not in {None, 1}:
+    if asked.get("n") not in (None, 1):
         raise InvalidInputError("n: this model gives one answer")
     if unknown := sorted(asked.keys() - KNOWN - set(TOOL_FIELDS)):
         raise InvalidInputError(f"{unknown[0]}: this model knows no such field")
     turns = list_of(asked.get("messages"), "messages")
-    stop = asked.get("stop")
-    limit = asked.get("max_completion_tokens", asked.get("max_tokens"))
+    limits = [number_of(asked[name], name) for name in LIMITS if asked.get(name) is not None]
+    object_of(asked.get("stream_options") or {}, "stream_options")
     return CompletionRequest(
         model=str(asked["model"]),
         messages=tuple(_message(turn, f"messages[{at}]") for at, turn in enumerate(turns)),
-        max_tokens=None if limit is None else int(limit),
-        temperature=asked.get("temperature"),
-        seed=asked.get("seed"),
-        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        max_tokens=int(min(limits)) if limits else None,
+        temperature=_number(asked, "temperature"),
+        seed=_whole(asked, "seed"),
+        stop=_stop(asked.get("stop")),
         response_schema=_schema(asked.get("response_format")),
     )
+
+
+def _number(asked: dict[str, Any], name: str) -> float | None:
+    value = asked.get(name)
+    return None if value is None else number_of(value, name)
+
+
+def _whole(asked: dict[str, Any], name: str) -> int | None:
+    value = _number(asked, name)
+    if value is not None and value != int(value):
+        raise InvalidInputError(f"{name} must be a whole number")
+    return None if value is None else int(value)
+
+
+def _stop(stop: object) -> tuple[str, ...]:
+    if stop is None or isinstance(stop, str):
+        return () if stop is None else (stop,)
+    return tuple(text_of(each, f"stop[{at}]") for at, each in enumerate(list_of(stop, "stop")))
 
 
 def _message(turn: object, path: str) -> Message:

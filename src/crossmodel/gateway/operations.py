@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
 from crossmodel.assembly import restore_budgets
 from crossmodel.balancing import Endpoint, LoadBalancerConfig
-from crossmodel.errors import ConfigurationError
+from crossmodel.errors import ConfigurationError, WitnessError
 from crossmodel.gateway.control.ports import EndpointState, ModelChange, ModelState
 from crossmodel.gateway.keys import load_keys
 from crossmodel.gateway.opening import Opened
 from crossmodel.gateway.server import Server
 from crossmodel.gateway.targets import Target
-from crossmodel.settings import Settings, load_settings
+from crossmodel.settings import GatewaySettings, Settings, load_settings
+
+logger = logging.getLogger(__name__)
 
 LIVE: Final = frozenset({"providers", "models", "keys", "load_balancer", "gateway"})
 """Sections of the settings that are taken over while the gateway runs, as far as they can be."""
@@ -103,18 +106,21 @@ class LiveOperations:
         async with self._reloading:
             new = load_settings(self._source)
             keys = await load_keys(new, self._cm.engine.store)
+            self._switchboard.check(new)
             old = self._cm.settings
-            changes = self._cm.adopt(new)
+            changed = _changed(old, new)  # before the configuration in use becomes the new one
+            changes = self._cm.adopt(new) + changed
             state, config = self._state, self._state.balancing
             for each in fields(LoadBalancerConfig):
                 setattr(config, each.name, getattr(new.load_balancer, each.name))
-            state.targets = self._switchboard.targets(new, self._cm.engine.providers, config)
-            state.replace_targets(state.targets)
+            targets = self._switchboard.targets(new, self._cm.engine.providers, config)
+            state.replace_targets(targets)
+            await self._tell_budgets()
             state.keyring.replace_all(keys)
             state.admission.replace_all(keys)
-            # a key's first budget knows then what the key has spent
-            await restore_budgets(state.engine.selector.cost_optimizer, state.engine.store)
+            await self._tell_budgets()  # of what keys spent while they had none
             self._server.limits = new.gateway.limits
+<<<<<<< HEAD
             changes += [
                 f"{name} changed"
                 for name in ("load_balancer", "keys")
@@ -128,13 +134,40 @@ class LiveOperations:
                 for name in (each.name for each in fields(Settings))
                 if name not in LIVE and getattr(new, name) != getattr(old, name)
             ]
+=======
+>>>>>>> wt-g-units
             return changes
+
+    async def _tell_budgets(self) -> None:
+        """A key's first budget knows what the key has spent."""
+        engine = self._state.engine
+        try:
+            await engine.ledger.settle()
+        except WitnessError as error:
+            logger.error("budgets do not know yet of what is not written: %s", error)  # noqa: TRY400 - it says it all
+        await restore_budgets(engine.selector.cost_optimizer, engine.store)
 
     def drain(self) -> None:
         """Take no new requests, and end once those in flight are over; again is no error."""
         if not self.is_draining:
             self.is_draining = True
             self._on_drain()
+
+
+def _changed(old: Settings, new: Settings) -> list[str]:
+    """Which settings besides models and providers are others, and whether they count now."""
+
+    def differ(one: object, other: object, names: Iterable[str]) -> list[str]:
+        return [name for name in names if getattr(one, name) != getattr(other, name)]
+
+    live = [*differ(old, new, ("load_balancer", "keys"))]
+    live += [f"gateway.{name}" for name in differ(old.gateway, new.gateway, ("limits",))]
+    rest = [each.name for each in fields(GatewaySettings) if each.name != "limits"]
+    later = [f"gateway.{name}" for name in differ(old.gateway, new.gateway, rest)]
+    later += differ(old, new, [each.name for each in fields(Settings) if each.name not in LIVE])
+    return [f"{name} changed" for name in live] + [
+        f"{name} changed: it counts when the gateway starts again" for name in later
+    ]
 
 
 def _state(target: Target, now: float) -> ModelState:

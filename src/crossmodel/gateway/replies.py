@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -134,6 +134,11 @@ class _Answer(msgspec.Struct):
     model: str | None = None
 
 
+class _Error(msgspec.Struct):
+    error: Any = None
+
+
+_error: Final = msgspec.json.Decoder(_Error).decode
 _answer: Final = msgspec.json.Decoder(_Answer, strict=False).decode
 _whole: Final = msgspec.json.Decoder().decode
 
@@ -159,6 +164,14 @@ def facts_of(body: bytes, dialect: Dialect) -> Facts | None:
         return None
     usage = None if read.usage is None else read.usage.read(dialect)
     return Facts(usage, read.model or "")
+
+
+def is_error(body: bytes) -> bool:
+    """Whether an answer, whatever its status, tells of an error."""
+    try:
+        return _error(body).error is not None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def is_json(head: ResponseHead) -> bool:

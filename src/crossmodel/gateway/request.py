@@ -12,6 +12,7 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.errors import InvalidInputError, ProviderResponseError
 from crossmodel.gateway.bounds import Bound, bound
 from crossmodel.gateway.headers import ReadHeaders
+from crossmodel.gateway.http1 import Header
 from crossmodel.gateway.peek import peek
 from crossmodel.gateway.relaying import PlainRelay, Relay, TranslatedRelay
 from crossmodel.gateway.routes import Route
@@ -24,6 +25,9 @@ from crossmodel.wire.dialect import Dialect
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """The limit on an answer where a client set none and the provider insists on one."""
+
+VENDORS: Final = (b"anthropic-", b"openai-")
+"""How headers begin that mean something to providers."""
 
 FREE: Final = Bound(0.0, 0)
 
@@ -59,6 +63,12 @@ class AskedFor:
         seen = self.seen
         is_plain = seen.ours is None and not headers.ours
         self.wishes = NONE if is_plain else wishes_of(seen.ours, headers.ours)
+
+    @property
+    def heeded(self) -> tuple[bytes, list[Header]]:
+        """What providers heed besides the body: the query, and headers of their own."""
+        headers = self._headers.headers
+        return self._query, sorted(each for each in headers if each[0].startswith(VENDORS))
 
     def bound(self, models: Sequence[ModelSpec]) -> Bound:
         """What the call may cost at most, whoever of them answers, and about how many tokens."""

@@ -83,10 +83,12 @@ class GatewayState:
         self.replace_targets(self.targets)
 
     def replace_targets(self, targets: Mapping[str, Target]) -> None:
-        """Choose among these from now on."""
+        """Choose among these from now on; what others have answered is not given again."""
         self.targets = targets
         self.chooser = Chooser(self.engine, targets)
         self.health.watch(targets.values())
+        if self.cache is not None:
+            self.cache.clear()
 
     def publish(self) -> None:
         """Let the metrics say what others have counted."""

@@ -93,18 +93,20 @@ class Upstream:
     """
 
     def __init__(self, url: str, *, connect_seconds: float = CONNECT_SECONDS) -> None:
-        parts = urlsplit(url)
+        if not url.isprintable() or " " in url:  # it goes into a request line
+            raise ConfigurationError(f"{url!r} holds what no address can: encode it")
         try:
+            parts = urlsplit(url)
             port = parts.port
-        except ValueError:
-            port = 0
+            self.path = parts.path.rstrip("/").encode("ascii")
+            self.host = parts.netloc.encode("ascii" if parts.netloc.isascii() else "idna")
+        except ValueError as error:
+            raise ConfigurationError(f"{url!r} is no address: {error}") from None
         if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
             raise ConfigurationError(f"{url!r} is no http or https address")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ConfigurationError("an address has no credentials, query or fragment")
         self.url = url
-        self.path = parts.path.rstrip("/").encode("ascii")
-        self.host = parts.netloc.encode("idna" if not parts.netloc.isascii() else "ascii")
         self._hostname = parts.hostname
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = port or (443 if self._tls else 80)

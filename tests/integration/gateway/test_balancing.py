@@ -176,8 +176,9 @@ def test_nothing_is_tried_again_after_the_first_byte(balanced, pair, fault):
         upstream.behave(fault)
     answer = ask(balanced, "text@begun", stream=True)
     assert answer.status == 200
-    assert '"error"' in answer.events()[-1][1]
     assert not answer.complete
+    if fault != "cut-2":  # within an event nothing can be said: the connection tells
+        assert '"error"' in answer.events()[-1][1]
     assert sum(asked(pair)) == 1
 
 
