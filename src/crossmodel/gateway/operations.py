@@ -120,22 +120,7 @@ class LiveOperations:
             state.admission.replace_all(keys)
             await self._tell_budgets()  # of what keys spent while they had none
             self._server.limits = new.gateway.limits
-<<<<<<< HEAD
-            changes += [
-                f"{name} changed"
-                for name in ("load_balancer", "keys")
-                if getattr(new, name) != getattr(old, name)
-            ]
             await self._parts.warm_up()
-            if new.gateway.limits != old.gateway.limits:
-                changes.append("gateway.limits changed")
-            changes += [
-                f"{name} changed: it counts when the gateway starts again"
-                for name in (each.name for each in fields(Settings))
-                if name not in LIVE and getattr(new, name) != getattr(old, name)
-            ]
-=======
->>>>>>> wt-g-units
             return changes
 
     async def _tell_budgets(self) -> None:
