@@ -181,7 +181,7 @@ class ModelSelectorConfig:
     enable_performance_tracking: bool = True
     performance_history_size: int = 1000
     version: str = "1.0.0"
-    created_at: datetime = field(default_factory=utc_now)
+    created_at: datetime = field(default_factory=utc_now, compare=False)
     cache_ttl_seconds: float = 0.0
     strategy: str = "weighted"
     router: str = ""

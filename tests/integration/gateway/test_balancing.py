@@ -89,18 +89,19 @@ def ask(gateway, model, **more):
 
 def circuit(gateway, model, upstream):
     """The state of the circuit of one model at one address."""
-    states = [
-        state
-        for state in ("closed", "open", "half_open")
-        if gateway.metric(
-            "crossmodel_endpoint_circuit",
-            gen_ai_request_model=model,
-            endpoint=upstream.v1,
-            state=state,
-        )
-    ]
-    (state,) = states
-    return state
+    while True:  # it may change between two looks
+        states = [
+            state
+            for state in ("closed", "open", "half_open")
+            if gateway.metric(
+                "crossmodel_endpoint_circuit",
+                gen_ai_request_model=model,
+                endpoint=upstream.v1,
+                state=state,
+            )
+        ]
+        if len(states) == 1:
+            return states[0]
 
 
 def test_requests_are_spread(balanced, pair):
@@ -176,8 +177,9 @@ def test_nothing_is_tried_again_after_the_first_byte(balanced, pair, fault):
         upstream.behave(fault)
     answer = ask(balanced, "text@begun", stream=True)
     assert answer.status == 200
-    assert '"error"' in answer.events()[-1][1]
     assert not answer.complete
+    if fault != "cut-2":  # within an event nothing can be said: the connection tells
+        assert '"error"' in answer.events()[-1][1]
     assert sum(asked(pair)) == 1
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from crossmodel.assembly import load_settings
-from crossmodel.balancing import Balancer, LoadBalancerConfig
+from crossmodel.balancing import Balancer, LoadBalancerConfig, RetryBudget
 from crossmodel.domain.client_key import ClientKey, digest_of
 from crossmodel.gateway.http1 import RequestHead
 from crossmodel.gateway.opening import open_core
@@ -157,6 +157,7 @@ class Bench:
         self.served.clear()
         config = LoadBalancerConfig(**balancing)
         self.state.balancing = config
+        self.state.retries = RetryBudget(config)  # what other tests have spent is not missing
         self.addresses = {
             model: {name: Scripted() for name in names} for model in self.state.targets
         }
