@@ -24,9 +24,6 @@ OURS: Final = "crossmodel"
 LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 """What the dialects call the most tokens of an answer."""
 
-ELSEWHERE: Final = ("previous_response_id", "conversation")
-"""Where a request of Responses refers to turns that are not in it; so may its ``prompt``."""
-
 ESCAPED: Final = (b"\\u005", b"\\u006", b"\\u007")
 """How a letter may be spelled where nobody needs to: a mark could hide behind it."""
 
@@ -105,8 +102,10 @@ def peek(body: bytes, limits: Sequence[str] = LIMITS) -> Peek:
     stream = fields.get("stream")
     seen.stream = stream is not None and bytes(stream) == b"true"
     for name in limits:
-        if name in fields and (most := _positive(fields[name], name)):
-            seen.most_tokens = max(most, seen.most_tokens or 0)
+        if name in fields:
+            most = _positive(fields[name], name)
+            if most is not None and most > (seen.most_tokens or 0):
+                seen.most_tokens = most
     for name in COUNTS:
         if name in fields:
             seen.answers = max(seen.answers, _positive(fields[name], name) or 1)
@@ -186,9 +185,7 @@ def _look_at_needs(seen: Peek) -> None:
     turns = bytes(fields.get("messages") or fields.get("input") or b"")
     if b"\\u00" in turns and any(letter in turns for letter in ESCAPED):
         turns = _plain(turns)
-    seen.is_text = not any(name in fields for name in ELSEWHERE)
-    if "prompt" in fields and bytes(fields["prompt"])[:1] == b"{":
-        seen.is_text = False
+    seen.is_text = not _refers_elsewhere(fields)
     # every attachment is an object with a type: one search tells most conversations from those
     if b'"type"' in turns and _is_attached(turns):
         seen.is_text = False
@@ -198,6 +195,13 @@ def _look_at_needs(seen: Peek) -> None:
             wanted.append(Feature.VISION)
     if wanted:
         seen.features = frozenset(wanted)
+
+
+def _refers_elsewhere(fields: Fields) -> bool:
+    """Whether the provider keeps a part of what the model reads, as it may for Responses."""
+    if "previous_response_id" in fields or "conversation" in fields:
+        return True
+    return "prompt" in fields and bytes(fields["prompt"])[:1] == b"{"
 
 
 def _plain(turns: bytes) -> bytes:

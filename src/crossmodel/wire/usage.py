@@ -65,16 +65,16 @@ class RawUsage(msgspec.Struct):
         """In our terms; ``None`` if nothing is stated. A count that is negative is taken for 0."""
         prompt, answer = self.prompt_tokens_details, self.completion_tokens_details
         if dialect is Dialect.CHAT:
-            tokens = self.prompt_tokens, self.completion_tokens
+            read, written = self.prompt_tokens, self.completion_tokens
         else:
-            tokens = self.input_tokens, self.output_tokens
-        read, written = tokens
+            read, written = self.input_tokens, self.output_tokens
         if read is None and written is None:
             return None
-        if (read or 0) > MOST_TOKENS or (written or 0) > MOST_TOKENS:
+        read, written = read or 0, written or 0
+        if read > MOST_TOKENS or written > MOST_TOKENS:
             return None
         if dialect is Dialect.CHAT and prompt is answer is None:  # the usual case at a glance
-            return TokenUsage(max(0, read or 0), max(0, written or 0))
+            return TokenUsage(max(0, read), max(0, written))
         if dialect is Dialect.MESSAGES:
             cached = _count(self.cache_read_input_tokens)
             stored = _count(self.cache_creation_input_tokens)

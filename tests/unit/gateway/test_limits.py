@@ -207,6 +207,19 @@ def test_what_is_not_known_counts_as_reserved():
     refused(ask(made, who, 0.0, 1), "tokens")
 
 
+def test_more_can_be_set_aside_for_another_try_while_there_is_any():
+    made = admission(tenant_budgets={"t": {"daily_budget": 0.75}})
+    who = key(daily_budget=1.0)
+    admitted = ask(made, who, 0.25)
+    assert admitted.extend(0.25)
+    assert not admitted.extend(0.5)  # the tenant's budget has no room for it
+    assert made.budgets.committed("daily_budget", key="ci") == 0.5
+    assert made.budgets.committed("daily_budget", tenant="t") == 0.5
+    assert admitted.settle(0.375, 0)
+    assert made.budgets.committed("daily_budget", key="ci") == 0.375
+    assert made.budgets.committed("daily_budget", tenant="t") == 0.375
+
+
 @pytest.mark.parametrize("cost", [math.nan, math.inf, -0.01])
 def test_a_cost_that_is_none_is_an_error_and_leaks_nothing(cost):
     made, who = admission(), key(concurrent=1, daily_budget=1.0)

@@ -25,6 +25,12 @@ from crossmodel.wire.usage import TokenUsage, usage_of
         (Dialect.CHAT, b'{"usage":{"prompt_tokens":10,"total_tokens":10}}', TokenUsage(10)),  # embeddings
         (Dialect.CHAT, b'{"usage":{"prompt_tokens":-1,"completion_tokens":null}}', TokenUsage()),
         (Dialect.CHAT, b'{"usage":{"prompt_tokens":7.0,"completion_tokens":"5"}}', TokenUsage(7, 5)),
+        (Dialect.CHAT, b'{"usage":{"total_tokens":5}}', None),
+        (Dialect.CHAT, b'{"usage":{"input_tokens":5}}', None),
+        (Dialect.MESSAGES, b'{"usage":{}}', None),
+        (Dialect.RESPONSES, b'{"usage":{"output_tokens":0}}', TokenUsage()),
+        (Dialect.CHAT, b'{"usage":{"completion_tokens":1000000000001}}', None),
+        (Dialect.CHAT, b'{"usage":{"prompt_tokens":1' + b"0" * 400 + b"}}", None),
         (Dialect.CHAT, b'{"usage":null}', None),
         (Dialect.CHAT, b"{}", None),
         (Dialect.CHAT, b'{"usage":{"prompt_tokens":"many"}}', None),
