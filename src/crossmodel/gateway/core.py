@@ -49,8 +49,6 @@ class Core:
 
     def begin(self, head: RequestHead, client: Client) -> Answering | None:
         """Look at a request's head: it may be answered at once, or go on."""
-        path = head.path
-        route = ROUTES.get(path)
         headers = client.known
         if headers is None or headers.headers != head.headers:
             headers = client.known = ReadHeaders(head.headers)
@@ -62,13 +60,21 @@ class Core:
                 return self._refuse(head, client, NO_KEY)
         elif headers.is_foreign:  # any page that somebody looks at could ask, and spend
             return self._refuse(head, client, FOREIGN)
-        if route is not None:
-            if head.method != b"POST":
-                return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
-            return Exchange(Account(self.state, key), client, route, headers, head.query)
+        route = ROUTES.get(head.path)
+        if route is None:
+            return self._other(head, client, key)
+        if head.method != b"POST":
+            return self._refuse(head, client, NOT_POST, b"allow: POST\r\n")
+        if self.state.recorder.is_stuck:
+            return self._refuse(head, client, STUCK)
+        return Exchange(Account(self.state, key), client, route, headers, head.query)
+
+    def _other(self, head: RequestHead, client: Client, key: ClientKey | None) -> Answering | None:
+        """What is asked for besides models' answers."""
+        path = head.path
         if path == FEEDBACK:
             if head.method != b"POST":
-                return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
+                return self._refuse(head, client, NOT_POST, b"allow: POST\r\n")
             return Feedback(self.state, client, self.state.tenant if key is None else key.tenant)
         if path == MODELS or path.startswith(MODELS + b"/"):
             return self._models(head, client, key)
@@ -190,6 +196,11 @@ class Feedback:
             self._client.reply(refusal.status, refusal.lines(), refusal.body(Dialect.CHAT))
 
 
+NOT_POST: Final = Refusal(405, "ask with POST")
+STUCK: Final = Refusal(
+    503, "the log cannot be written: no request is taken that could not be recorded",
+    code="log_unavailable", retry_after=5.0,
+)  # fmt: skip
 FOREIGN: Final = Refusal(403, "pages of other origins may ask only with a key: add [[keys]]")
 NO_KEY: Final = Refusal(401, "show a key that is known here: Authorization: Bearer KEY")
 
