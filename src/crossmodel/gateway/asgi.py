@@ -19,10 +19,10 @@ from crossmodel.gateway.core import Core
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import HOP_BY_HOP, Header, RequestHead
 from crossmodel.gateway.opening import open_core
+from crossmodel.gateway.routes import dialect_of
 from crossmodel.gateway.server import Exchange
 from crossmodel.gateway.translation.errors import error_body
 from crossmodel.settings import Settings, load_settings
-from crossmodel.wire.dialect import Dialect
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,6 +51,7 @@ class GatewayApp:
         self._settings = settings
         self._core: Core | None = None
         self._most_bytes = 0
+        self._opening = asyncio.Lock()
         self._exit = AsyncExitStack()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -63,14 +64,17 @@ class GatewayApp:
             raise ConfigurationError(f"the gateway does not speak {scope['type']!r}")
 
     async def open(self) -> Core:
-        """Open what it stands on; once."""
-        if self._core is None:
-            settings = self._settings or load_settings(self._source or os.environ.get(CONFIG))
-            self._most_bytes = settings.gateway.limits.body_bytes
-            opened = await open_core(settings, self._exit)
-            await opened.warm_up()
-            self._core = opened.core
-        return self._core
+        """Open what it stands on; once, however many ask. What fails is closed again."""
+        async with self._opening:
+            if self._core is None:
+                settings = self._settings or load_settings(self._source or os.environ.get(CONFIG))
+                self._most_bytes = settings.gateway.limits.body_bytes
+                async with AsyncExitStack() as opening:
+                    opened = await open_core(settings, opening)
+                    await opened.warm_up()
+                    self._exit = opening.pop_all()
+                self._core = opened.core
+            return self._core
 
     async def close(self) -> None:
         """Let go of it; what was recorded is durable then."""
@@ -93,9 +97,10 @@ class GatewayApp:
                 return
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        core = await self.open()
+        core = self._core or await self.open()
         client = AsgiClient()
-        exchange = core.begin(_head(scope), client)
+        head = _head(scope)
+        exchange = core.begin(head, client)
         client.exchange = exchange
         if exchange is not None:
             body = await _body(receive, self._most_bytes)
@@ -105,14 +110,16 @@ class GatewayApp:
             if len(body) > self._most_bytes:
                 exchange.client_gone()
                 said = f"the body of a request may have {self._most_bytes} bytes"
-                client.reply(413, JSON, error_body(413, said, Dialect.CHAT))
+                client.reply(413, JSON, error_body(413, said, dialect_of(head.path)))
             else:
                 exchange.receive(body)
         watching = asyncio.ensure_future(_gone(receive))
         try:
             await client.run(send, watching)
-        finally:
+        finally:  # a server may also say so by an error, or by cancelling us
             watching.cancel()
+            if exchange is not None:
+                exchange.client_gone()
 
 
 JSON: Final = b"content-type: application/json\r\n"
@@ -188,16 +195,16 @@ class AsgiClient:
 
     async def _has_more(self, gone: asyncio.Future[Any]) -> bool:
         """Wait until there is something to send; false if the client has left."""
-        while not self._queue:
+        while not self._queue and not gone.done():
             self._more.clear()
             waiting: asyncio.Future[Any] = asyncio.ensure_future(self._more.wait())
             await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            if gone.done() and not self._queue:
-                if self.exchange is not None:
-                    self.exchange.client_gone()
-                return False
-        return True
+        if not gone.done():
+            return True
+        if self.exchange is not None:  # what waits would let more of the model's answer come in
+            self.exchange.client_gone()
+        return False
 
     def _put(self, message: Message | None) -> None:
         self._queue.append(message)

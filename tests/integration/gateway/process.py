@@ -52,9 +52,14 @@ class Gateway:
         self.url = self.control_url = ""
         self.answered: list[str] = []
         self.environment = os.environ | {"PYTHONWARNINGS": "error", "COLUMNS": "200"} | environment
+        self._process: subprocess.Popen[str] | None = None
+        self.configure(settings)
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Write its settings file; a gateway that runs reads it again when it is told to."""
         given = {
-            "store": {"url": f"sqlite:///{folder}/state.db"},
-            "witness": {"key_dir": str(folder / "keys")},
+            "store": {"url": f"sqlite:///{self.folder}/state.db"},
+            "witness": {"key_dir": str(self.folder / "keys")},
             **settings,
         }
         given["gateway"] = {
@@ -62,7 +67,6 @@ class Gateway:
         }  # fmt: skip
         lines = [f"{name} = {_toml(value)}\n" for name, value in given.items()]
         self.config.write_text("".join(lines), "utf-8")
-        self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
         """Start it and wait until it is ready.
@@ -103,6 +107,19 @@ class Gateway:
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None, "it is not running"
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until it has ended by itself, or was killed; the exit code."""
+        process, self._process = self._process, None
+        assert process is not None, "it is not running"
+        assert process.stdout is not None
+        process.stdout.close()
+        return process.wait(STOP_SECONDS)
 
     def __enter__(self) -> Self:
         return self.start()
