@@ -46,6 +46,7 @@ class Switchboard:
             for model in settings.models
         ]
         self._forget({name for target in made for name in target.addresses})
+        self._balancers = {target.model.id: target.balancer for target in made}
         return {target.model.id: target for target in made}
 
     def check(self, settings: Settings) -> None:
