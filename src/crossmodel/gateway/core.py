@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from crossmodel.gateway.choosing import PREFERENCES, not_found
 from crossmodel.gateway.exchange import Exchange
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.memory import trim
 from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.routes import FEEDBACK, MODELS, ROUTES, dialect_of
 from crossmodel.gateway.targets import Target
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 0.25
 """How often requests are looked through for those whose time is up."""
 
+REST_SECONDS: Final = 5.0
+"""Time between two looks at whether memory can be given back."""
+
 MOST_FEEDBACK: Final = 64 * 1024
 
 
@@ -46,6 +51,8 @@ class Core:
     def __init__(self, state: GatewayState) -> None:
         self.state = state
         self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._rested_at = 0.0
+        self._rested_after = 0
 
     def begin(self, head: RequestHead, client: Client) -> Answering | None:
         """Look at a request's head: it may be answered at once, or go on."""
@@ -130,11 +137,23 @@ class Core:
         state.publish()
         state.health.tick()
         state.chooser.look()
+        self._rest(now)
         loop_now = state.loop.time()
         for target in self.state.targets.values():
             for address in target.addresses.values():
                 address.sweep(loop_now)
         self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _rest(self, now: float) -> None:
+        """While nothing is under way, give back what the last requests took."""
+        requests = self.state.recorder.recorded
+        if self.state.active or now - self._rested_at < REST_SECONDS:
+            return
+        self._rested_at = now
+        if requests != self._rested_after:
+            self._rested_after = requests
+            gc.collect()
+            trim()
 
 
 class _Opinion(msgspec.Struct):
