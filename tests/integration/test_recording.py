@@ -377,11 +377,12 @@ async def test_while_the_disk_is_full_records_wait_and_then_go_in_their_order(se
 async def test_what_cannot_be_recorded_is_counted_and_raises_nothing(settings, caplog):
     async with serving(settings) as cm:
         recorder = Recorder(cm.engine)
-        recorder.record(served(cm, tenant="half \ud800"))  # would have brought the inputs of others
+        teacher = {"model": "strong"}  # whose requests say what they were chosen from
+        recorder.record(served(cm, tenant="half \ud800", **teacher))  # it would have brought that
         recorder.record(served(cm, request=b"x" * (64 * 1024 * 1024)))
         assert recorder.lost == 2
         assert "too large for the log" in caplog.text
-        one, other = served(cm), served(cm)
+        one, other = served(cm, **teacher), served(cm, **teacher)
         recorder.record(one)
         recorder.record(other)
         await recorder.close()
