@@ -209,7 +209,7 @@ _SHARES: Final[tuple[tuple[float, _Wish], ...]] = (
     (3, _half_sent),
     (5, _impatient),
     (7, _leaves_in_stream),
-    (1, _reads_slowly),
+    (0.3, _reads_slowly),
     (10, _metered),
 )
 """How often each is wished for, in per cent."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-SIZE: Final = 4 * 2**30
+SIZE: Final = 10 * 2**30
 """Most bytes of the small file system; it takes only the memory that is in use."""
 
 

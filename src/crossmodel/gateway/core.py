@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from crossmodel.gateway.choosing import PREFERENCES, not_found
 from crossmodel.gateway.exchange import Exchange
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.memory import trim
 from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.routes import FEEDBACK, MODELS, ROUTES, dialect_of
 from crossmodel.gateway.targets import Target
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 0.25
 """How often requests are looked through for those whose time is up."""
 
+REST_SECONDS: Final = 5.0
+"""Time between two looks at whether memory can be given back."""
+
 MOST_FEEDBACK: Final = 64 * 1024
 
 
@@ -46,11 +51,11 @@ class Core:
     def __init__(self, state: GatewayState) -> None:
         self.state = state
         self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._rested_at = 0.0
+        self._rested_after = 0
 
     def begin(self, head: RequestHead, client: Client) -> Answering | None:
         """Look at a request's head: it may be answered at once, or go on."""
-        path = head.path
-        route = ROUTES.get(path)
         headers = client.known
         if headers is None or headers.headers != head.headers:
             headers = client.known = ReadHeaders(head.headers)
@@ -62,13 +67,21 @@ class Core:
                 return self._refuse(head, client, NO_KEY)
         elif headers.is_foreign:  # any page that somebody looks at could ask, and spend
             return self._refuse(head, client, FOREIGN)
-        if route is not None:
-            if head.method != b"POST":
-                return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
-            return Exchange(Account(self.state, key), client, route, headers, head.query)
+        route = ROUTES.get(head.path)
+        if route is None:
+            return self._other(head, client, key)
+        if head.method != b"POST":
+            return self._refuse(head, client, NOT_POST, b"allow: POST\r\n")
+        if self.state.recorder.is_stuck:
+            return self._refuse(head, client, STUCK)
+        return Exchange(Account(self.state, key), client, route, headers, head.query)
+
+    def _other(self, head: RequestHead, client: Client, key: ClientKey | None) -> Answering | None:
+        """What is asked for besides models' answers."""
+        path = head.path
         if path == FEEDBACK:
             if head.method != b"POST":
-                return self._refuse(head, client, Refusal(405, "ask with POST"), b"allow: POST\r\n")
+                return self._refuse(head, client, NOT_POST, b"allow: POST\r\n")
             return Feedback(self.state, client, self.state.tenant if key is None else key.tenant)
         if path == MODELS or path.startswith(MODELS + b"/"):
             return self._models(head, client, key)
@@ -124,11 +137,23 @@ class Core:
         state.publish()
         state.health.tick()
         state.chooser.look()
+        self._rest(now)
         loop_now = state.loop.time()
         for target in self.state.targets.values():
             for address in target.addresses.values():
                 address.sweep(loop_now)
         self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _rest(self, now: float) -> None:
+        """While nothing is under way, give back what the last requests took."""
+        requests = self.state.recorder.recorded
+        if self.state.active or now - self._rested_at < REST_SECONDS:
+            return
+        self._rested_at = now
+        if requests != self._rested_after:
+            self._rested_after = requests
+            gc.collect()
+            trim()
 
 
 class _Opinion(msgspec.Struct):
@@ -190,6 +215,11 @@ class Feedback:
             self._client.reply(refusal.status, refusal.lines(), refusal.body(Dialect.CHAT))
 
 
+NOT_POST: Final = Refusal(405, "ask with POST")
+STUCK: Final = Refusal(
+    503, "the log cannot be written: no request is taken that could not be recorded",
+    code="log_unavailable", retry_after=5.0,
+)  # fmt: skip
 FOREIGN: Final = Refusal(403, "pages of other origins may ask only with a key: add [[keys]]")
 NO_KEY: Final = Refusal(401, "show a key that is known here: Authorization: Bearer KEY")
 

@@ -287,10 +287,12 @@ class Exchange:
         address = target.addresses[lease.endpoint.id]
         try:
             request = self._asked.compose(target, address, translates=translates)
-        except CrossModelError as error:
+        except CrossModelError as error:  # it cannot be asked so; a stand-in perhaps can
             lease.cancelled()
-            self._failure = _Failure(replies.refusal_of(error))
-            self._give_up()
+            self._failure = self._failure or _Failure(replies.refusal_of(error))
+            self._next, self._tried = self._next + 1, set()
+            if self._go_on() is not None:
+                self._give_up()
             return
         self._tries += 1
         self._tried.add(lease.endpoint.id)

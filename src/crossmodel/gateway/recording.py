@@ -28,8 +28,14 @@ from crossmodel.witness.turns import finite, transfer_record
 
 logger = logging.getLogger(__name__)
 
-MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
-"""What may wait in memory for a disk that is full, in bytes."""
+STUCK_BYTES: Final = 16 * 1024 * 1024
+"""From so much waiting on no new requests should be taken: what is answered is to be recorded."""
+
+MOST_WAITING_BYTES: Final = 512 * 1024 * 1024
+"""What may wait in memory for a disk that is full, in bytes: room for what is under way then."""
+
+CLOSING_SECONDS: Final = 10.0
+"""How long closing waits for the disk."""
 
 RETRY_SECONDS: Final = 0.25
 """How often those that wait are tried again."""
@@ -94,6 +100,11 @@ class Recorder:
         """How many requests wait in memory to be handed over."""
         return len(self._waiting)
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so much waits that no more should be taken on."""
+        return self._waiting_bytes > STUCK_BYTES
+
     def record(self, served: Served) -> None:
         """Hand over what is known of a request; never raises."""
         try:
@@ -124,10 +135,17 @@ class Recorder:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        give_up_at = time.monotonic() + CLOSING_SECONDS
         try:
             while self._waiting:
-                self._append(self._waiting[0])
-                self._taken()
+                try:
+                    self._append(self._waiting[0])
+                except WitnessError:
+                    if time.monotonic() >= give_up_at:
+                        raise
+                    await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    self._taken()
         except WitnessError:
             logger.error("%d requests are lost to the log", len(self._waiting))  # noqa: TRY400 - raised
             self.lost += len(self._waiting)
