@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import math
 import os
 import threading
@@ -30,6 +29,7 @@ from crossmodel.domain.witness import LogKey
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
 from crossmodel.inputs import InputRecorder
+from crossmodel.lazy import loader
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
 from crossmodel.selection import CostOptimizer, ModelSelector, learned
@@ -90,11 +90,7 @@ SETTLING_SECONDS: Final = 10.0
 WEAK: Final = 0.5
 """Models below this quality, 0..1, copy worked examples better than they follow rules."""
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"crossmodel.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF, within="crossmodel")
 
 
 Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]

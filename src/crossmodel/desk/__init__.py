@@ -3,8 +3,9 @@
 Names load when they are used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crossmodel.lazy import loader
 
 if TYPE_CHECKING:
     from crossmodel.desk.insights import InsightDesk
@@ -35,8 +36,4 @@ _MODULE_OF = {
     "RequestNode": "witness.provenance",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"crossmodel.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF, within="crossmodel")

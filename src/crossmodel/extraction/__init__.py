@@ -4,8 +4,9 @@ Names load when they are used: what reads texts takes a tenth of a second to loa
 selects or serves has no text to read yet.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crossmodel.lazy import loader
 
 if TYPE_CHECKING:
     from crossmodel.extraction.assisted import ASSISTANCE, Assistance, ModelAssistedPattern
@@ -36,8 +37,4 @@ _MODULE_OF = {
     "PatternRegistry": "patterns",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF)

@@ -9,8 +9,9 @@ train on.
 Names load when they are used: where no insight is known, there is nothing to hand over.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crossmodel.lazy import loader
 
 if TYPE_CHECKING:
     from crossmodel.transfer.conflicts import Resolution, resolve
@@ -59,8 +60,4 @@ _MODULE_OF = {
     "trust_of": "trust",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF)

@@ -5,9 +5,9 @@ Names load when they are used: ``merkle`` alone needs no cryptography, and ``ver
 run as a command, must not have been imported before that.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crossmodel.lazy import loader
 from crossmodel.witness import merkle
 
 if TYPE_CHECKING:
@@ -55,8 +55,4 @@ _MODULE_OF = {
     "verify_witness": "verify",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF)

@@ -3,8 +3,9 @@
 Names load when they are used: most selections are made without a router.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crossmodel.lazy import loader
 
 if TYPE_CHECKING:
     from crossmodel.selection.learned.dial import DialSetting, Traffic, calibrate, settle
@@ -45,8 +46,4 @@ _MODULE_OF = {
     "train_router": "training",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF)

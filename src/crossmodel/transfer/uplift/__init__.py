@@ -7,8 +7,9 @@ the protocol that serves best, ``gate`` and ``relevance`` where insights are wor
 Names load when they are used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crossmodel.lazy import loader
 
 if TYPE_CHECKING:
     from crossmodel.transfer.uplift.assignment import Assignment, assign, assign_closed
@@ -87,8 +88,4 @@ _MODULE_OF = {
     "verdict": "monitor",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = loader(__name__, _MODULE_OF)
