@@ -265,11 +265,15 @@ def test_what_a_killed_gateway_has_answered_counts_in_its_keys_budget(given, tmp
     spent = 0.0
     for _ in range(2):
         gateway.start()
-        assert (committed(gateway, "all") or 0.0) == pytest.approx(spent)
-        spent += sum(cost(ask(gateway)) for _ in range(5))
-        time.sleep(0.1)  # what was answered within the last two milliseconds may be lost
-        gateway.signal(signal.SIGKILL)
+        try:
+            known = committed(gateway, "all") or 0.0
+            answered = sum(cost(ask(gateway)) for _ in range(5))
+            time.sleep(0.1)  # what was answered within the last two milliseconds may be lost
+        finally:
+            gateway.signal(signal.SIGKILL)
         assert gateway.wait() == -signal.SIGKILL
+        assert known == pytest.approx(spent)
+        spent += answered
     with gateway:
         assert committed(gateway, "all") == pytest.approx(spent)
     report = json.loads(gateway.command("verify", "--json").stdout)
