@@ -260,7 +260,7 @@ class Rig:
         return _MODEL.format(
             provider=provider,
             behaviour=behaviour,
-            quality=0.3 if behaviour in BROKEN else 0.85 if provider == "a" else 0.7,
+            quality=0.3 if behaviour in (*BROKEN, BIG) else 0.85 if provider == "a" else 0.7,
             input_price=INPUT_PRICE if is_metered else 0.1,
             output_price=OUTPUT_PRICE if is_metered else 0.4,
             fallbacks=_quoted([f"b.{behaviour}"] if provider == "a" and behaviour in WELL else []),

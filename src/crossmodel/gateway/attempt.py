@@ -65,12 +65,11 @@ class Attempt:
         started_at: when the request was sent, likewise.
         kept: what was passed on to the client, up to a limit.
         relay: how a stream is passed on; ``None`` for whole answers.
-        has_begun: whether the client has been sent anything of it.
     """
 
     __slots__ = (
         "_asker", "_held", "_hides", "_is_passing", "_parts", "_size", "call", "first_byte_at",
-        "has_begun", "head", "is_over", "kept", "lease", "relay", "started_at", "target",
+        "head", "is_over", "kept", "lease", "relay", "started_at", "target",
         "translates",
     )  # fmt: skip
 
@@ -84,7 +83,6 @@ class Attempt:
         self.started_at = time.monotonic()
         self.first_byte_at = 0.0
         self.relay: Relay | None = None
-        self.has_begun = False
         self.is_over = False
         self.kept: list[bytes] = []
         self._parts: list[bytes] = []
