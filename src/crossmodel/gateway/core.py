@@ -130,10 +130,16 @@ class Core:
         return None
 
     def _sweep(self) -> None:
-        now = time.monotonic()
-        for exchange in [each for each in self.state.active if each.deadline <= now]:
-            exchange.expire()
         state = self.state
+        # at once, so that nothing that goes wrong below can end it
+        self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
+        now = time.monotonic()
+        for exchange in [each for each in state.active if each.deadline <= now]:
+            try:
+                exchange.expire()
+            except Exception:
+                logger.exception("a request could not be ended in time")
+                state.active.discard(exchange)
         state.publish()
         state.health.tick()
         state.chooser.look()
@@ -142,7 +148,6 @@ class Core:
         for target in self.state.targets.values():
             for address in target.addresses.values():
                 address.sweep(loop_now)
-        self._sweeping = state.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def _rest(self, now: float) -> None:
         """While nothing is under way, give back what the last requests took."""

@@ -140,7 +140,6 @@ class _Error(msgspec.Struct):
 
 _error: Final = msgspec.json.Decoder(_Error).decode
 _answer: Final = msgspec.json.Decoder(_Answer, strict=False).decode
-_whole: Final = msgspec.json.Decoder().decode
 
 
 @dataclass(slots=True, eq=False)

@@ -632,11 +632,12 @@ class Server:
         return len(late)
 
     def _sweep(self) -> None:
+        # at once, so that nothing that goes wrong below can end it
+        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
         now = self.loop.time()
         for connection in list(self.connections):
             if connection.deadline <= now:
                 connection.expire()
-        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
 def _check(headers: list[Header], version: str) -> bool:
