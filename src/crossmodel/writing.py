@@ -225,10 +225,13 @@ def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
 
 
 def _stand_back() -> None:
-    """Let who answers requests come first, on Linux also where sessions share the processor."""
+    """Let who answers requests come first, and leave its core to it where there are others."""
     os.nice(NICE)
-    with suppress(OSError):  # there are autogroups (sched(7)) on Linux alone, and not always
+    with suppress(OSError):  # on Linux sessions share the processor: autogroups in sched(7)
         Path("/proc/self/autogroup").write_text(str(NICE), "ascii")
+    if hasattr(os, "sched_setaffinity"):  # who started us may be bound to a core
+        with suppress(OSError):
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 def main() -> int:
