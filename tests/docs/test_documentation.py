@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = [
-    pytest.param(page, body, id=f"{page.stem}-{number}-{language}")
+    pytest.param(page, language, body, id=f"{page.stem}-{number}-{language}")
     for page in PAGES
     for number, (language, body) in enumerate(BLOCK.findall(page.read_text("utf-8")))
 ]

@@ -124,6 +124,7 @@ class GatewayProcess:
                 where = json.loads(said)
                 break
         else:
+            self.process.stdout.close()
             self.process.wait()
             raise RuntimeError(self.log)
         timer.cancel()

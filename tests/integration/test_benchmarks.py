@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from crossmodel.settings import load_settings
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FOUNDATIONS = BENCHMARKS / "foundations.py"
 SELECTION = BENCHMARKS / "selection.py"
@@ -76,9 +78,11 @@ async def test_retrieval_is_measured_beside_exact_search(tmp_path, monkeypatch):
 async def test_transfer_is_measured():
     bench = runpy.run_path(str(BENCHMARKS / "transfer.py"))
     tasks = bench["planted_tasks"](1, 5)
-    settings = bench["Settings"](
-        providers=({"id": "p", "kind": "fake"},),
-        models=({"id": "smollm2", "provider": "p", "quality": 0.2},),
+    settings = load_settings(
+        {
+            "providers": [{"id": "p", "kind": "fake"}],
+            "models": [{"id": "smollm2", "provider": "p", "quality": 0.2}],
+        }
     )
     run = bench["run"]
     run.__globals__["Settings"] = lambda: settings

@@ -84,6 +84,8 @@ class Gateway:
         while not said.rstrip().endswith("}"):
             line = self._process.stdout.readline()
             if not line:
+                self._process.stdout.close()
+                self._process.wait()
                 raise RuntimeError(f"it did not start: {self.log.read_text()}")
             said += line
         addresses = json.loads(said)

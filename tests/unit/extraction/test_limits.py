@@ -36,8 +36,8 @@ class Fails(ExtractionPattern):
         raise ValueError("no luck")
 
 
-def extractor(**patterns):
-    made = InsightExtractor(InsightExtractorConfig(pattern_timeout_seconds=1.0))
+def extractor(seconds=1.0, **patterns):
+    made = InsightExtractor(InsightExtractorConfig(pattern_timeout_seconds=seconds))
     for name, pattern in patterns.items():
         made.register_extraction_pattern(name, pattern)
     return made
@@ -125,7 +125,7 @@ def test_a_limit_may_be_as_long_as_one_likes(seconds):
 @pytest.mark.slow
 @pytest.mark.parametrize("hanging", [Loops, Backtracks])
 def test_in_a_process_whatever_hangs_is_killed(hanging):
-    made = extractor(hangs=hanging(), finds=Finds())
+    made = extractor(3.0, hangs=hanging(), finds=Finds())  # a process needs a while to begin
     made.parallel_extraction = True
     try:
         for _ in range(2):
