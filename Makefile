@@ -46,6 +46,7 @@ bench: .venv/dev
 	.venv-bench/bin/python -m pip install -q -e '.[embeddings,bench]'
 	.venv-bench/bin/python benchmarks/selection.py
 	$(BIN)/python benchmarks/gateway.py
+	$(BIN)/python benchmarks/startup.py
 
 # Pins everything that the environment holds now: run it after an upgrade that you have tested.
 constraints: .venv/dev

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random as _random
 import time
 from collections.abc import Callable, Iterable
@@ -74,11 +73,6 @@ class HealthSchedule:
             )
             self._watched[name].due_at = now + pause
         return [name for _, name in sorted(due)]
-
-    def next_due_in(self) -> float:
-        """Seconds until the next check is due, 0 if one is; infinity without endpoints."""
-        soonest = min((w.due_at for w in self._watched.values()), default=math.inf)
-        return max(0.0, soonest - self._clock())
 
     def record(self, id: str, *, passed: bool) -> bool | None:  # noqa: A002 - the word for it
         """Note a result.

@@ -28,6 +28,7 @@ from crossmodel.gateway.bounds import BYTES_PER_TOKEN as TOKEN_BYTES
 from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
 from crossmodel.gateway.headers import ReadHeaders
+from crossmodel.gateway.hiding import redacted
 from crossmodel.gateway.http1 import Header
 from crossmodel.gateway.injection import Injector
 from crossmodel.gateway.relaying import Relay
@@ -485,7 +486,7 @@ class Exchange:
             said = "the provider refused the gateway's credentials"
             self._reply(Refusal(BAD_GATEWAY, said, should_retry=False))
             return
-        body = replies.redacted(failure.body, attempt.target.secret)
+        body = redacted(failure.body, attempt.target.secret)
         lines = self._lines(attempt)
         if attempt.translates:
             status, body = error_status(status, dialect), translate_error(status, body, dialect)

@@ -8,6 +8,11 @@ LEAST_HIDDEN: Final = 16
 """Shorter keys are words such as ``none``, that local servers take, and answers may say them."""
 
 
+def redacted(text: bytes, secret: bytes) -> bytes:
+    """The whole ``text`` with stars for ``secret``; an empty ``secret`` hides nothing."""
+    return text.replace(secret, b"*" * len(secret)) if secret and secret in text else text
+
+
 def without(secret: bytes, data: bytes) -> tuple[bytes, bytes]:
     """``data`` with stars for ``secret``, without its end if that may be a beginning of it.
 
@@ -16,8 +21,7 @@ def without(secret: bytes, data: bytes) -> tuple[bytes, bytes]:
     Returns:
         What may be sent, and what must wait until it is known what follows.
     """
-    if secret in data:
-        data = data.replace(secret, b"*" * len(secret))
+    data = redacted(data, secret)
     if not data or data[-1] not in secret:
         return data, b""
     at = data.find(secret[0], max(0, len(data) - len(secret) + 1))

@@ -16,6 +16,7 @@ from crossmodel.errors import (
     NotFoundError,
 )
 from crossmodel.gateway.cache import CachedAnswer
+from crossmodel.gateway.hiding import redacted
 from crossmodel.gateway.http1 import HOP_BY_HOP, Header, nominated
 from crossmodel.gateway.served import Served
 from crossmodel.gateway.targets import Target, header_text
@@ -122,11 +123,6 @@ def cached_lines(request_id: str, found: CachedAnswer) -> bytes:
 def id_line(request_id: str) -> bytes:
     """The header that names a request's record."""
     return b"x-crossmodel-request-id: %b\r\n" % request_id.encode()
-
-
-def redacted(text: bytes, secret: bytes) -> bytes:
-    """``text`` with stars for the provider's key, which some servers quote in their errors."""
-    return text.replace(secret, b"*" * len(secret)) if secret and secret in text else text
 
 
 class _Answer(msgspec.Struct):

@@ -98,21 +98,7 @@ class RawUsage(msgspec.Struct):
         )
 
 
-class _Body(msgspec.Struct):
-    usage: RawUsage | None = None
-
-
 _NO_DETAILS = _Details()
-_decode_body = msgspec.json.Decoder(_Body, strict=False).decode  # "5" and 5.0 for 5 pass
-
-
-def usage_of(body: bytes, dialect: Dialect) -> TokenUsage | None:
-    """The usage that a whole answer (not a stream) states; ``None`` if none can be read from it."""
-    try:
-        usage = _decode_body(body).usage
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return None if usage is None else usage.read(dialect)
 
 
 def _count(value: int | None) -> int:

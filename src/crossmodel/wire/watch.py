@@ -46,8 +46,6 @@ class UsageWatch:
 
     Args:
         dialect: what the stream is written in.
-        text_limit: the most characters of the answer's text to keep (of the first choice); with 0
-            none is kept, and chunks that hold only text cost next to nothing.
         event_limit: the most bytes of one event.
 
     Attributes:
@@ -59,18 +57,12 @@ class UsageWatch:
     """
 
     __slots__ = (
-        "_dialect", "_head", "_limit", "_parser", "_pieces", "_room", "_tail",
-        "_usage", "ended", "error", "model", "reason",
+        "_dialect", "_head", "_parser", "_tail", "_usage", "ended", "error", "model", "reason",
     )  # fmt: skip
 
-    def __init__(
-        self, dialect: Dialect, *, text_limit: int = 0, event_limit: int = MAX_EVENT_BYTES
-    ) -> None:
+    def __init__(self, dialect: Dialect, *, event_limit: int = MAX_EVENT_BYTES) -> None:
         self._dialect = dialect
         self._parser = EventParser(event_limit)
-        self._limit = text_limit
-        self._room = text_limit
-        self._pieces: list[str] = []
         self._usage: RawUsage | None = None
         self._head: bytes | tuple[bytes, ...] = _TEXT_EVENTS.get(dialect, b"\n")
         self._tail: bytes | None = b"" if dialect is Dialect.CHAT else None
@@ -89,16 +81,6 @@ class UsageWatch:
         """Whether what has gone by so far ends with an event."""
         return self._parser.idle
 
-    @property
-    def text(self) -> str:
-        """The answer's text so far, up to the limit."""
-        return "".join(self._pieces)
-
-    @property
-    def text_cut(self) -> bool:
-        """Whether the limit was reached, so that more may have been said."""
-        return self._limit > 0 and self._room == 0
-
     def feed(self, chunk: bytes) -> None:
         """Look at a chunk, whatever its cut.
 
@@ -106,7 +88,7 @@ class UsageWatch:
             ProviderResponseError: if an event is larger than the limit. Nothing more can be learnt
                 from this stream then.
         """
-        if self._parser.idle and self.model and not self._room:
+        if self._parser.idle and self.model:
             if self._is_dull(chunk):
                 return
             if chunk.endswith(b"\n\n") and not self._matters(chunk):
@@ -117,7 +99,7 @@ class UsageWatch:
 
     def see(self, event: Event) -> None:
         """Look at an event that somebody else has parsed, such as a translator's parser."""
-        if self._room or not self.model or self._matters(event.data):
+        if not self.model or self._matters(event.data):
             self._read(event)
 
     def _is_dull(self, chunk: bytes) -> bool:
@@ -186,9 +168,6 @@ class UsageWatch:
         for choice in read.choices or ():
             if choice.index == 0:
                 self.reason = choice.finish_reason or self.reason
-                if self._room:
-                    said = choice.delta.content if choice.delta is not None else None
-                    self._keep(said or choice.text)
 
     def _messages(self, read: StreamEvent) -> None:
         if isinstance(read.message, Answer):
@@ -196,7 +175,6 @@ class UsageWatch:
         self._note(None, read.usage)
         if isinstance(read.delta, Delta):
             self.reason = read.delta.stop_reason or self.reason
-            self._keep(read.delta.text)
         if read.type == "message_stop":
             self.ended = True
 
@@ -207,21 +185,12 @@ class UsageWatch:
         if read.type in _ENDS:
             self.ended = True
             self.reason = (answer.status if answer is not None else None) or read.type[9:]
-        if read.type == "response.output_text.delta" and isinstance(read.delta, str):
-            self._keep(read.delta)
 
     def _note(self, model: str | None, usage: RawUsage | None) -> None:
         if model:
             self.model = model
         if usage is not None:
             self._usage = usage if self._usage is None else self._usage.updated(usage)
-
-    def _keep(self, said: str | None) -> None:
-        if not said or not self._room:
-            return
-        said = said[: self._room]
-        self._pieces.append(said)
-        self._room -= len(said)
 
 
 def _says(data: bytes, key: bytes) -> bool:

@@ -1,7 +1,8 @@
 import pytest
 
+from crossmodel.gateway.replies import facts_of
 from crossmodel.wire.dialect import Dialect
-from crossmodel.wire.usage import TokenUsage, usage_of
+from crossmodel.wire.usage import TokenUsage
 
 
 @pytest.mark.parametrize(
@@ -41,4 +42,5 @@ from crossmodel.wire.usage import TokenUsage, usage_of
     ],
 )  # fmt: skip
 def test_usage_of_whole_answers(dialect, body, usage):
-    assert usage_of(body, dialect) == usage
+    facts = facts_of(body, dialect)
+    assert (None if facts is None else facts.usage) == usage

@@ -11,6 +11,7 @@ from crossmodel.gateway.control.serving import Running, start
 from crossmodel.gateway.keys import Keyring, admin_digest
 from crossmodel.gateway.loopback import is_loopback
 from crossmodel.gateway.metrics import Metrics
+from crossmodel.settings import split_address
 
 
 async def open_control_plane(
@@ -22,9 +23,8 @@ async def open_control_plane(
         ConfigurationError: if nothing can listen there, or the admin key cannot be used.
     """
     gateway = cm.settings.gateway
-    host, _, port = gateway.control.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
+    host, port = split_address(gateway.control, "control")
     access = AdminAccess(admin_digest(cm.settings), is_loopback=is_loopback(host))
     control = Control(cm, operations, metrics, keyring)
     app = create_app(control, access, names=(host, *gateway.control_names))
-    return await start(app, host, int(port), on_stop=control.readiness.settle)
+    return await start(app, host, port, on_stop=control.readiness.settle)
