@@ -11,11 +11,10 @@ import random as _random
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from crossmodel.balancing.config import LoadBalancerConfig
 from crossmodel.balancing.endpoint import Endpoint
+from crossmodel.balancing.held import Held
 from crossmodel.balancing.strategies import strategy_of
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError, NotFoundError
@@ -23,7 +22,7 @@ from crossmodel.errors import InvalidInputError, NotFoundError
 UNKNOWN_WAIT = 1.0  # seconds; what to say while the only hope is a probe that is still out
 
 
-class Lease:
+class Lease(Held):
     """The right to send one request to one endpoint; released once, by whichever call is first.
 
     Each release tells whether it was the first; later ones change nothing. As a context manager it
@@ -35,13 +34,13 @@ class Lease:
         probe: whether this request tests an endpoint whose circuit was open.
     """
 
-    __slots__ = ("_clock", "_held", "endpoint", "probe")
+    __slots__ = ("_clock", "endpoint", "probe")
 
     def __init__(self, endpoint: Endpoint, clock: Callable[[], float], probe: bool) -> None:
         self.endpoint = endpoint
         self._clock = clock
         self.probe = probe
-        self._held = True
+        super().__init__()
 
     def succeeded(self, first_byte_seconds: float) -> bool:
         """The answer is whole; ``first_byte_seconds`` is the time to its first byte.
@@ -77,20 +76,8 @@ class Lease:
         self.endpoint.abandoned(self._clock(), waited_seconds, probe=self.probe)
         return True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _let_go(self) -> None:
         self.cancelled()
-
-    def __del__(self) -> None:
-        if self._held:
-            self.cancelled()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from crossmodel.balancing.held import Held
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
 
@@ -130,15 +129,15 @@ class RateLimiter:
             del tats[oldest]
 
 
-class Permit:
+class Permit(Held):
     """One of the places of a key; given back once, at the latest when it is collected."""
 
-    __slots__ = ("_held", "_key", "_limiter")
+    __slots__ = ("_key", "_limiter")
 
     def __init__(self, limiter: ConcurrencyLimiter, key: str) -> None:
         self._limiter = limiter
         self._key = key
-        self._held = True
+        super().__init__()
 
     def release(self) -> bool:
         """Give the place back; whether this was the first time."""
@@ -148,18 +147,7 @@ class Permit:
         self._limiter._give_back(self._key)  # noqa: SLF001 - the two are one thing
         return True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
-
-    def __del__(self) -> None:
+    def _let_go(self) -> None:
         self.release()
 
 

@@ -8,10 +8,8 @@ from crossmodel.wire.usage import RawUsage
 
 
 class Delta(msgspec.Struct):
-    """A piece of the answer."""
+    """A piece of the answer, of which only why it is the last is read."""
 
-    content: str | None = None
-    text: str | None = None
     stop_reason: str | None = None
 
 
@@ -19,8 +17,6 @@ class Choice(msgspec.Struct):
     """One of the answers that a chat chunk goes on with."""
 
     index: int = 0
-    delta: Delta | None = None
-    text: str | None = None
     finish_reason: str | None = None
 
 
