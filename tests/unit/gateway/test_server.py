@@ -9,6 +9,7 @@ import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loops import run_on
 
 from crossmodel.gateway import server as server_module
 from crossmodel.gateway.server import Server
@@ -77,21 +78,6 @@ def run(request):
     """Runs a test's coroutine on that loop; an error that the loop is told of fails the test."""
     factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
     return lambda work: run_on(factory, work)
-
-
-def run_on(factory, work):
-    failures = []
-
-    async def watched():
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: failures.append(context)
-        )
-        return await work
-
-    with asyncio.Runner(loop_factory=factory) as runner:
-        result = runner.run(watched())
-    assert not failures, failures
-    return result
 
 
 @contextlib.asynccontextmanager

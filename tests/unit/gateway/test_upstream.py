@@ -9,6 +9,7 @@ import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loops import run_on
 
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.upstream import Upstream
@@ -106,18 +107,7 @@ async def call(made, body=b"hi"):
 
 
 def run(work, factory=uvloop.new_event_loop):
-    failures = []
-
-    async def watched():
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: failures.append(context)
-        )
-        return await work
-
-    with asyncio.Runner(loop_factory=factory) as runner:
-        result = runner.run(watched())
-    assert not failures, failures
-    return result
+    return run_on(factory, work)
 
 
 def hear(*answers, calls=1, pause=0.0):
