@@ -19,8 +19,8 @@ from crossmodel.gateway.core import Core
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.http1 import HOP_BY_HOP, Header, RequestHead
 from crossmodel.gateway.opening import open_core
+from crossmodel.gateway.ports import Exchange
 from crossmodel.gateway.routes import dialect_of
-from crossmodel.gateway.server import Exchange
 from crossmodel.gateway.translation.errors import error_body
 from crossmodel.settings import Settings, load_settings
 

@@ -26,8 +26,8 @@ from crossmodel.gateway.targets import Target
 from crossmodel.wire.dialect import Dialect
 
 if TYPE_CHECKING:
-    from crossmodel.gateway.server import Client
-    from crossmodel.gateway.server import Exchange as Answering
+    from crossmodel.gateway.ports import Client
+    from crossmodel.gateway.ports import Exchange as Answering
     from crossmodel.gateway.state import GatewayState
 
 logger = logging.getLogger(__name__)

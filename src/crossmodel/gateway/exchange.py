@@ -31,11 +31,11 @@ from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.hiding import redacted
 from crossmodel.gateway.http1 import Header
 from crossmodel.gateway.injection import Injector
+from crossmodel.gateway.ports import Client
 from crossmodel.gateway.relaying import Relay
 from crossmodel.gateway.replies import LEFT, Refusal
 from crossmodel.gateway.request import FREE, AskedFor
 from crossmodel.gateway.routes import Route
-from crossmodel.gateway.server import Client
 from crossmodel.gateway.targets import Target
 from crossmodel.gateway.translation.errors import error_status, translate_error
 from crossmodel.gateway.translation.message_stream import CUT

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections import deque
 from http import HTTPStatus
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
@@ -28,6 +28,7 @@ from crossmodel.gateway.http1 import (
     header_lines,
     status_line,
 )
+from crossmodel.gateway.ports import Core, Exchange
 from crossmodel.gateway.translation.errors import error_body
 from crossmodel.settings import GatewayLimits
 from crossmodel.wire.dialect import Dialect
@@ -48,64 +49,6 @@ SEND_BYTES: Final = 256 * 1024
 
 TLS_SECONDS: Final = 10.0
 BACKLOG: Final = 2048
-
-
-class Exchange(Protocol):
-    """What becomes of one request, as the connection sees it."""
-
-    def receive(self, body: bytes) -> None:
-        """The request's body, whole."""
-        ...
-
-    def client_gone(self) -> None:
-        """Nobody waits for the response any more."""
-        ...
-
-    def pause(self) -> None:
-        """The client cannot take more for now."""
-        ...
-
-    def resume(self) -> None:
-        """It can again."""
-        ...
-
-
-class Client(Protocol):
-    """The side of an exchange that waits for the answer: a connection, or an ASGI server.
-
-    Attributes:
-        known: what the headers of its last request said, if it may ask again.
-    """
-
-    known: ReadHeaders | None
-
-    def reply(self, status: int, lines: bytes, body: bytes) -> None:
-        """A whole response. ``lines`` are its headers, but for those about the connection."""
-        ...
-
-    def respond(self, status: int, lines: bytes, length: int | None) -> None:
-        """Begin a response; without a ``length``, in bytes, it ends with :meth:`finish`."""
-        ...
-
-    def send(self, data: bytes) -> None:
-        """A part of the body; not empty."""
-        ...
-
-    def finish(self) -> None:
-        """The response is whole."""
-        ...
-
-    def abort(self) -> None:
-        """The response cannot be completed, and the client must not take it for whole."""
-        ...
-
-
-class Core(Protocol):
-    """What answers requests."""
-
-    def begin(self, head: RequestHead, client: Client) -> Exchange | None:
-        """Look at a request's head; ``None`` if it has been answered already."""
-        ...
 
 
 class RefusedError(Exception):
