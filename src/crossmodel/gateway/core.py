@@ -17,8 +17,7 @@ from crossmodel.gateway import replies
 from crossmodel.gateway.account import Account
 from crossmodel.gateway.choosing import PREFERENCES, not_found
 from crossmodel.gateway.exchange import Exchange
-from crossmodel.gateway.headers import ReadHeaders
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.memory import trim
 from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.routes import FEEDBACK, MODELS, ROUTES, dialect_of
@@ -56,9 +55,7 @@ class Core:
 
     def begin(self, head: RequestHead, client: Client) -> Answering | None:
         """Look at a request's head: it may be answered at once, or go on."""
-        headers = client.known
-        if headers is None or headers.headers != head.headers:
-            headers = client.known = ReadHeaders(head.headers)
+        headers = head.said
         key: ClientKey | None = None
         keyring = self.state.keyring
         if keyring.asks_for_keys:

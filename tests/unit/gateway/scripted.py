@@ -9,7 +9,7 @@ from dataclasses import replace
 from crossmodel.assembly import load_settings
 from crossmodel.balancing import Balancer, LoadBalancerConfig, RetryBudget
 from crossmodel.domain.client_key import ClientKey, digest_of
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.upstream import ResponseHead
 
