@@ -33,7 +33,7 @@ from crossmodel.wire.dialect import Dialect
 
 NEVER: Final = math.inf
 
-LINGER_SECONDS: Final = 2.0
+LINGER_SECONDS = 2.0
 """How long a refused client may go on sending before it is cut off: it reads its answer first."""
 
 MOST_DISCARDED: Final = 64 * 1024
@@ -109,7 +109,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server: Listener) -> None:
         self._server = server
         self._loop = server.loop
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[Header] = []
         self._head_bytes = 0  # of the headers that are whole
@@ -162,7 +162,7 @@ class ClientConnection(asyncio.Protocol):
         self._server.forget(self)
         exchange, self._exchange, self._answering, self._reading = self._exchange, None, None, None
         self._waiting.clear()
-        del self._parser  # it knows us, and would keep us until the garbage is collected
+        self._parser = None  # it knows us, and would keep us until the garbage is collected
         if exchange is not None:
             exchange.client_gone()
 
@@ -259,6 +259,7 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is whole: it is looked at before the body is read."""
         parser = self._parser
+        assert parser is not None
         path, _, query = self._target.partition(b"?")
         headers, length, last = self._headers, self._length, self._last
         if len(headers) > self._server.limits.headers:
@@ -476,7 +477,7 @@ class ClientConnection(asyncio.Protocol):
         Java's client wishes for HTTP/2 with each first request, and llhttp then skips the body: so
         the request is read again without its wish.
         """
-        while True:
+        while self._parser is not None:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:

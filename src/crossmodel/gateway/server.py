@@ -61,8 +61,8 @@ class Server:
             reuse_port=shares_port or None,
         )
         self._listening.append(server)
-        address: tuple[str, int] = server.sockets[0].getsockname()[:2]
-        return address
+        host_taken, port_taken, *_ = server.sockets[0].getsockname()
+        return str(host_taken), int(port_taken)
 
     def forget(self, connection: ClientConnection) -> None:
         """A connection has ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,7 @@ from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.limits import Admission
 from crossmodel.gateway.metrics import Metrics
 from crossmodel.gateway.recording import Recorder
+from crossmodel.gateway.served import Served
 from crossmodel.gateway.targets import Target
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class GatewayState:
         tenant: whose requests those without a key are.
         injector: hands insights to models; ``None`` if that is switched off.
         learner: learns from answers; ``None`` if that is switched off.
+        hooks: are told of every request that is over; they must be quick and must not raise.
         cache: answers that may be given again; ``None`` if that is switched off.
         active: the requests that are under way.
         chooser: chooses among the targets; made anew when they change.
@@ -70,6 +72,7 @@ class GatewayState:
     injector: Injector | None = None
     learner: Learner | None = None
     cache: AnswerCache | None = None
+    hooks: tuple[Callable[[Served], None], ...] = ()
     active: set[Pending] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     chance: random.Random = field(default_factory=random.Random)
