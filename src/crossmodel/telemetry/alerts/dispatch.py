@@ -37,6 +37,7 @@ class Dispatcher:
     yet is made up for from the alerts that are kept there.
 
     Attributes:
+        muted: silences of this process alone, beside those of the outbox.
         owes: whether something is untold that only waits for others of its group.
     """
 
@@ -49,6 +50,7 @@ class Dispatcher:
         instance: str,
         clock: Callable[[], datetime],
     ) -> None:
+        self.muted: list[Silence] = []
         self.owes = False
         self.tracker = Tracker(policy, instance)
         self.workers = [SinkWorker(sink, outbox, policy, clock) for sink in sinks]
@@ -79,7 +81,8 @@ class Dispatcher:
         if not untold:
             self.owes = False
             return next_at
-        silences = await self._outbox.silences(now)
+        self.muted = [each for each in self.muted if each.until > now]
+        silences = [*self.muted, *await self._outbox.silences(now)]
         loud = [each for each in untold if not _is_muted(each, silences)]
         await self._pass_over(untold, loud, now)
         batches, again_at = self._grouping.due(loud, now, at_once=at_once)

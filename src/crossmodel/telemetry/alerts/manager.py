@@ -12,7 +12,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
-from crossmodel.domain.alerts import Alert
+from crossmodel.domain.alerts import Alert, Silence
 from crossmodel.domain.operations import HealthCheckResult
 from crossmodel.domain.period import utc_now
 from crossmodel.errors import InvalidInputError
@@ -95,6 +95,13 @@ class AlertManager:
     def send_recovery(self, check_result: HealthCheckResult) -> None:
         """Take in that a check found nothing wrong; the same as :meth:`send_alert`."""
         self.send_alert(check_result)
+
+    def silence(self, silence: Silence) -> None:
+        """Let nobody be told of what it mutes, in this process alone, until it ends.
+
+        Those that are kept in the store count for every process that shares it.
+        """
+        self._dispatcher.muted = [*self._dispatcher.muted, silence]
 
     def start(self) -> None:
         """Let the thread live until :meth:`close`; again is no error."""

@@ -117,7 +117,6 @@ class _Waiting:
 class MemoryOutbox:
     """In memory: it ends with the process, and is bounded."""
 
-    muted_by: list[Silence] = field(default_factory=list)
     _waiting: dict[str, deque[_Waiting]] = field(default_factory=dict)
 
     async def restore(self, instance: str, since: datetime) -> list[Alert]:  # noqa: ARG002 - the port's
@@ -134,10 +133,9 @@ class MemoryOutbox:
                     logger.error("sink %s will never be told: %s", sink, gone.title)
                 of.append(_Waiting(Delivery(notification, sink), notification.created_at))
 
-    async def silences(self, at: datetime) -> Sequence[Silence]:
-        """Those that last."""
-        self.muted_by = [each for each in self.muted_by if each.until > at]
-        return self.muted_by
+    async def silences(self, at: datetime) -> Sequence[Silence]:  # noqa: ARG002 - the port's
+        """None: they are kept in a store, or by the dispatcher."""
+        return ()
 
     async def claim(
         self, sink: str, now: datetime, until: datetime

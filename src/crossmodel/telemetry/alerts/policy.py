@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from crossmodel.domain import checks
 
@@ -46,8 +46,8 @@ class AlertPolicy:
     def __post_init__(self) -> None:
         for name in ("fire_after_checks", "resolve_after_checks"):
             checks.at_least(name, getattr(self, name), 1)
-        for name in type(self).__slots__:
-            if name.endswith("seconds"):
-                checks.limit(name, getattr(self, name))
+        for each in fields(AlertPolicy):
+            if each.name.endswith("seconds"):
+                checks.limit(each.name, getattr(self, each.name))
         for name in ("group_wait_seconds", "group_interval_seconds", "give_up_seconds"):
             checks.at_least(name, getattr(self, name), 0)  # finite: else nothing were ever told
