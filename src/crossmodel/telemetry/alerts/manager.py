@@ -80,7 +80,7 @@ class AlertManager:
         self._running: Running | None = None
         self._is_woken = False
         self._stays = False
-        self._is_closing = False
+        self._closes_at_once = False  # told to close before it had begun
 
     def send_alert(self, check_result: HealthCheckResult) -> None:
         """Take a result in, healthy or not, and return at once.
@@ -115,14 +115,12 @@ class AlertManager:
         there is one.
         """
         with self._lock:
-            thread, self._stays, self._is_closing = self._thread, False, True
+            thread, self._stays = self._thread, False
             if self._running is not None:
                 self._running.close()
+            self._closes_at_once = thread is not None and self._running is None
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_seconds)
-        with self._lock:
-            self._is_closing = False
-        atexit.unregister(self.close)
         return thread is None or not thread.is_alive()
 
     def __enter__(self) -> Self:
@@ -183,21 +181,24 @@ class AlertManager:
         running = Running(self._dispatcher, self._take, self._may_end, self._clock)
         with self._lock:
             self._running = running
+            if self._closes_at_once:
+                running.close()
         await running.run()
 
     def _take(self) -> list[HealthCheckResult]:
         self._is_woken = False  # who comes from here on wakes the thread again
         return self._inbox.take()
 
-    def _may_end(self, *, is_idle: bool) -> bool:
+    def _may_end(self) -> bool:
         """Whether the thread may end, and then it must."""
         with self._lock:
             self._is_woken = False
-            if len(self._inbox) or ((self._stays or not is_idle) and not self._is_closing):
+            if self._stays or len(self._inbox):
                 return False
             self._forget_thread()
             return True
 
     def _forget_thread(self) -> None:
+        atexit.unregister(self.close)  # it would keep the manager alive
         self._thread = self._running = None
-        self._is_woken = False
+        self._is_woken = self._closes_at_once = False

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from crossmodel.domain.operations import HealthCheckResult
 from crossmodel.telemetry.alerts.dispatch import Dispatcher
@@ -25,21 +25,14 @@ ERROR_SECONDS: Final = 5.0
 """How long a part rests after an error that nobody foresaw."""
 
 
-class MayEnd(Protocol):
-    """Whether all of it may end, and then it does."""
-
-    def __call__(self, *, is_idle: bool) -> bool:
-        """Say so."""
-        ...
-
-
 class Running:
     """One run, from the start of a thread to its end. Made inside its event loop.
 
     Args:
         dispatcher: what is run.
         take: gives the results that have come.
-        may_end: asked when nothing is left to do, and when closing.
+        may_end: asked when nothing is left to do, or all was done that can be done at the end;
+            if it says so, all of it ends.
         clock: tells the time.
     """
 
@@ -47,7 +40,7 @@ class Running:
         self,
         dispatcher: Dispatcher,
         take: Callable[[], list[HealthCheckResult]],
-        may_end: MayEnd,
+        may_end: Callable[[], bool],
         clock: Callable[[], datetime],
     ) -> None:
         self._dispatcher = dispatcher
@@ -88,10 +81,11 @@ class Running:
                 for sender in self._senders:
                     sender.finish()
                 await asyncio.gather(*tasks)
+                await asyncio.gather(*(sender.drain() for sender in self._senders))
             if self._dispatcher.owes or any(sender.is_busy for sender in self._senders):
                 busy_at = time.monotonic()
             is_idle = time.monotonic() - busy_at >= IDLE_SECONDS
-            if (is_idle or self._is_closing) and self._may_end(is_idle=is_idle):
+            if (is_idle or self._is_closing) and self._may_end():
                 return
             most = LOOK_SECONDS if is_idle else IDLE_SECONDS
             await _wait(self._woken, next_at, self._clock, most=most)
@@ -126,29 +120,33 @@ class _Sender:
         self._poked.set()
 
     def finish(self) -> None:
-        """Deliver what can be delivered now, and end."""
+        """End after what is under way."""
         self._is_finishing = True
         self._poked.set()
 
     async def run(self) -> None:
         """Deliver on and on."""
-        while True:
+        while not self._is_finishing:
             self._poked.clear()
-            is_last = self._is_finishing
+            next_at = await self.drain()
+            self.is_busy = next_at is not None
+            await _wait(self._poked, next_at, self._clock, most=LOOK_SECONDS)
+            self.is_busy = True
+
+    async def drain(self) -> datetime | None:
+        """Deliver what can be delivered now; returns when there is more, ``None`` for never."""
+        while True:
             next_at = await self._step()
             if next_at is None or next_at > self._clock():
-                self.is_busy = next_at is not None
-                if is_last:
-                    return
-                await _wait(self._poked, next_at, self._clock, most=LOOK_SECONDS)
-                self.is_busy = True
+                return next_at
 
     async def _step(self) -> datetime | None:
         try:
             return await self._worker.step()
         except Exception:
             logger.exception("sink %s could not be served", self._worker.sink.name)
-            await asyncio.sleep(ERROR_SECONDS)
+            if not self._is_finishing:
+                await asyncio.sleep(ERROR_SECONDS)
             return None
 
 

@@ -31,7 +31,7 @@ JITTER: Final = 0.2
 LONGEST_ASKED_SECONDS: Final = 3600.0
 """A receiver may ask to be left alone for at most this long."""
 
-CLAIM_SLACK_SECONDS: Final = 30.0
+CLAIM_SLACK_SECONDS: Final = 10.0
 """How much longer than the sink's own time limit a delivery stays ours."""
 
 STORE_SECONDS: Final = 5.0

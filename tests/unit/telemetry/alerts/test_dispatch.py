@@ -15,7 +15,10 @@ from crossmodel.telemetry.alerts.outbox import MemoryOutbox, SparedOutbox, Store
 from crossmodel.telemetry.alerts.policy import AlertPolicy
 
 POLICY = AlertPolicy(
-    resolve_after_checks=1, flap_window_seconds=0.001, group_wait_seconds=5, group_interval_seconds=60
+    resolve_after_checks=1,
+    flap_window_seconds=0.001,
+    group_wait_seconds=5,
+    group_interval_seconds=60,
 )
 
 
@@ -79,7 +82,10 @@ async def test_trouble_is_told_once_and_so_is_its_end(outbox, sink, clock):
     assert [said(each) for each in sink.taken] == [
         ("firing", [("m", "firing")]), ("resolved", [("m", "resolved")]),
     ]  # fmt: skip
-    assert sink.titles == ["[critical] c: 1 firing: m: m broke", "[resolved] c: 1 resolved: m: m broke"]
+    assert sink.titles == [
+        "[critical] c: 1 firing: m: m broke",
+        "[resolved] c: 1 resolved: m: m broke",
+    ]
     assert len({each.id for each in sink.taken}) == 2
 
 
@@ -126,7 +132,7 @@ async def test_a_dead_sink_holds_up_nobody_and_hears_it_all_later_in_order(
     dead, well = make_sink("dead"), make_sink("well")
     dead.error = down
     made = dispatcher([dead, well], outbox, clock)
-    for n in range(3):
+    for _ in range(3):
         await made.take([bad("m")])
         await live(made, clock, 70)
         await made.take([good()])

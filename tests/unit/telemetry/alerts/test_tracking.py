@@ -166,7 +166,9 @@ def test_each_subject_fires_and_resolves_in_turn_whatever_comes(policy, steps):
     seen: dict = {}
     for subjects, check, span in steps:
         now += timedelta(seconds=span)
-        for alert in tracker.observe(bad(*sorted(subjects), check=check) if subjects else good(check), now):
+        for alert in tracker.observe(
+            bad(*sorted(subjects), check=check) if subjects else good(check), now
+        ):
             key = alert.check, alert.subject
             before = seen.get(key)
             if alert.state is AlertState.FIRING:
