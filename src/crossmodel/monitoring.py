@@ -95,10 +95,12 @@ class ModelProbes:
         self._made: dict[ProviderSettings, ProviderProbe] = {}
 
     def of(self, providers: Iterable[ProviderSettings], models: Iterable[ModelSpec]) -> Probes:
-        """Those of these models."""
+        """Those of these models; of one whose provider is on its way out there is none."""
         rows = {row.id: row for row in providers}
         self._made = {row: self._made.get(row) or self._probe(row) for row in rows.values()}
-        return {model.id: self._made[rows[model.provider]] for model in models}
+        return {
+            model.id: self._made[rows[model.provider]] for model in models if model.provider in rows
+        }
 
     def _probe(self, row: ProviderSettings) -> ProviderProbe:
         return ProviderProbe(

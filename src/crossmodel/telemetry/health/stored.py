@@ -38,7 +38,10 @@ class StoreFigures:
 
 
 class StoreHealthCheck(HealthCheck):
-    """Unhealthy if the store cannot be written or read, or its log falls behind.
+    """Unhealthy if the store cannot be written or read, or its log does not grow as it should.
+
+    Slow writes are a warning, and so are records that wait long for a checkpoint: they are durable,
+    and the next checkpoint covers them.
 
     Args:
         probe: writes and reads; it raises if the store does not take or give. Left out, there is no
@@ -84,7 +87,7 @@ class StoreHealthCheck(HealthCheck):
         if unsigned > self._most_lag:
             left = figures.log_size - figures.signed_size
             message = f"{left} records have waited for a checkpoint for {unsigned:.0f} s"
-            findings.append(Finding("checkpoint", message))
+            findings.append(Finding("checkpoint", message, Severity.WARNING))
         if figures.lost > self._lost:
             message = f"{figures.lost - self._lost} records could not be handed over"
             findings.append(Finding("records", message))
