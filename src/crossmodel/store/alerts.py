@@ -6,7 +6,7 @@ They are about the machines of whoever runs this, so they belong to no tenant.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -33,6 +33,9 @@ DELIVERED: Final = "delivered"
 GIVEN_UP: Final = "given up"
 
 ERROR_LENGTH: Final = 500
+
+FARTHEST: Final = timedelta(hours=2)
+"""No delivery is put off for longer: one that seems to be was, before the clock was set back."""
 
 
 class AlertTables(Rows):
@@ -126,7 +129,7 @@ class AlertTables(Rows):
         row = self._connection.execute(first).mappings().first()
         if row is None:
             return None, None
-        if row["due_at"] > now:
+        if now < row["due_at"] <= now + FARTHEST:
             return None, row["due_at"]
         self._change(sink, row["id"], due_at=until)
         fields: dict[str, Any] = {name: row[name] for name in Notification.__slots__}

@@ -37,6 +37,8 @@ class Dispatcher:
     yet is made up for from the alerts that are kept there.
 
     Attributes:
+        alerts: those that last, and those whose end is still to be told; may be read from any
+            thread.
         muted: silences of this process alone, beside those of the outbox.
         owes: whether something is untold that only waits for others of its group.
     """
@@ -50,6 +52,7 @@ class Dispatcher:
         instance: str,
         clock: Callable[[], datetime],
     ) -> None:
+        self.alerts: tuple[Alert, ...] = ()
         self.muted: list[Silence] = []
         self.owes = False
         self.tracker = Tracker(policy, instance)
@@ -67,8 +70,13 @@ class Dispatcher:
         await self._restore()
         changed: dict[str, Alert] = {}
         for result in results:
-            for alert in self.tracker.observe(result, self._clock()):
-                changed[alert.id] = alert
+            try:
+                found = self.tracker.observe(result, self._clock())
+            except Exception:  # of a result that is none: the others must not suffer from it
+                logger.exception("a result of %s cannot be understood", result.check_name)
+                continue
+            changed |= {alert.id: alert for alert in found}
+        self.alerts = tuple(self.tracker.alerts())
         if changed:
             await self._outbox.commit(list(changed.values()))
 
@@ -99,6 +107,7 @@ class Dispatcher:
             self._grouping.told(batch, now)
             for alert in told:
                 self.tracker.update(alert)
+        self.alerts = tuple(self.tracker.alerts())
         ends = [each.until for each in silences if len(loud) < len(untold)]
         return min((at for at in (next_at, again_at, *ends) if at is not None), default=None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,7 +32,7 @@ class Grouping:
         self._policy = policy
         self._untold_since: dict[str, datetime] = {}
         self._told_at: dict[str, datetime] = {}
-        self._recent: deque[datetime] = deque()
+        self._recent: list[datetime] = []
 
     def due(
         self, untold: Iterable[Alert], now: datetime, *, at_once: bool = False
@@ -68,9 +67,11 @@ class Grouping:
 
     def _due_at(self, group: str, now: datetime) -> datetime:
         policy = self._policy
-        due = self._untold_since.setdefault(group, now) + _span(policy.group_wait_seconds)
-        told = self._told_at.get(group)
-        if told is not None:
+        # a clock may be set back: nothing has happened later than now
+        since = self._untold_since[group] = min(self._untold_since.get(group, now), now)
+        due = since + _span(policy.group_wait_seconds)
+        if group in self._told_at:
+            told = self._told_at[group] = min(self._told_at[group], now)
             due = max(due, told + _span(policy.group_interval_seconds))
         return due
 
@@ -81,8 +82,7 @@ class Grouping:
             del self._told_at[group]
         for group in self._untold_since.keys() - groups.keys() - {SEVERAL}:
             del self._untold_since[group]
-        while self._recent and self._recent[0] <= ago:
-            self._recent.popleft()
+        self._recent = [at for at in self._recent if ago < at <= now]
 
 
 def remind_at(alert: Alert, policy: AlertPolicy) -> datetime | None:

@@ -87,7 +87,13 @@ class AlertManager:
 
         Its findings are all that is wrong with what the check watches: what an earlier result
         named and this one does not is on its way to recovery.
+
+        Raises:
+            InvalidInputError: if it is no result.
         """
+        if not isinstance(check_result, HealthCheckResult):
+            kind = type(check_result).__name__
+            raise InvalidInputError(f"check_result must be a HealthCheckResult, not {kind}")
         self._inbox.put(check_result)
         if not self._is_woken:
             self._rouse()
@@ -138,7 +144,7 @@ class AlertManager:
     @property
     def alerts(self) -> list[Alert]:
         """Those that last as far as this process knows, and those whose end is still to be told."""
-        return list(self._dispatcher.tracker.alerts())
+        return list(self._dispatcher.alerts)
 
     @property
     def dropped(self) -> int:

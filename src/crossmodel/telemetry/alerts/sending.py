@@ -82,8 +82,11 @@ class SinkWorker:
         One notification a call: others get their turn.
         """
         now = self._clock()
-        if self._not_before is not None and now < self._not_before:
-            return self._not_before
+        if self._not_before is not None:
+            farthest = now + timedelta(seconds=LONGEST_ASKED_SECONDS)  # a clock may be set back
+            self._not_before = min(self._not_before, farthest)
+            if now < self._not_before:
+                return self._not_before
         until = now + timedelta(seconds=self.sink.time_limit_seconds + CLAIM_SLACK_SECONDS)
         try:
             delivery, again_at = await self._outbox.claim(self.sink.name, now, until)

@@ -197,6 +197,9 @@ def history_begins(policy: AlertPolicy, now: datetime) -> datetime:
 
 def clean(text: str) -> str:
     """Text that any database, header and terminal can take, and not too much of it."""
+    text = str(text)
+    if text.isprintable() and len(text) <= TEXT_LENGTH:  # nearly always; no surrogate is printable
+        return text
     kept = "".join(c if c.isprintable() else " " for c in text[: 2 * TEXT_LENGTH])
     kept = kept.encode("utf-8", "replace").decode()  # no lone surrogates
     return kept if len(kept) <= TEXT_LENGTH else kept[: TEXT_LENGTH - 1] + "…"

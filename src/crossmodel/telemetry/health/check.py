@@ -21,7 +21,8 @@ class HealthCheck(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not cls.name:
+        inherited = {"", *(base.__name__ for base in cls.__mro__[1:])}  # by this very rule
+        if "name" not in cls.__dict__ and cls.name in inherited:
             cls.name = cls.__name__
 
     @abstractmethod

@@ -317,3 +317,30 @@ async def test_alerts_and_notifications_are_not_kept_for_ever(store, sink, clock
     clock.go(400 * 86_400)
     await made.tell()
     assert not await store.read(lambda tx: tx.list_alerts())
+
+
+async def test_a_result_that_is_none_does_not_harm_the_others(sink, clock, caplog):
+    made = dispatcher([sink], MemoryOutbox(), clock)
+    odd = HealthCheckResult("odd", is_healthy=False, findings=(Finding("m", "x", "grave"), None))
+    numbers = HealthCheckResult("n", is_healthy=False, findings=(Finding(7, 8),))
+    await made.take([odd, numbers, bad("m")])
+    await live(made, clock, 10)
+    assert {each.check for each in made.alerts} == {"n", "c"}
+    assert "a result of odd cannot be understood" in caplog.text
+
+
+async def test_a_clock_that_is_set_back_delays_nothing_for_long(store, sink, clock, down):
+    made = dispatcher([sink], StoreOutbox(store), clock)
+    await made.take([bad("m")])
+    await live(made, clock, 10)
+    clock.go(-365 * 86_400)
+    await made.take([bad("m", "n")])
+    await live(made, clock, 70)
+    assert said(sink.taken[-1]) == ("firing", [("n", "firing")])
+    sink.error = down
+    await made.take([good()])
+    await live(made, clock, 70)
+    clock.go(-365 * 86_400)
+    sink.error = None
+    await live(made, clock, 3700, step=100)
+    assert said(sink.taken[-1])[0] == "resolved"

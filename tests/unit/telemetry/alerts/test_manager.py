@@ -179,3 +179,9 @@ async def test_what_a_killed_process_had_promised_is_delivered_by_the_next_one(t
     assert [each.id for each in sink.taken][:1] == [promised]
     assert "resolved" in sink.titles[1]
     await store.close()
+
+
+@pytest.mark.parametrize("result", [None, "down", {"check_name": "a"}, object()])
+def test_what_is_no_result_is_refused(sink, result):
+    with pytest.raises(InvalidInputError, match="HealthCheckResult"):
+        AlertManager([sink]).send_alert(result)

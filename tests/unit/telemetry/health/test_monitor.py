@@ -103,6 +103,27 @@ def test_a_check_of_ones_own_is_told_of_and_so_is_its_recovery(alerts):
     assert [each.check_name for each in alerts.recoveries] == ["Queue"]
 
 
+def test_a_check_is_called_as_its_class_unless_it_says_otherwise():
+    class Queue(Scripted):
+        pass
+
+    class Longer(Queue):
+        pass
+
+    class Named(Longer):
+        name = "mine"
+
+    class Child(Named):
+        pass
+
+    assert [each.name for each in (Queue, Longer, Named, Child)] == [
+        "Queue",
+        "Longer",
+        "mine",
+        "mine",
+    ]
+
+
 def test_checks_run_side_by_side_and_keep_their_order():
     checks = [Scripted(str(n), lambda: time.sleep(0.2)) for n in range(8)]
     began = time.monotonic()
