@@ -122,7 +122,8 @@ class Tracker:
             return replace(
                 alert, severity=finding.severity, message=finding.message, changed_at=now, told=None
             )
-        self._firing[alert.check][alert.subject] = replace(alert, message=finding.message)
+        if finding.message != alert.message:
+            self._firing[alert.check][alert.subject] = replace(alert, message=finding.message)
         return None
 
     def _begin(self, check: str, finding: Finding, since: datetime, now: datetime) -> Alert | None:

@@ -97,6 +97,7 @@ async def test_trouble_that_is_over_before_it_was_told_is_told_as_over(outbox, s
     assert [said(each) for each in sink.taken] == [("resolved", [("m", "resolved")])]
 
 
+@pytest.mark.slow
 async def test_ten_thousand_in_a_minute_are_a_message_for_each_window(outbox, sink, clock):
     made = dispatcher([sink], outbox, clock)
     names = [str(n) for n in range(10_000)]
