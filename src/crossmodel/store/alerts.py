@@ -122,7 +122,7 @@ class AlertTables(Rows):
             sa.select(table.c.attempts, table.c.due_at, said)
             .join(said, said.c.id == table.c.notification_id)
             .where(table.c.state == WAITING, table.c.sink == sink)
-            .order_by(table.c.notification_id)
+            .order_by(said.c.created_at, said.c.id)
             .limit(1)
             .with_for_update()
         )
