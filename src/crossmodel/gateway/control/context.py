@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from crossmodel.gateway.metrics import Metrics
 
 if TYPE_CHECKING:
     from crossmodel.gateway.control.exposition import Exposition  # it is imported by scrapes
+    from crossmodel.gateway.control.watching import Watch  # likewise, by who watches
 
 
 @dataclass(slots=True)
@@ -40,6 +42,33 @@ class Control:
     exposition: Exposition | None = field(default=None, init=False)
     scraping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _watch: Watch | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.readiness = Readiness(self.cm.engine.store, self.operations)
+
+    @property
+    def watch(self) -> Watch:
+        """The watch over all of it; made, and its code loaded, when it is first asked for."""
+        if self._watch is None:
+            from crossmodel.gateway.control.watching import Watch  # noqa: PLC0415 - if used
+
+            self._watch = Watch(self.cm, self.operations, self.metrics)
+        return self._watch
+
+    async def start(self) -> None:
+        """Watch, if the settings want that: they do where health is enabled, or somebody is told.
+
+        Raises:
+            ConfigurationError: if a sink cannot be used.
+        """
+        settings = self.cm.settings
+        if settings.health.enabled or settings.alerts.sinks:
+            await asyncio.to_thread(importlib.import_module, "crossmodel.gateway.control.watching")
+            self.watch.start()
+
+    async def stop(self) -> None:
+        """End the watch, and wait for the write that is under way: then the store may be closed."""
+        if self._watch is not None:
+            await self._watch.stop()
+        await self.readiness.settle()

@@ -20,11 +20,18 @@ async def open_control_plane(
     """Listen where the setting ``gateway.control`` says. Stop it before ``cm`` is closed.
 
     Raises:
-        ConfigurationError: if nothing can listen there, or the admin key cannot be used.
+        ConfigurationError: if nothing can listen there, the admin key cannot be used, or a sink
+            of alerts cannot.
     """
     gateway = cm.settings.gateway
     host, port = split_address(gateway.control, "control")
     access = AdminAccess(admin_digest(cm.settings), is_loopback=is_loopback(host))
     control = Control(cm, operations, metrics, keyring)
     app = create_app(control, access, names=(host, *gateway.control_names))
-    return await start(app, host, port, on_stop=control.readiness.settle)
+    running = await start(app, host, port, on_stop=control.stop)
+    try:
+        await control.start()
+    except BaseException:
+        await running.stop()
+        raise
+    return running
