@@ -20,7 +20,7 @@ GROUP = "crossmodel"
 """Names the library that holds all of them: ``crossmodel__mypyc``."""
 
 HOT_PATH = {
-    "crossmodel/balancing": "balancer breaker endpoint held retries strategies",
+    "crossmodel/balancing": "balancer breaker endpoint held limits retries strategies",
     "crossmodel/domain": "ids",
     "crossmodel/gateway": (
         "account attempt bounds cache choosing connection core exchange headers heads hiding http1 "

@@ -9,7 +9,8 @@ from crossmodel.balancing.breaker import CircuitBreaker, CircuitState
 from crossmodel.balancing.config import LoadBalancerConfig
 from crossmodel.balancing.endpoint import Endpoint
 from crossmodel.balancing.health import HealthSchedule
-from crossmodel.balancing.limits import ConcurrencyLimiter, Permit, RateLimit, RateLimiter
+from crossmodel.balancing.limits import ConcurrencyLimiter, Permit, RateLimiter
+from crossmodel.balancing.rate import RateLimit
 from crossmodel.balancing.retries import RetryBudget, backoff_seconds, may_retry
 from crossmodel.balancing.retry_after import retry_after_ms_seconds, retry_after_seconds
 

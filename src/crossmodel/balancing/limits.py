@@ -6,38 +6,14 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from crossmodel.balancing.held import Held
+from crossmodel.balancing.rate import RateLimit
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
 
 MOST_KEYS = 100_000
 FORGOTTEN_PER_CALL = 2  # more than one call can add, so what is idle is forgotten in the end
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """So much per second on average, and so much at once.
-
-    Attributes:
-        per_second: units (requests, tokens) per second; finite and more than 0.
-        burst: units that may be asked for at once after a pause; finite and more than 0. A single
-            cost above it is never allowed.
-
-    Raises:
-        InvalidInputError: a value is out of range.
-    """
-
-    per_second: float
-    burst: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("per_second", "burst"):
-            value: float = getattr(self, name)
-            # 1 / per_second must be a number too, which it is not for the least of floats
-            if math.isinf(checks.limit(name, value)) or math.isinf(1.0 / value):
-                raise InvalidInputError(f"{name} must be finite, and not as near to 0 as {value}")
 
 
 class RateLimiter:

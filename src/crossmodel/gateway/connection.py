@@ -445,8 +445,12 @@ class ClientConnection(asyncio.Protocol):
         self._answering = head
         self.deadline = self._loop.time() + self._server.limits.body_seconds
         exchange = self._server.core.begin(head, self)
-        if self._answering is head:  # else it has been answered
+        if self._still_answers(head):
             self._exchange = exchange
+
+    def _still_answers(self, head: RequestHead) -> bool:
+        """Whether that request has no whole answer yet."""
+        return self._answering is head
 
     def _receive(self, body: bytes) -> None:
         assert self._exchange is not None

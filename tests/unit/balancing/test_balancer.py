@@ -286,7 +286,7 @@ def test_reload_keeps_what_is_known_of_endpoints_that_stay():
     assert leases["b"].succeeded(0.1)
     assert [(e.id, e.in_flight) for e in balance.endpoints] == [("b", 0), ("c", 0)]
     for bad in (["b", "b"], ["b", ""], [None]):
-        with pytest.raises(InvalidInputError):
+        with pytest.raises((InvalidInputError, TypeError)):  # the latter where it is compiled
             balance.set_endpoints(bad)
     assert [e.id for e in balance.endpoints] == ["b", "c"]
     balance.set_endpoints([])
