@@ -30,6 +30,7 @@ from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
 from crossmodel.inputs import InputRecorder
 from crossmodel.lazy import loader
+from crossmodel.performance import keep_rolling_up
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
 from crossmodel.selection import CostOptimizer, ModelSelector, learned
@@ -152,6 +153,8 @@ class CrossModel(InsightDesk, LogDesk):
             if self._with_models:  # who only looks changes nothing
                 retaining = asyncio.create_task(self._retention.keep_applying())
                 opening.push_async_callback(_stop, retaining)
+                rolling_up = asyncio.create_task(keep_rolling_up(self._engine.store))
+                opening.push_async_callback(_stop, rolling_up)
             self._exit = opening.pop_all()
         return self
 

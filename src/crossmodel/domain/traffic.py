@@ -19,7 +19,7 @@ SPANS: Final = (MINUTE, HOUR, DAY)
 
 NANO: Final = 1_000_000_000
 """Money and shares are counted in billionths: 1e-9 USD is what a token costs at 0.001 USD per
-million, and each figure that is added is off by half of that at most."""
+million. What is added at once, such as a batch of requests, is off by half of that at most."""
 
 MOST_USD: Final = 10_000.0
 """What is counted of the cost of one request at most: nothing wrong may overflow a sum."""
