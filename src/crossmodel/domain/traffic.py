@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import TimePeriod
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+ONE_MINUTE: Final = timedelta(minutes=1)
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
@@ -59,7 +61,7 @@ class TrafficKey(NamedTuple):
 
 def minute_of(moment: datetime) -> int:
     """When the minute of a moment began, in seconds since 1970 UTC; before that there is none."""
-    return max(int(moment.timestamp()) // MINUTE * MINUTE, 0)
+    return max((moment - EPOCH) // ONE_MINUTE, 0) * MINUTE
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ Rows = dict[TrafficKey, TrafficSums]
 _KEY: Final = ("tenant", "span", "start", "model_id")
 _COLUMNS: Final = (*SUMS, *schema.LATENCY_COLUMNS)
 _VALUES: Final = attrgetter(*SUMS)
-_LAST_SECOND: Final = int(datetime.max.replace(tzinfo=schema.EPOCH.tzinfo).timestamp())
+_LAST: Final = datetime.max.replace(microsecond=0, tzinfo=schema.EPOCH.tzinfo)
 _TOTALS: Final = ", ".join(f"sum({name})" for name in _COLUMNS)
 
 _COUNT: Final = (
@@ -258,4 +258,4 @@ def _seconds_up(moment: datetime) -> int:
 
 
 def _moment(seconds: int) -> datetime:
-    return schema.EPOCH + timedelta(seconds=min(seconds, _LAST_SECOND))
+    return schema.EPOCH + timedelta(seconds=min(seconds, _seconds(_LAST)))
