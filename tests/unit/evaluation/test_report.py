@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crossmodel.domain.insight import Evidence, Insight, InsightKind
 from crossmodel.domain.records import SourceText
 from crossmodel.domain.witness import VerificationReport, VerificationStep
-from crossmodel.evaluation.charts import Bar, Box, bar_chart, chain, escaped
+from crossmodel.pages.charts import Bar, Box, bar_chart, chain, escaped
 from crossmodel.evaluation.proof import Tampering
 from crossmodel.evaluation.report import DemoReport, render
 from crossmodel.evaluation.results import Evaluation, ItemResult

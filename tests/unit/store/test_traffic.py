@@ -62,9 +62,7 @@ async def total(store, tenant="t", period=EVER):
 async def rows(store):
     """How many rows there are of each span."""
     query = sa.select(schema.traffic.c.span, sa.func.count()).group_by(schema.traffic.c.span)
-    return dict(
-        await store.read(lambda tx: [tuple(row) for row in tx._connection.execute(query)])
-    )
+    return dict(await store.read(lambda tx: [tuple(row) for row in tx._connection.execute(query)]))
 
 
 async def test_what_is_added_to_a_minute_adds_up(store):

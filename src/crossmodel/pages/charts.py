@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from crossmodel.evaluation.statistics import Interval
+from crossmodel.calibration import Interval
 
 WIDTH: Final = 480
 """Of every picture, in its own units: letters of 16 units stay readable on a narrow screen."""
