@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 import msgspec
 
 from crossmodel import extraction, transfer
-from crossmodel.desk import InsightDesk, LogDesk
+from crossmodel.desk import InsightDesk, LogDesk, ReportDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult
@@ -98,7 +98,7 @@ Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[st
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
 
 
-class CrossModel(InsightDesk, LogDesk):
+class CrossModel(InsightDesk, LogDesk, ReportDesk):
     """The whole loop behind one door.
 
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,

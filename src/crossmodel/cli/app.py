@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "verify": "verify:verify",
     "erase": "erase:erase",
     "retention": "retention:retention",
+    "report": "report:report",
     "eval": "evaluate:app",
     "insights": "insights:app",
     "keys": "keys:app",

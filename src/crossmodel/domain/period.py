@@ -59,7 +59,7 @@ class TimePeriod:
 
     @classmethod
     def parse(cls, text: str, *, now: datetime | None = None) -> TimePeriod:
-        """``30d`` up to now (``m``, ``h``, ``d`` or ``w``), or two ISO 8601 dates: ``2026-10-01..``.
+        """``30d`` up to now (``m``, ``h``, ``d``, ``w``), or two ISO 8601 dates: ``2026-10-01..``.
 
         A date stands for its beginning in UTC, or in the second place for its end; the second may
         be left out, and means now.
