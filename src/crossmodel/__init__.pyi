@@ -30,6 +30,7 @@ from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
 from .domain.erasure import Erased as Erased
 from .domain.erasure import ErasureReceipt as ErasureReceipt
 from .domain.erasure import RetentionReport as RetentionReport
+from .domain.incidents import Incident as Incident
 from .domain.insight import Evidence as Evidence
 from .domain.insight import ExtractionResult as ExtractionResult
 from .domain.insight import ExtractionStatistics as ExtractionStatistics

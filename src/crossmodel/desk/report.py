@@ -127,7 +127,7 @@ def _assumptions(report: PerformanceReport, dearest: ModelSpec | None) -> Iterat
         )
     yield (
         "Without selection every request would have gone to the dearest model that was configured "
-        f"when it came, three tokens read weighing as much as one written.{now}"
+        f"when it came: the one with the highest price of three tokens read and one written.{now}"
     )
     yield (
         "That model would have read and written as many tokens as providers counted, without those "

@@ -7,6 +7,7 @@ Names of tenants and models and the texts of insights are other people's: all of
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Final
@@ -80,19 +81,18 @@ def _spending(report: OperationsReport) -> str:
     trend = report.performance.trend
     if not trend:
         return _quiet("There were no requests within this period.")
-    return "<p>Blue is what was spent, grey what the dearest model would have cost.</p>" + columns(
-        "spending",
-        "Spent, and by the dearest model, in time",
-        [
-            Column(
-                moment(point.start),
-                point.figures.cost_usd,
-                point.figures.baseline_usd,
-                f"{usd(point.figures.cost_usd)} spent, {usd(point.figures.baseline_usd)} by the "
-                "dearest model",
-            )
-            for point in trend
-        ],
+    known = {point.start: point.figures for point in trend}
+    step = timedelta(seconds=trend[0].seconds)
+    steps = (trend[-1].start - trend[0].start) // step + 1
+    drawn = []
+    for at in (trend[0].start + n * step for n in range(steps)):
+        of = known.get(at, TrafficFigures())  # time goes on where there is nothing, too
+        note = f"{usd(of.cost_usd)} spent, {usd(of.baseline_usd)} by the dearest model"
+        drawn.append(Column(moment(at), of.cost_usd, of.baseline_usd, note))
+    title = "Spent, and by the dearest model, in time"
+    return (
+        "<p>In colour what was spent, in grey what the dearest model would have cost.</p>"
+        + columns("spending", title, drawn)
     )
 
 
