@@ -15,6 +15,7 @@ counted as one that is called ``other``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from operator import attrgetter
@@ -176,7 +177,7 @@ class TrafficTable:
                 if has_room(key):
                     mine[key] = each
                 else:
-                    _add_to(left, key._replace(start=start // coarser * coarser), each)
+                    _add_to(left, key._replace(start=start // coarser * coarser), _copied(each))
         self._write(span, mine)
         if left:
             self._place(coarser, left)
@@ -207,7 +208,7 @@ class TrafficTable:
             if len(known[at]) < MOST_MODELS:
                 known[at].add(key.model_id)
             named = key if key.model_id in known[at] else key._replace(model_id=OTHER)
-            _add_to(folded, named, each)
+            _add_to(folded, named, _copied(each))
         return folded
 
     def _models_of(self, key: TrafficKey) -> set[str]:
@@ -235,11 +236,16 @@ class TrafficTable:
 
 
 def _add_to(rows: dict[Any, TrafficSums], key: Any, sums: TrafficSums) -> None:
+    """Add to a row; sums that become a row may be added to later."""
     known = rows.get(key)
     if known is None:
-        rows[key] = TrafficSums.of([sums])  # a copy: what is added to is nobody else's
+        rows[key] = sums
     else:
         known.add(sums)
+
+
+def _copied(sums: TrafficSums) -> TrafficSums:
+    return replace(sums, latencies=list(sums.latencies))
 
 
 def _sums(values: Iterable[Any]) -> TrafficSums:

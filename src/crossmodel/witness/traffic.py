@@ -103,12 +103,15 @@ def _sums(turns: Sequence[TurnRecord]) -> TrafficSums:
 
 
 def _count_tokens(sums: TrafficSums, turns: Sequence[TurnRecord]) -> None:
-    """Count tokens, and what they would have cost; of uncounted ones, what they did cost."""
+    """Count tokens, and what they would have cost; of uncounted ones, what they did cost.
+
+    What the cache answered counts none: that is no merit of selection's.
+    """
     baseline = 0.0
     for turn in turns:
         read, written = turn.input_tokens, turn.output_tokens
         usd = turn.outcome.cost_usd or 0.0
-        if read is None or written is None:
+        if read is None or written is None or turn.outcome.source == CACHE:
             sums.uncounted += 1
         else:
             read, written = _tokens(read), _tokens(written)

@@ -109,12 +109,19 @@ def test_counted_without_known_prices_saves_nothing():
 def test_cached_streamed_and_failed_requests():
     found = only(
         [
-            turn(0, outcome={"source": CACHE, "cost_usd": 0.0}),
+            turn(
+                0,
+                outcome={"source": CACHE, "cost_usd": 0.0},
+                input_tokens=9,
+                output_tokens=9,
+                dearest=DEAREST,
+            ),
             turn(1, is_stream=True),
             turn(2, outcome={"success": False, "latency_ms": None, "cost_usd": None}),
         ]
     )
     assert (found.requests, found.cached, found.streams, found.errors) == (3, 1, 1, 1)
+    assert (found.uncounted, found.input_tokens, found.baseline_nano) == (3, 0, NANO // 4)
     assert sum(found.latencies) == 1
 
 
