@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from operator import add
 from typing import Final, NamedTuple
 
 from crossmodel.domain.models import ModelSpec
@@ -124,7 +125,7 @@ class TrafficSums:
         """Add other sums to these."""
         for name in SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.latencies = [a + b for a, b in zip(self.latencies, other.latencies, strict=True)]
+        self.latencies = list(map(add, self.latencies, other.latencies))
 
     @classmethod
     def of(cls, parts: Iterable[TrafficSums]) -> TrafficSums:

@@ -73,13 +73,9 @@ _MODELS_OF: Final = sa.text(
     "LIMIT :most"
 )
 _OLDEST: Final = "SELECT min(start) FROM traffic WHERE span = {span:d}"
-_TO_MOVE: Final = (
-    f"SELECT tenant, model_id, {_TOTALS} FROM traffic "  # noqa: S608 - our own names
-    "WHERE span = {span:d} AND start >= {start:d} AND start < {stop:d} "
-    "GROUP BY tenant, model_id ORDER BY sum(requests) DESC, tenant, model_id"
-)
-_DROP: Final = (
-    "DELETE FROM traffic WHERE span = {span:d} AND start >= {start:d} AND start < {stop:d}"
+_TAKE: Final = (
+    "DELETE FROM traffic WHERE span = {span:d} AND start >= {start:d} AND start < {stop:d} "  # noqa: S608 - our own names
+    f"RETURNING tenant, model_id, {', '.join(_COLUMNS)}"
 )
 _AT: Final = sa.text(
     "SELECT 1 FROM traffic WHERE tenant = :tenant AND span = :span AND start = :start LIMIT 1"
@@ -112,8 +108,8 @@ class TrafficTable:
         self._run = connection.exec_driver_sql
 
     def add(self, sums: Mapping[TrafficKey, TrafficSums]) -> None:
-        """Add to the sums of minutes; rows are touched in the order of their keys."""
-        self._place(MINUTE, dict(sorted(sums.items(), key=lambda item: item[0])))
+        """Add to the sums of minutes, or where those have no room to those of hours and days."""
+        self._place(MINUTE, dict(sums))
 
     def of_period(self, tenant: str, period: TimePeriod, *, most_steps: int) -> Traffic:
         """The sums of a tenant's rows that lie in the period, or reach into it.
@@ -151,12 +147,12 @@ class TrafficTable:
                 continue
             start = int(oldest) // coarser * coarser
             place = {"span": span, "start": start, "stop": start + coarser}
-            moved: Rows = {
-                TrafficKey(start, tenant, model_id): _sums(values)
-                for tenant, model_id, *values in self._run(_TO_MOVE.format(**place))
-            }
-            self._run(_DROP.format(**place))
-            self._place(coarser, moved)
+            # taken and read in one: what another process moves meanwhile is not moved twice
+            moved: Rows = {}
+            for tenant, model_id, *values in self._run(_TAKE.format(**place)).all():
+                _add_to(moved, TrafficKey(start, tenant, model_id), _sums(values))
+            busiest = sorted(moved, key=lambda key: (-moved[key].requests, key))
+            self._place(coarser, {key: moved[key] for key in busiest})
             return True
         return False
 
@@ -221,7 +217,7 @@ class TrafficTable:
         mark = "?" if self._connection.dialect.paramstyle == "qmark" else "%s"
         rows = [
             (key.tenant, span, key.start, key.model_id, *_VALUES(each), *each.latencies)
-            for key, each in sums.items()
+            for key, each in sorted(sums.items())  # so that two writers do not wait for each other
         ]
         self._run(_addition(mark), rows)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -339,6 +340,28 @@ def test_postgresql_keeps_and_moves_the_same_sums(postgres):
         assert whole.cost_nano == 7 * 16
         assert sum(whole.latencies) == 16
         assert TrafficSums.of(table.of_period("u", EVER, most_steps=9).steps.values()) == some(4)
+
+
+def test_postgresql_moves_once_however_many_do_so(postgres):
+    old = NOW - timedelta(days=300)
+    with postgres.begin() as connection:
+        table = TrafficTable(connection)
+        for n in range(200):
+            table.add({at(old + timedelta(minutes=37 * n), "many"): some(n)})
+
+    def move(_number):
+        with postgres.connect() as connection:
+            moves = True
+            while moves:
+                with connection.begin():
+                    moves = TrafficTable(connection).roll_up(NOW)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(move, range(4)))
+    with postgres.begin() as connection:
+        found = TrafficTable(connection).of_period("many", EVER, most_steps=10**6)
+        assert found.seconds == DAY
+        assert TrafficSums.of(found.steps.values()) == TrafficSums.of(some(n) for n in range(200))
 
 
 def test_postgresql_has_room_for_many_tenants(postgres):
