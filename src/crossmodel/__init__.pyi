@@ -30,6 +30,7 @@ from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
 from .domain.erasure import Erased as Erased
 from .domain.erasure import ErasureReceipt as ErasureReceipt
 from .domain.erasure import RetentionReport as RetentionReport
+from .domain.incidents import Incident as Incident
 from .domain.insight import Evidence as Evidence
 from .domain.insight import ExtractionResult as ExtractionResult
 from .domain.insight import ExtractionStatistics as ExtractionStatistics
@@ -50,9 +51,9 @@ from .domain.operations import DeploymentValidationResult as DeploymentValidatio
 from .domain.operations import Finding as Finding
 from .domain.operations import HealthCheckResult as HealthCheckResult
 from .domain.operations import HealthStatus as HealthStatus
-from .domain.operations import PerformanceReport as PerformanceReport
 from .domain.operations import ResourceAllocation as ResourceAllocation
 from .domain.operations import ScalingResult as ScalingResult
+from .domain.performance import PerformanceReport as PerformanceReport
 from .domain.period import TimePeriod as TimePeriod
 from .domain.reliability import Reliability as Reliability
 from .domain.reliability import ReliabilityBin as ReliabilityBin

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 import msgspec
 
 from crossmodel import extraction, transfer
-from crossmodel.desk import InsightDesk, LogDesk
+from crossmodel.desk import InsightDesk, LogDesk, ReportDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult
@@ -30,6 +30,7 @@ from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
 from crossmodel.inputs import InputRecorder
 from crossmodel.lazy import loader
+from crossmodel.performance import keep_rolling_up
 from crossmodel.ports import Provider, Store
 from crossmodel.providers import create_provider, takes_seed
 from crossmodel.selection import CostOptimizer, ModelSelector, learned
@@ -97,7 +98,7 @@ Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[st
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
 
 
-class CrossModel(InsightDesk, LogDesk):
+class CrossModel(InsightDesk, LogDesk, ReportDesk):
     """The whole loop behind one door.
 
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
@@ -152,6 +153,8 @@ class CrossModel(InsightDesk, LogDesk):
             if self._with_models:  # who only looks changes nothing
                 retaining = asyncio.create_task(self._retention.keep_applying())
                 opening.push_async_callback(_stop, retaining)
+                rolling_up = asyncio.create_task(keep_rolling_up(self._engine.store))
+                opening.push_async_callback(_stop, rolling_up)
             self._exit = opening.pop_all()
         return self
 

@@ -19,6 +19,7 @@ from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, Mo
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
 from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext, TaskRequirement
+from crossmodel.domain.traffic import dearest_prices
 from crossmodel.domain.transfer import RejectedInsight, TransferResult, utf8_bytes
 from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
 from crossmodel.inputs import InputRecorder
@@ -70,6 +71,7 @@ class Engine:
         context = self.context_of(ask)
         selection = self.select(ask, context)
         turn = Turn(time_ordered_id("req_"), ask, selection, self.models[selection.model_id])
+        turn.dearest = dearest_prices(self.models.values())
         if self.inputs is not None:
             turn.inputs = self.inputs.of(selection)
         self.selector.expect_feedback(turn.id, selection, context)
@@ -289,7 +291,7 @@ class Engine:
             key=key,
         )
         if assistance.calls:
-            await self.store.transact(lambda tx: tx.add_outcome(tenant, outcome))
+            await self.ledger.record_spending(tenant, outcome)
         return assistance
 
     async def _extract(self, turn: Turn) -> ExtractionResult | None:

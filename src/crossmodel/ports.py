@@ -18,6 +18,7 @@ from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.reliability import DayBin, Judgement, Observed
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.traffic import Traffic, TrafficKey, TrafficSums
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 
@@ -276,6 +277,25 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
 
     def spent_usd(self, since: date) -> dict[tuple[str, str | None], float]:
         """What calls since the beginning of that day (UTC) did cost, in USD, by tenant and key."""
+        ...
+
+    def add_traffic(self, sums: Mapping[TrafficKey, TrafficSums]) -> None:
+        """Add to what requests came to, by minute, tenant and model."""
+        ...
+
+    def traffic(self, tenant: str, period: TimePeriod, *, most_steps: int = 100) -> Traffic:
+        """What a tenant's requests came to within a period, in steps of equal length.
+
+        There are at most ``most_steps``, unless the longest steps there can be are more. The period
+        is widened to what is kept: minutes of the last two days, then hours, then days.
+        """
+        ...
+
+    def roll_up_traffic(self, now: datetime) -> bool:
+        """Move the oldest minutes that are due into an hour, or hours into a day; whether any were.
+
+        Call it until it says no, each time in a transaction of its own.
+        """
         ...
 
     def put_client_key(self, key: ClientKey) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from crossmodel.domain.period import TimePeriod
 from crossmodel.settings import WitnessSettings
 from crossmodel.store import open_store
 from crossmodel.witness import CrossModelVIF, load_or_create_keys, merkle
@@ -215,6 +216,8 @@ async def check_the_log(settings, acknowledged, notes_file):
         abouts = Counter(leaf.about for leaf in tx.leaves(0, size))
         assert set(abouts.values()) == {2}  # each turn's selection and outcome, once
         assert set(acknowledged) <= set(abouts)
+        traffic = tx.traffic("t", TimePeriod.last_24_hours())
+        assert sum(sums.requests for sums in traffic.steps.values()) == len(abouts)
         assert len(acknowledged) == len(set(acknowledged)) > 200  # however busy the machine is
         assert all(tx.get_selection("t", name) for name in random.sample(acknowledged, 200))
 

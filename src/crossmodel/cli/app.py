@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "erase": "erase:erase",
     "retention": "retention:retention",
     "health": "health:health",
+    "report": "report:report",
     "eval": "evaluate:app",
     "insights": "insights:app",
     "alerts": "alerts:app",

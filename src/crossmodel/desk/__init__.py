@@ -10,6 +10,8 @@ from crossmodel.lazy import loader
 if TYPE_CHECKING:
     from crossmodel.desk.insights import InsightDesk
     from crossmodel.desk.log import LogDesk
+    from crossmodel.desk.report import InsightEffect, OperationsReport
+    from crossmodel.desk.reports import ReportDesk
     from crossmodel.transfer.export import Exported
     from crossmodel.transfer.uplift.report import EffectOnTarget
     from crossmodel.witness.provenance import Chain, InsightNode, Record, RequestNode
@@ -19,9 +21,12 @@ __all__ = [
     "EffectOnTarget",
     "Exported",
     "InsightDesk",
+    "InsightEffect",
     "InsightNode",
     "LogDesk",
+    "OperationsReport",
     "Record",
+    "ReportDesk",
     "RequestNode",
 ]
 
@@ -30,9 +35,12 @@ _MODULE_OF = {
     "EffectOnTarget": "transfer.uplift.report",
     "Exported": "transfer.export",
     "InsightDesk": "desk.insights",
+    "InsightEffect": "desk.report",
     "InsightNode": "witness.provenance",
     "LogDesk": "desk.log",
+    "OperationsReport": "desk.report",
     "Record": "witness.provenance",
+    "ReportDesk": "desk.reports",
     "RequestNode": "witness.provenance",
 }
 

@@ -14,7 +14,6 @@ from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.reliability import Reliability
 from crossmodel.domain.transfer_config import ExportConfig
-from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.engine import Engine
 from crossmodel.errors import NotFoundError
 from crossmodel.ports import Transaction
@@ -106,13 +105,9 @@ class InsightDesk(ABC):
             InvalidInputError: for another kind.
         """
         of = tenant or self.settings.loop.tenant
-        prefix = f"{checks.one_of('kind', kind, KINDS)}:"
+        checks.one_of("kind", kind, KINDS)
         tallies = await self.engine.store.read(lambda tx: tx.tallies(of))
-        by_name: dict[str, dict[UpliftKey, Tally]] = {}
-        for key, tally in tallies.items():
-            if key.unit.startswith(prefix):
-                by_name.setdefault(key.unit.removeprefix(prefix), {})[key] = tally
-        return {name: uplift.effects_by_target(each) for name, each in sorted(by_name.items())}
+        return uplift.effects_by_name(tallies, kind)
 
     async def playbook_topics(self, *, tenant: str | None = None) -> dict[str, int]:
         """The topics that have a playbook, each with how many items are in use."""

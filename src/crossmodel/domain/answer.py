@@ -14,6 +14,7 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.records import DEFAULT_TENANT
 from crossmodel.domain.replay import Inputs
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.traffic import Prices
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import InvalidInputError
 
@@ -85,6 +86,7 @@ class Turn:
     handed_over_at: datetime | None = None
     answered_at: datetime | None = None
     inputs: Inputs | None = None
+    dearest: Prices | None = None
 
     @property
     def cost_usd(self) -> float:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.alerts import Severity
-from crossmodel.domain.period import TimePeriod, utc_now
+from crossmodel.domain.period import utc_now
 
 SHOWN: Final = 5
 """Findings that the one line of a result names."""
@@ -108,14 +108,6 @@ class HealthStatus:
             "checked_at": self.checked_at.isoformat(),
             "check_results": [result.to_dict() for result in self.check_results],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class PerformanceReport:
-    """What the system did within a period: named figures by area."""
-
-    time_period: TimePeriod
-    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from crossmodel.errors import InvalidInputError
 
@@ -18,6 +20,16 @@ def as_utc(moment: datetime) -> datetime:
     if moment.tzinfo is UTC:
         return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_LAST: Final = re.compile("([0-9]{1,9})([mhdw])")
+_DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UNITS: Final = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,29 @@ class TimePeriod:
         return cls(end - duration, end)
 
     @classmethod
+    def parse(cls, text: str, *, now: datetime | None = None) -> TimePeriod:
+        """``30d`` up to now (``m``, ``h``, ``d``, ``w``), or two ISO 8601 dates: ``2026-10-01..``.
+
+        A date stands for its beginning in UTC, or in the second place for its end; the second may
+        be left out, and means now.
+
+        Raises:
+            InvalidInputError: if it is neither; the message has examples.
+        """
+        end = as_utc(now) if now is not None else utc_now()
+        try:
+            if last := _LAST.fullmatch(text):
+                return cls.last(int(last[1]) * _UNITS[last[2]], now=end)
+            first, separator, second = text.partition("..")
+            if separator:
+                return cls(_moment(first), _moment(second, ends=True) if second else end)
+        except (ValueError, OverflowError) as error:
+            raise InvalidInputError(f"{text!r:.100} is no period: {error}") from error
+        raise InvalidInputError(
+            f"{text!r:.100} is no period: say 24h, 30d, 2026-10-01..2026-10-31 or 2026-10-01.."
+        )
+
+    @classmethod
     def last_24_hours(cls) -> TimePeriod:
         """The day up to now."""
         return cls.last(timedelta(hours=24))
@@ -68,3 +103,8 @@ class TimePeriod:
     def contains(self, moment: datetime) -> bool:
         """Whether ``moment`` lies within it."""
         return self.start <= as_utc(moment) <= self.end
+
+
+def _moment(text: str, *, ends: bool = False) -> datetime:
+    moment = as_utc(datetime.fromisoformat(text))
+    return moment + _UNITS["d"] if ends and _DATE.fullmatch(text) else moment

@@ -246,6 +246,10 @@ class ModelSelection:
         return self.basis.rejected() if self.basis is not None else {}
 
 
+CACHE: Final = "cache"
+"""The source of an outcome that no model was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one answer turned out.

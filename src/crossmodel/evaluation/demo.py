@@ -16,12 +16,12 @@ from crossmodel.domain.records import RankedInsight, SourceText
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.errors import ModelNotFoundError, WitnessError
 from crossmodel.evaluation.arms import Arm, Subject, run_arms
-from crossmodel.evaluation.charts import Box
 from crossmodel.evaluation.held_out import without
 from crossmodel.evaluation.proof import Tampering, tamper_with_evidence, tamper_with_log
 from crossmodel.evaluation.report import DemoReport, render
 from crossmodel.evaluation.results import Evaluation
 from crossmodel.evaluation.tasks import Prompt, Task
+from crossmodel.pages.charts import Box
 from crossmodel.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, Settings, StoreSettings
 
 SHOWN: Final = 2

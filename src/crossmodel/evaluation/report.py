@@ -1,13 +1,13 @@
 """The demo's page: one file, no scripts, nothing loaded from anywhere.
 
 Answers, insights and questions are other people's text: all of it goes through
-:func:`~crossmodel.evaluation.charts.escaped`, and the page's own policy forbids scripts and
+:func:`~crossmodel.pages.charts.escaped`, and the page's own policy forbids scripts and
 requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -18,9 +18,11 @@ from crossmodel.domain.insight import Evidence, Insight, InsightKind
 from crossmodel.domain.records import SourceText
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.evaluation.arms import Arm
-from crossmodel.evaluation.charts import Bar, Box, bar_chart, chain, escaped
 from crossmodel.evaluation.proof import Tampering
 from crossmodel.evaluation.results import Evaluation, Score
+from crossmodel.pages import style
+from crossmodel.pages.charts import Bar, Box, bar_chart, chain, escaped
+from crossmodel.pages.tables import table
 from crossmodel.transfer.wording import worked_example
 
 SIGNIFICANT: Final = 0.05
@@ -76,9 +78,9 @@ class DemoReport:
 def render(report: DemoReport) -> str:
     """The page as HTML."""
     evaluation = report.evaluation
-    folder = files(__package__)
-    return Template(folder.joinpath("report.html").read_text("utf-8")).substitute(
-        style=folder.joinpath("report.css").read_text("utf-8"),
+    page = files(__package__).joinpath("report.html").read_text("utf-8")
+    return Template(page).substitute(
+        style=style(),
         model=escaped(evaluation.model_id),
         headline=_headline(evaluation),
         summary=escaped(_summary(evaluation)),
@@ -157,7 +159,7 @@ def _arms_table(evaluation: Evaluation) -> str:
             _usd(score),
         )
 
-    return _table(
+    return table(
         "What each arm took, on average per question",
         (
             "asked with",
@@ -177,7 +179,7 @@ def _families_table(evaluation: Evaluation) -> str:
         scores = [evaluation.score(arm, family) for arm in evaluation.arms]
         return family, *(f"{score.correct} of {score.n}" for score in scores)
 
-    return _table(
+    return table(
         "Right answers per convention",
         ("convention", *map(_arm_name, evaluation.arms)),
         map(row, evaluation.families),
@@ -192,7 +194,7 @@ def _uses_table(report: DemoReport) -> str:
         said = _said(insight) if insight else use.insight_id
         kind = str(insight.kind) if insight else ""
         rows.append((said, kind, f"{use.uses}", f"{use.correct_with}", f"{use.correct_without}"))
-    return _table(
+    return table(
         "Insights by what they did for the questions that they were handed over for",
         ("insight", "kind", "questions", "right with it", "right with nothing"),
         rows,
@@ -248,41 +250,13 @@ def _verdict(what: str, verified: VerificationReport) -> str:
 
 
 def _tamper_table(tamperings: Sequence[Tampering]) -> str:
-    return _table(
+    return table(
         "Copies that were edited, and whether verification noticed",
         ("edit", "verdict", "noticed by"),
         (
             (each.name, "✓ caught" if each.is_caught else "✗ not noticed", each.caught_by)
             for each in tamperings
         ),
-    )
-
-
-def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; columns in which every cell starts with a digit, or is empty, are set as numbers."""
-    body = [list(row) for row in rows]
-    numeric = [
-        position > 0 and all(row[position][:1] in "0123456789<" for row in body)
-        for position in range(len(head))
-    ]
-    classes = [' class="number"' if each else "" for each in numeric]
-    top = "".join(
-        f'<th scope="col"{kind}>{escaped(name)}</th>'
-        for name, kind in zip(head, classes, strict=True)
-    )
-    lines = "".join(
-        f'<tr><th scope="row" dir="auto">{escaped(row[0])}</th>'
-        + "".join(
-            f'<td{kind} dir="auto">{escaped(cell)}</td>'
-            for cell, kind in zip(row[1:], classes[1:], strict=True)
-        )
-        + "</tr>"
-        for row in body
-    )
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(caption)}"><table>'
-        f"<caption>{escaped(caption)}</caption><thead><tr>{top}</tr></thead>"
-        f"<tbody>{lines}</tbody></table></div>"
     )
 
 

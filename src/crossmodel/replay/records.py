@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from crossmodel.domain.selection import CACHE
 from crossmodel.domain.witness import Commitment, LogLeaf
 from crossmodel.errors import VerificationError, WitnessError
 from crossmodel.ports import Transaction
 from crossmodel.witness import CrossModelVIF
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.log import leaf_hash
-from crossmodel.witness.relayed import CACHE
 from crossmodel.witness.schemas import predicate_type
 from crossmodel.witness.statement import SALT_BYTES
 

@@ -84,5 +84,5 @@ class Replayer:
             served_model=completion.model,
             price_version=model.price_version,
         )
-        await self.engine.store.transact(lambda tx: tx.add_outcome(run.tenant, outcome))
+        await self.engine.ledger.record_spending(run.tenant, outcome)
         return compare_answer(question.record, completion)

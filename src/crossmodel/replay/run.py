@@ -9,6 +9,7 @@ from crossmodel import __version__
 from crossmodel.domain.answer import Ask
 from crossmodel.domain.completion import CompletionRequest
 from crossmodel.domain.replay import Part, ReplayedPart, Verdict
+from crossmodel.domain.selection import CACHE
 from crossmodel.engine import Engine
 from crossmodel.errors import InvalidInputError
 from crossmodel.inputs import RecordedInputs, read_inputs
@@ -20,7 +21,6 @@ from crossmodel.replay.outcome import NotReplayableError, different, judged, not
 from crossmodel.replay.packing import handed_over, replay_packing
 from crossmodel.replay.records import LogReader, Record, Records
 from crossmodel.replay.request import is_relayed, request_of
-from crossmodel.witness.relayed import CACHE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from crossmodel.domain.traffic import BUCKETS, SUMS
 from crossmodel.errors import InvalidInputError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -155,6 +156,21 @@ spending = sa.Table(
     sa.Column("tenant", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("usd", Real, nullable=False),
+)
+
+LATENCY_COLUMNS: Final = tuple(f"latency_{bucket:02d}" for bucket in range(BUCKETS))
+
+# What requests came to; ``start`` and ``span`` are seconds: see crossmodel.store.traffic.
+traffic = sa.Table(
+    "traffic",
+    metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("model_id", sa.Text, primary_key=True),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in (*SUMS, *LATENCY_COLUMNS)),
+    sa.Index(None, "span", "start"),
+    sqlite_with_rowid=False,
 )
 
 # Client keys by their hash; the keys themselves are kept nowhere.

@@ -257,7 +257,9 @@ def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         reading = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql(f"PRAGMA query_only = {reading:d}")
+        if connection.info.get("reading") is not reading:  # SQLite forgets prepared statements
+            connection.exec_driver_sql(f"PRAGMA query_only = {reading:d}")
+            connection.info["reading"] = reading
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     @sa.event.listens_for(engine, "handle_error")

@@ -15,10 +15,12 @@ from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Evidence, Insight, Standing
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.period import TimePeriod
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.reliability import DayBin, Judgement, Observed
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.traffic import Traffic, TrafficKey, TrafficSums
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import LogLeaf
 from crossmodel.store import marks, playbooks, requests, schema
@@ -35,6 +37,7 @@ from crossmodel.store.snapshots import Snapshots
 from crossmodel.store.sources import SourceTexts
 from crossmodel.store.spending import Spending
 from crossmodel.store.standings import Standings
+from crossmodel.store.traffic import TrafficTable
 from crossmodel.store.uplift import UpliftTable
 from crossmodel.store.wanted import LISTED, Wanted
 
@@ -67,6 +70,7 @@ class SqlTransaction(LogTables, AlertTables):
         self._reliability = ReliabilityTable(connection)
         self._snapshots = Snapshots(connection)
         self._spending = Spending(connection)
+        self._traffic = TrafficTable(connection)
         self._client_keys = ClientKeys(connection)
 
     # models, selections, outcomes, transfers
@@ -120,6 +124,18 @@ class SqlTransaction(LogTables, AlertTables):
     def spent_usd(self, since: date) -> dict[tuple[str, str | None], float]:
         """What calls since the beginning of that day (UTC) did cost, in USD, by tenant and key."""
         return self._spending.since(since)
+
+    def add_traffic(self, sums: Mapping[TrafficKey, TrafficSums]) -> None:
+        """Add to what requests came to."""
+        self._traffic.add(sums)
+
+    def traffic(self, tenant: str, period: TimePeriod, *, most_steps: int = 100) -> Traffic:
+        """What a tenant's requests came to within a period; see the port."""
+        return self._traffic.of_period(tenant, period, most_steps=most_steps)
+
+    def roll_up_traffic(self, now: datetime) -> bool:
+        """Move the oldest sums that are due into coarser ones; whether there were any."""
+        return self._traffic.roll_up(now)
 
     def put_client_key(self, key: ClientKey) -> None:
         """Keep a new key, or other limits of one that is kept; names are never used again."""

@@ -10,7 +10,8 @@ import msgspec
 from crossmodel.errors import InvalidInputError
 from crossmodel.ports import Transaction
 from crossmodel.witness.relayed import RelayedTurn
-from crossmodel.witness.turns import TurnRecord, write_turns
+from crossmodel.witness.turn_record import TurnRecord
+from crossmodel.witness.turns import write_turns
 from crossmodel.witness.vif import CrossModelVIF
 
 _DECODER: Final = msgspec.msgpack.Decoder(TurnRecord | RelayedTurn)

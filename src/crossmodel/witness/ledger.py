@@ -15,6 +15,7 @@ from crossmodel.domain.insight import ExtractionResult, Insight
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText
 from crossmodel.domain.selection import Outcome
+from crossmodel.domain.traffic import TrafficKey, minute_of
 from crossmodel.domain.witness import LogLeaf, SignedCheckpoint
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
@@ -23,8 +24,13 @@ from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
 from crossmodel.witness.evidence import parse_statement
 from crossmodel.witness.statement import Draft
+from crossmodel.witness.traffic import (
+    sums_of_extraction,
+    sums_of_score,
+    sums_of_spending,
+)
+from crossmodel.witness.turn_record import Extracted, TurnRecord
 from crossmodel.witness.turns import (
-    TurnRecord,
     encode_turn,
     finite,
     transfer_record,
@@ -120,8 +126,23 @@ class Ledger:
         """
         if source_request is not None:
             await self.settle()
-        await self.store.transact(lambda tx: self._learn(tx, source, result, then, source_request))
+        moment = self.clock()
+
+        def work(tx: Transaction) -> None:
+            self._learn(tx, source, result, then, source_request)
+            tx.add_traffic(sums_of_extraction(source.tenant, result, moment))
+
+        await self.store.transact(work)
         await self.checkpoint()
+
+    async def record_spending(self, tenant: str, outcome: Outcome) -> None:
+        """Keep what a call did cost that answered nobody's request, such as an assistant's."""
+
+        def work(tx: Transaction) -> None:
+            tx.add_outcome(tenant, outcome)
+            tx.add_traffic(sums_of_spending(tenant, outcome))
+
+        await self.store.transact(work)
 
     async def record_feedback(
         self,
@@ -158,6 +179,9 @@ class Ledger:
             scores = [each.score for each in tx.outcomes(tenant, request_id)]
             before = next((each for each in reversed(scores) if each is not None), None)
             tx.add_outcome(tenant, outcome)
+            # counted where its request is: so is the next one, if somebody changes their mind
+            asked = TrafficKey(minute_of(record.selected_at), tenant, record.model_id)
+            tx.add_traffic({asked: sums_of_score(float(score), before=before)})
             learn(tx, before)
             self.vif.witness([statement.outcome_statement(outcome, tenant=tenant)], tx)
             return outcome
@@ -340,6 +364,7 @@ class Ledger:
 
     def _record(self, turn: Turn) -> TurnRecord:
         ask, transfer = turn.ask, turn.transfer
+        usage = turn.completion.usage if turn.completion else None
         kept = None
         if transfer is not None:
             moment = turn.handed_over_at or self.clock()
@@ -355,6 +380,10 @@ class Ledger:
             context=transfer.context if transfer is not None and kept is not None else "",
             answer=turn.completion.text if turn.completion else None,
             trace_id=ask.trace_id,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            dearest=turn.dearest,
+            extraction=Extracted.of(turn.extraction) if turn.extraction else None,
         )
 
     def _outcome(self, turn: Turn) -> Outcome:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from crossmodel.domain.records import SelectionRecord, TransferRecord
-from crossmodel.domain.selection import Outcome
+from crossmodel.domain.selection import CACHE, Outcome
+from crossmodel.domain.traffic import Prices
 from crossmodel.text.payloads import as_text
 from crossmodel.wire.answers import answer_text
 from crossmodel.wire.dialect import Dialect
-from crossmodel.witness.turns import TurnRecord
-
-CACHE: Final = "cache"
-"""The source of an outcome that no model was asked for."""
+from crossmodel.witness.turn_record import TurnRecord
 
 
 class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,6 +51,9 @@ class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
         context: the text that was put into it.
         trace_id: the caller's trace.
         key: the name of the client key that the cost is charged to.
+        input_tokens: tokens read, as the provider counted them; ``None`` if it did not say.
+        output_tokens: tokens written, likewise.
+        dearest: the prices of the dearest configured model.
     """
 
     request_id: str
@@ -81,6 +82,9 @@ class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     context: str
     trace_id: str | None
     key: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    dearest: Prices | None = None
 
     def record(self) -> TurnRecord:
         """What is kept of it."""
@@ -116,6 +120,10 @@ class RelayedTurn(msgspec.Struct, frozen=True, array_like=True, gc=False):
             context=self.context,
             answer=self._answer(),
             trace_id=self.trace_id,
+            is_stream=self.is_stream,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            dearest=self.dearest,
         )
 
     def _answer(self) -> str | None:

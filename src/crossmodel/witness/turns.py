@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from crossmodel.domain.records import SelectionRecord, TransferRecord
-from crossmodel.domain.selection import Outcome, TaskRequirement
+from crossmodel.domain.records import TransferRecord
+from crossmodel.domain.selection import TaskRequirement
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.errors import InvalidInputError
 from crossmodel.ports import Transaction
 from crossmodel.witness import statement
 from crossmodel.witness.statement import SALT_BYTES, Draft
+from crossmodel.witness.traffic import sums_of_turns
+from crossmodel.witness.turn_record import TurnRecord
 from crossmodel.witness.vif import CrossModelVIF
 
 MOST_HIDDEN: Final = 3
 """Texts of a turn that its statements commit to."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRecord:
-    """What is kept of a turn, in a form that can be handed to another process.
-
-    Attributes:
-        selection: which model was chosen, for whose request.
-        outcome: what came of it.
-        request: what was asked: JSON of ours, or what a client sent; hidden in the log.
-        rejected: why other models were not chosen, by their id.
-        inputs: SHA-256 of the recorded inputs that the selection can be made again from.
-        snapshots: bodies of those inputs that may not be kept yet, by their SHA-256.
-        transfer: what was handed over or withheld; its ``context_digest`` is still empty.
-        context: the text that was handed over: hidden in the log.
-        answer: the answer: hidden in the log.
-        trace_id: the caller's trace.
-    """
-
-    selection: SelectionRecord
-    outcome: Outcome
-    request: bytes = field(repr=False)
-    rejected: Mapping[str, str] = field(default_factory=dict)
-    inputs: str | None = None
-    snapshots: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    transfer: TransferRecord | None = None
-    context: str = field(default="", repr=False)
-    answer: str | None = field(default=None, repr=False)
-    trace_id: str | None = None
 
 
 def write_turn(tx: Transaction, vif: CrossModelVIF, turn: TurnRecord) -> list[int]:
@@ -69,6 +42,7 @@ def write_turns(tx: Transaction, vif: CrossModelVIF, turns: Sequence[TurnRecord]
         tx.put_snapshots(snapshots)
     tx.add_transfers(transfers)
     tx.add_outcomes([(turn.selection.tenant, turn.outcome) for turn in turns])
+    tx.add_traffic(sums_of_turns(turns))
     return vif.witness(drafts, tx)
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from crossmodel.domain.insight import Evidence, Insight, InsightKind
 from crossmodel.domain.records import SourceText
 from crossmodel.domain.witness import VerificationReport, VerificationStep
-from crossmodel.evaluation.charts import Bar, Box, bar_chart, chain, escaped
 from crossmodel.evaluation.proof import Tampering
 from crossmodel.evaluation.report import DemoReport, render
 from crossmodel.evaluation.results import Evaluation, ItemResult
 from crossmodel.evaluation.statistics import wilson_interval
+from crossmodel.pages.charts import Bar, Box, bar_chart, chain, escaped
 
 HOSTILE = "</pre></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&$model\x00\ud800"
 VOID = {"meta", "link", "img", "br", "input"}

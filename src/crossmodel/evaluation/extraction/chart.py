@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from crossmodel.evaluation.charts import escaped
 from crossmodel.evaluation.extraction.answers import TaskAnswers
 from crossmodel.evaluation.extraction.calibration import Bin, Calibration
 from crossmodel.evaluation.extraction.judge import Judgement
+from crossmodel.pages.charts import escaped
 
 WIDTH: Final = 760
 STYLE: Final = """

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from crossmodel.evaluation.charts import escaped
 from crossmodel.evaluation.routing.judge import ROUTER, Judgement
 from crossmodel.evaluation.routing.metrics import Point
+from crossmodel.pages.charts import escaped
 
 WIDTH: Final = 760
 HEIGHT: Final = 470

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         topic_unit,
     )
     from crossmodel.transfer.uplift.relevance import RELEVANCE_UNITS, RelevanceBound, relevance_unit
-    from crossmodel.transfer.uplift.report import EffectOnTarget, effects_by_target
+    from crossmodel.transfer.uplift.report import EffectOnTarget, effects_by_name, effects_by_target
 
 __all__ = [
     "RELEVANCE_UNITS",
@@ -47,6 +47,7 @@ __all__ = [
     "assign",
     "assign_closed",
     "effect_of",
+    "effects_by_name",
     "effects_by_target",
     "evidence",
     "insight_unit",
@@ -75,6 +76,7 @@ _MODULE_OF = {
     "assign": "assignment",
     "assign_closed": "assignment",
     "effect_of": "effects",
+    "effects_by_name": "report",
     "effects_by_target": "report",
     "evidence": "monitor",
     "insight_unit": "observations",

@@ -48,6 +48,18 @@ def effects_by_target(tallies: Mapping[UpliftKey, Tally]) -> list[EffectOnTarget
     return found
 
 
+def effects_by_name(
+    tallies: Mapping[UpliftKey, Tally], kind: str
+) -> dict[str, list[EffectOnTarget]]:
+    """The effects of every unit of a kind, such as ``topic``, by name in order."""
+    prefix = f"{kind}:"
+    by_name: dict[str, dict[UpliftKey, Tally]] = {}
+    for key, tally in tallies.items():
+        if key.unit.startswith(prefix):
+            by_name.setdefault(key.unit.removeprefix(prefix), {})[key] = tally
+    return {name: effects_by_target(each) for name, each in sorted(by_name.items())}
+
+
 def _plain(effect: Effect) -> dict[str, Any]:
     return {
         "difference": effect.difference if effect.known else None,

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from crossmodel.evaluation.statistics import Interval
+from crossmodel.calibration import Interval
 
 WIDTH: Final = 480
 """Of every picture, in its own units: letters of 16 units stay readable on a narrow screen."""
@@ -56,7 +56,7 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
         f"{share:.0%}</text>"
         for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
     ]
-    return _picture("bars", title, described, height, [*rows, *axis])
+    return picture("bars", title, described, height, [*rows, *axis])
 
 
 def chain(title: str, boxes: Sequence[Box]) -> str:
@@ -74,7 +74,7 @@ def chain(title: str, boxes: Sequence[Box]) -> str:
             f'rx="10"/><text class="name" x="18" y="{top + 28}">{escaped(box.name)}</text>'
             f'<text class="value" x="18" y="{top + 54}">{escaped(_shortened(box.value))}</text>'
         )
-    return _picture("chain", title, described, height, parts)
+    return picture("chain", title, described, height, parts)
 
 
 def _bar(bar: Bar, top: int) -> str:
@@ -110,7 +110,8 @@ def _shortened(text: str) -> str:
     return line if len(line) <= _BOX_CHARACTERS else line[: _BOX_CHARACTERS - 1] + "…"
 
 
-def _picture(name: str, title: str, described: str, height: int, parts: Sequence[str]) -> str:
+def picture(name: str, title: str, described: str, height: int, parts: Sequence[str]) -> str:
+    """An image with a title, and with words that say all that it shows; ``name`` is its own."""
     return (
         f'<svg class="{name}" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-labelledby="{name}-title {name}-desc">'
