@@ -528,6 +528,11 @@ class Settings:
     health: HealthSettings = HealthSettings()
     alerts: AlertSettings = AlertSettings()
 
+    @property
+    def watches(self) -> bool:
+        """Whether the gateway looks after its health by itself."""
+        return self.health.enabled or bool(self.alerts.sinks)
+
 
 _TYPES: Final[dict[str, Any]] = typing.get_type_hints(Settings)
 """The sections, in their order, and what each is made into."""

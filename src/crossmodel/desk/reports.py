@@ -54,8 +54,8 @@ class ReportDesk(ABC):
     ) -> OperationsReport:
         """What was spent, what it would have cost, how good it was, and what has helped.
 
-        ``incidents`` are those that a health monitor knows of; of them the report keeps what lies
-        within its period.
+        ``incidents`` are those that a health monitor knows of, by default those in the store; of
+        them the report keeps what lies within its period.
         """
         of = tenant or self.settings.loop.tenant
         await self.engine.ledger.settle()
@@ -72,6 +72,8 @@ class ReportDesk(ABC):
             contents = {i.id: i.content for i in tx.get_insights(of, [name for name, _ in best])}
             known = CrossModelConfidenceCalibrator.of(tx.reliability(of))
             covered = performance.time_period
+            seen = tx.incidents(covered) if incidents is None else list(incidents)
+            is_watched = bool(seen) or incidents is not None or self.settings.watches
             beliefs = [known.reliability(name, covered) for name in known.models()]
             return OperationsReport(
                 tenant=of,
@@ -83,7 +85,7 @@ class ReportDesk(ABC):
                     InsightEffect(name, contents.get(name), each) for name, each in best
                 ),
                 reliability=tuple(each for each in beliefs if each.n),
-                incidents=None if incidents is None else overlapping(incidents, performance),
+                incidents=overlapping(seen, performance) if is_watched else None,
                 assumptions=assumptions_of(performance, dearest),
             )
 

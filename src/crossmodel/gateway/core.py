@@ -137,6 +137,7 @@ class Core:
         state.publish()
         state.health.tick()
         state.chooser.look()
+        state.recorder.look()
         self._rest(now)
         loop_now = state.loop.time()
         for target in self.state.targets.values():

@@ -19,6 +19,7 @@ import msgspec
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.replay import Inputs
 from crossmodel.domain.selection import ModelSelection, TaskRequirement
+from crossmodel.domain.traffic import dearest_prices
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, WitnessError
 from crossmodel.gateway.served import Served
@@ -66,7 +67,8 @@ class Recorder:
     """
 
     __slots__ = (
-        "_append", "_basis", "_fresh", "_inputs", "_inputs_until", "_ledger", "_most_waiting",
+        "_append", "_basis", "_dearest", "_engine", "_fresh", "_inputs", "_inputs_until", "_ledger",
+        "_most_waiting",
         "_recorded_inputs", "_rejected", "_requirements", "_retry", "_selector", "_table",
         "_teacher_quality", "_versions", "_waiting", "_waiting_bytes", "lost", "recorded",
     )  # fmt: skip
@@ -77,6 +79,8 @@ class Recorder:
             raise ConfigurationError("open CrossModel with serves=True to record what is served")
         self.recorded = 0
         self.lost = 0
+        self._engine = engine
+        self._dearest = dearest_prices(engine.models.values())
         self._ledger = engine.ledger
         self._append = outbox.append
         self._selector = engine.selector
@@ -126,6 +130,10 @@ class Recorder:
             else:
                 self.recorded += 1
 
+    def look(self) -> None:
+        """See whether the prices have changed that savings are reckoned by."""
+        self._dearest = dearest_prices(self._engine.models.values())
+
     async def close(self) -> None:
         """Hand over what waits, and wait until all is durable.
 
@@ -156,7 +164,7 @@ class Recorder:
 
     def _turn(self, served: Served) -> RelayedTurn:
         selection, transfer, model = served.selection, served.transfer, served.model
-        metadata = selection.selection_metadata
+        metadata, usage = selection.selection_metadata, served.usage
         kept = None
         if transfer is not None:
             kept = transfer_record(served.id, served.tenant, model.id, transfer, served.started_at)
@@ -191,6 +199,9 @@ class Recorder:
             "" if kept is None or transfer is None else transfer.context,
             served.trace_id,
             served.key,
+            None if usage is None else usage.input_tokens,
+            None if usage is None else usage.output_tokens,
+            self._dearest,
         )
 
     def _inputs_of(self, selection: ModelSelection) -> tuple[str | None, dict[str, bytes]]:

@@ -63,7 +63,7 @@ class Control:
             ConfigurationError: if a sink cannot be used.
         """
         settings = self.cm.settings
-        if settings.health.enabled or settings.alerts.sinks:
+        if settings.watches:
             await asyncio.to_thread(importlib.import_module, "crossmodel.gateway.control.watching")
             self.watch.start()
 
