@@ -113,15 +113,21 @@ class Ledger:
         then: Kept | None = None,
         *,
         source_request: str | None = None,
-    ) -> None:
+    ) -> list[int]:
         """Keep the insights of one source. Those that are there already are not witnessed again.
 
         ``source_request`` is the request whose answer the source is; its record comes first.
+
+        Returns:
+            Where the log holds its statements.
         """
         if source_request is not None:
             await self.settle()
-        await self.store.transact(lambda tx: self._learn(tx, source, result, then, source_request))
+        leaves = await self.store.transact(
+            lambda tx: self._learn(tx, source, result, then, source_request)
+        )
         await self.checkpoint()
+        return leaves
 
     async def record_feedback(
         self,
