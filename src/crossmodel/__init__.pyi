@@ -49,9 +49,9 @@ from .domain.operations import DeploymentResult as DeploymentResult
 from .domain.operations import DeploymentValidationResult as DeploymentValidationResult
 from .domain.operations import HealthCheckResult as HealthCheckResult
 from .domain.operations import HealthStatus as HealthStatus
-from .domain.operations import PerformanceReport as PerformanceReport
 from .domain.operations import ResourceAllocation as ResourceAllocation
 from .domain.operations import ScalingResult as ScalingResult
+from .domain.performance import PerformanceReport as PerformanceReport
 from .domain.period import TimePeriod as TimePeriod
 from .domain.reliability import Reliability as Reliability
 from .domain.reliability import ReliabilityBin as ReliabilityBin

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from crossmodel.domain import checks
-from crossmodel.domain.period import TimePeriod, utc_now
+from crossmodel.domain.period import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,6 @@ class HealthStatus:
     def is_healthy(self) -> bool:
         """Whether every check passed, and there was one."""
         return bool(self.check_results) and all(r.is_healthy for r in self.check_results)
-
-
-@dataclass(frozen=True, slots=True)
-class PerformanceReport:
-    """What the system did within a period: named figures by area."""
-
-    time_period: TimePeriod
-    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
