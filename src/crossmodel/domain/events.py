@@ -11,7 +11,7 @@ from datetime import datetime
 
 from crossmodel.domain.answer import Turn
 from crossmodel.domain.insight import ExtractionResult
-from crossmodel.domain.period import utc_now
+from crossmodel.domain.period import as_utc, utc_now
 from crossmodel.domain.selection import ModelSelection
 from crossmodel.domain.transfer import TransferResult
 
@@ -58,7 +58,7 @@ class SelectionEvent:
             alternatives=len(selection.alternative_models),
             algorithm=str(selection.selection_metadata.get("selection_algorithm", "")),
             request_id=request_id,
-            at=selection.selection_timestamp,
+            at=as_utc(selection.selection_timestamp),
         )
 
 
