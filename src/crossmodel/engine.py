@@ -56,8 +56,9 @@ class Engine:
 
     Answers of models of at least ``teacher_quality`` become insights; the ``assistant``, where
     there is one, is asked what they say. With ``inputs`` the log says what a selection was made
-    from, so that it can be replayed. ``hooks`` are told of what happens. The two stages that are about insights are made when they are
-    first used, always the same ones: an engine that only selects does without.
+    from, so that it can be replayed. ``hooks`` are told of what happens. The two stages that are
+    about insights are made when they are first used, always the same ones: an engine that only
+    selects does without.
     """
 
     selector: ModelSelector

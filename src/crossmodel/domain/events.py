@@ -46,9 +46,13 @@ class SelectionEvent:
 
     @classmethod
     def of(
-        cls, selection: ModelSelection, tenant: str, request_id: str | None = None
+        cls,
+        selection: ModelSelection,
+        tenant: str,
+        request_id: str | None = None,
+        at: datetime | None = None,
     ) -> SelectionEvent:
-        """What there is to tell of a selection."""
+        """What there is to tell of a selection; ``at`` where it was done before, and kept."""
         return cls(
             tenant=tenant,
             model_id=selection.model_id,
@@ -58,7 +62,7 @@ class SelectionEvent:
             alternatives=len(selection.alternative_models),
             algorithm=str(selection.selection_metadata.get("selection_algorithm", "")),
             request_id=request_id,
-            at=as_utc(selection.selection_timestamp),
+            at=at or as_utc(selection.selection_timestamp),
         )
 
 

@@ -19,9 +19,11 @@ from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.limits import Admission
 from crossmodel.gateway.metrics import Metrics
 from crossmodel.gateway.recording import Recorder
+from crossmodel.gateway.served import Served
 from crossmodel.gateway.targets import Target
 
 if TYPE_CHECKING:
+    from crossmodel.gateway.events import EventRelay
     from crossmodel.gateway.learning import Learner  # it loads all of extraction
 
 
@@ -53,6 +55,7 @@ class GatewayState:
         injector: hands insights to models; ``None`` if that is switched off.
         learner: learns from answers; ``None`` if that is switched off.
         cache: answers that may be given again; ``None`` if that is switched off.
+        events: passes on to hooks what was served; ``None`` where nobody asks.
         active: the requests that are under way.
         chooser: chooses among the targets; made anew when they change.
         health: asks addresses how they are.
@@ -70,6 +73,7 @@ class GatewayState:
     injector: Injector | None = None
     learner: Learner | None = None
     cache: AnswerCache | None = None
+    events: EventRelay | None = None
     active: set[Pending] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     chance: random.Random = field(default_factory=random.Random)
@@ -90,10 +94,14 @@ class GatewayState:
         if self.cache is not None:
             self.cache.clear()
 
+    def tell(self, served: Served, first_byte_ms: float | None) -> None:
+        """Count a request that is over, and tell the hooks of it, where there are any.
+
+        ``first_byte_ms`` is as for ``Metrics.served``.
+        """
+        self.metrics.served(served, first_byte_ms)
+        if self.events is not None:
+            self.events.tell(served, first_byte_ms)
+
     def publish(self) -> None:
-        """Let the metrics say what others have counted."""
-        metrics, learner = self.metrics, self.learner
-        metrics.records_handed_over = self.recorder.recorded
-        metrics.records_lost = self.recorder.lost
-        if learner is not None:
-            metrics.insights_extracted, metrics.insights_dropped = learner.insights, learner.dropped
+        """Nothing: what others have counted is read by the scrapes themselves."""

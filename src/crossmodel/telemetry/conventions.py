@@ -25,7 +25,8 @@ TOKEN_BOUNDS: Final = tuple(4**power for power in range(14))
 """Upper bounds in tokens, as OpenTelemetry has ``gen_ai.client.token.usage``: 1, 4, … 67108864."""
 
 STAGE_BOUNDS_MS: Final = (
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0, 5000.0,
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0,
+    5000.0,
 )  # fmt: skip
 """Upper bounds in milliseconds for what happens here: selection takes microseconds, extraction
 milliseconds."""

@@ -28,7 +28,10 @@ LEVEL_VARIABLE: Final = "CROSSMODEL_LOG_LEVEL"
 FIELDS: Final = ("request_id", "trace_id", "tenant", "model")
 """What a log call may say with ``extra=`` where no request is under way in its own context."""
 
-_LOGGER: Final = "crossmodel"
+_LOGGERS: Final = ("crossmodel", "opentelemetry")
+"""Ours, and that of the exporters: what cannot be sent is said there."""
+
+_HANDLER: Final = "crossmodel.telemetry"
 
 Line = MutableMapping[str, Any]
 
@@ -69,12 +72,13 @@ def configure_logs(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors],
         )
     )
-    logger = logging.getLogger(_LOGGER)
-    for old in [each for each in logger.handlers if hasattr(each, "is_of_crossmodel")]:
-        logger.removeHandler(old)
-    handler.is_of_crossmodel = True  # type: ignore[attr-defined]  # to know it again
-    logger.addHandler(handler)
-    logger.setLevel(wanted.upper())
+    handler.set_name(_HANDLER)
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        for old in [each for each in logger.handlers if each.get_name() == _HANDLER]:
+            logger.removeHandler(old)
+        logger.addHandler(handler)
+        logger.setLevel(wanted.upper())
 
 
 def _processors(log_format: str, secrets: Secrets) -> list[Any]:
@@ -106,10 +110,13 @@ def _of_request(_logger: object, _method: str, line: Line) -> Line:
     return line
 
 
+_ENDS: Final = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
+"""What ends a line beside what JSON escapes anyway, by some programs' reckoning."""
+
+
 def _one_line(_logger: object, _method: str, text: str) -> str:
     """JSON whose characters can all be written, and none of which ends a line for somebody."""
-    shown = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085")
-    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.translate(_ENDS).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 _SAID: Final[list[Any]] = [

@@ -15,7 +15,10 @@ MOST_CHARACTERS: Final = 200
 
 
 class Names:
-    """The first names that come; the others are folded."""
+    """The first names that come; the others are folded.
+
+    For any thread: two that come at once may let in one name more than the most.
+    """
 
     __slots__ = ("_known", "_most")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -46,10 +45,8 @@ class PrometheusCollector(Collector):
     """
 
     def __init__(self) -> None:
-        self._fold_lock = threading.Lock()
-        self._models = Names()
-        self._tenants = Names()
-        self._words = Names()
+        models, tenants, words = Names(), Names(), Names()
+        self._model, self._tenant, self._word = models.fold, tenants.fold, words.fold
         call = ("gen_ai_operation_name", "gen_ai_provider_name", MODEL)
         self._duration = Histogram(
             "gen_ai_client_operation_duration_seconds",
@@ -131,17 +128,7 @@ class PrometheusCollector(Collector):
         if event.output_tokens is not None:
             self._tokens.labels(*call, "output").observe(event.output_tokens)
         if event.cost_usd > 0:
-            with self._fold_lock:
-                tenant = self._tenants.fold(event.tenant)
-            self._cost.labels(model, tenant).inc(event.cost_usd)
-
-    def _model(self, name: str) -> str:
-        with self._fold_lock:
-            return self._models.fold(name)
-
-    def _word(self, word: str) -> str:
-        with self._fold_lock:
-            return self._words.fold(word)
+            self._cost.labels(model, self._tenant(event.tenant)).inc(event.cost_usd)
 
 
 def _counter(name: str, documentation: str, *labels: str) -> Counter:

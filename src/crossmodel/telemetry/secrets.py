@@ -12,6 +12,10 @@ LEAST_HIDDEN: Final = 8
 """Shorter values are words, such as ``none`` for a local server; blotting them out hides nothing
 and makes lines unreadable."""
 
+MOST_CHARACTERS: Final = 16_384
+"""Of a longer text the beginning is shown. Twice as much is looked through, so that no secret is
+cut in two before it is found."""
+
 MOST_DEPTH: Final = 6
 """How deep the fields of a line are looked into; what is deeper is left out."""
 
@@ -20,11 +24,11 @@ _LIKELY: Final = re.compile(
       (?P<scheme>\b(?:bearer|basic)[ \t]+) [A-Za-z0-9._~+/=-]{8,}       # RFC 6750, 2.1; RFC 7617
     | (?P<name>(?:x-api-key|api[_-]?key|authorization|password|passwd|secret|access[_-]?token)
         ["']?\s*[:=]\s*["']?)  (?!bearer\b|basic\b|\[secret\])  [^\s"',;&}\]]{4,}
-    | (?P<url>[a-z][a-z0-9+.-]*://[^\s/@:]*:) [^\s/@]+ (?=@)            # RFC 3986, 3.2.1
+    | (?P<url>[a-z][a-z0-9+.-]{0,20}://[^\s/@:]{0,256}:) [^\s/@]{1,512} (?=@) # RFC 3986, 3.2.1
     | \b(?:sk|pk|rk|cm|cmk)-[A-Za-z0-9_-]{12,}                          # model providers, and ours
     | \b(?:ghp|gho|ghs|glpat|xox[abp]|AKIA|AIza|hf)[_-]?[A-Za-z0-9_-]{16,}
-    | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*         # a JSON Web Token
-    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
+    | \beyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]*  # a JSON Web Token
+    | -----BEGIN[ ][A-Z ]{0,20}PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]{0,20}PRIVATE[ ]KEY-----|\Z)
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -46,10 +50,15 @@ class Secrets:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if values else None
 
     def blot(self, text: str) -> str:
-        """The text without them."""
+        """The text without them, and without the rest of what is very long."""
+        size = len(text)
+        text = text[: 2 * MOST_CHARACTERS]
         if self._known is not None:
             text = self._known.sub(BLOT, text)
-        return _LIKELY.sub(_kept, text)
+        text = _LIKELY.sub(_kept, text)
+        if size <= MOST_CHARACTERS:
+            return text
+        return f"{text[:MOST_CHARACTERS]}… ({size} characters)"
 
     def blot_line(
         self, _logger: object, _method: str, line: MutableMapping[str, Any]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from crossmodel.assembly import CrossModel
 from crossmodel.gateway.control.ports import Operations
 from crossmodel.gateway.control.readiness import Readiness
+from crossmodel.gateway.control.scrape import Scraper
 from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.metrics import Metrics
-
-if TYPE_CHECKING:
-    from crossmodel.gateway.control.exposition import Exposition  # it is imported by scrapes
 
 
 @dataclass(slots=True)
@@ -26,8 +23,7 @@ class Control:
         metrics: what the hot path counts.
         keyring: the client keys.
         readiness: whether it may get requests.
-        exposition: the metrics in words, from the first scrape on.
-        scraping: held while the metrics are read.
+        scraper: reads it for metrics.
         changing: held while keys are changed or the settings are read again, so that neither
             undoes the other.
     """
@@ -37,9 +33,14 @@ class Control:
     metrics: Metrics
     keyring: Keyring
     readiness: Readiness = field(init=False)
-    exposition: Exposition | None = field(default=None, init=False)
-    scraping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    scraper: Scraper = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
         self.readiness = Readiness(self.cm.engine.store, self.operations)
+        self.scraper = Scraper(self.cm, self.operations, self.metrics)
+
+    async def settle(self) -> None:
+        """Wait for what is under way in the store, which may be closed after it."""
+        await self.readiness.settle()
+        await self.scraper.settle()
