@@ -97,4 +97,4 @@ class Scraper:
 
 def _fullest(optimizer: CostOptimizer) -> list[Standing]:
     """All budgets, those first of which the largest share is gone. There may be very many."""
-    return sorted(optimizer.standings(), key=lambda each: -each.committed / each.limit)
+    return sorted(optimizer.standings(), key=lambda each: each.left / (each.limit or 1.0))

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from crossmodel.balancing import CircuitState
 from crossmodel.domain.models import ModelSpec
 from crossmodel.gateway.control.exposition import Exposition
+from crossmodel.gateway.control.figures import Scrape
 from crossmodel.gateway.control.ports import EndpointState, ModelState
 from crossmodel.gateway.metrics import Metrics
 from crossmodel.wire.usage import TokenUsage
@@ -15,7 +16,8 @@ from crossmodel.wire.usage import TokenUsage
 
 def read(metrics, models=()):
     """The samples by name and labels, from the text."""
-    text = Exposition(metrics, "1.2.3").text(models).decode("utf-8")
+    scrape = Scrape(models=models, providers={each.spec.id: "openai" for each in models})
+    text = Exposition(metrics, "1.2.3").text(scrape).decode("utf-8")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -61,6 +63,7 @@ def test_both_paths_of_one_operation_share_a_histogram_in_seconds(served):
     samples = read(metrics)
     labels = {
         "gen_ai_operation_name": "chat",
+        "gen_ai_provider_name": "",
         "gen_ai_request_model": "m",
         "error_type": "",
     }
