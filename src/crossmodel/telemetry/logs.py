@@ -93,10 +93,27 @@ def _processors(log_format: str, secrets: Secrets) -> list[Any]:
     return [
         structlog.processors.format_exc_info,
         secrets.blot_line,
+        _printable,
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         ),
     ]
+
+
+def _printable(_logger: object, _method: str, line: Line) -> Line:
+    """Show control characters instead of obeying them; tracebacks keep their lines."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            kept = "\n\t" if name in _OF_MANY_LINES else ""
+            line[name] = "".join(c if c.isprintable() or c in kept else _shown(c) for c in value)
+    return line
+
+
+_OF_MANY_LINES: Final = ("exception", "stack")
+
+
+def _shown(character: str) -> str:
+    return repr(character)[1:-1]
 
 
 def _of_request(_logger: object, _method: str, line: Line) -> Line:

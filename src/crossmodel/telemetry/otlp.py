@@ -5,6 +5,7 @@ What cannot be sent is dropped: whoever asks a model must not wait for whoever w
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,15 +62,20 @@ def headers_from(text: str) -> dict[str, str]:
     """
     pairs = [piece.partition("=") for piece in text.split(",") if piece.strip()]
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    if not all(name and value.isprintable() for name, value in headers.items()):
-        raise ConfigurationError(
-            "the variable must hold name=value,name=value", path="telemetry.headers_env"
-        )
-    if any(not separator for _, separator, _ in pairs):
+    are_whole = all(separator for _, separator, _ in pairs)
+    if not are_whole or not all(_is_header(*pair) for pair in headers.items()):
         raise ConfigurationError(
             "the variable must hold name=value,name=value", path="telemetry.headers_env"
         )
     return headers
+
+
+def _is_header(name: str, value: str) -> bool:
+    """Whether HTTP can say it (RFC 9110, 5.1 and 5.5), in ASCII."""
+    return _TOKEN.fullmatch(name) is not None and value.isascii() and value.isprintable()
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 
 
 class Ids(RandomIdGenerator):
