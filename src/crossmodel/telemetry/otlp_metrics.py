@@ -152,7 +152,12 @@ def _called(name: str) -> tuple[str, str]:
 
 
 def _numbers(samples: Iterable[Sample], began: int, now: int) -> list[NumberDataPoint]:
-    return [NumberDataPoint(_attributes(each.labels), began, now, each.value) for each in samples]
+    return [NumberDataPoint(_attributes(each.labels), began, now, _number(each)) for each in samples]
+
+
+def _number(sample: Sample) -> float:
+    """Gauges may be truths, which OTLP has no place for."""
+    return int(sample.value) if isinstance(sample.value, bool) else sample.value
 
 
 def _histograms(samples: Iterable[Sample], began: int, now: int) -> Iterator[HistogramDataPoint]:
