@@ -193,6 +193,7 @@ def test_a_gateway_sends_a_trace_of_each_request(tmp_path, upstream):
         spans = collector.spans()
     [root] = [span for span, _ in spans if span.name == "chat text"]
     assert root.trace_id.hex() == TRACE
+    assert root.parent_span_id.hex() == PARENT
     attributes = said(root)
     assert attributes["crossmodel.answer.id"] == answer.headers["x-crossmodel-request-id"]
     assert attributes["crossmodel.tenant"] == "school"

@@ -19,6 +19,7 @@ import msgspec
 from crossmodel.domain.answer import Ask
 from crossmodel.domain.completion import Message
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.scope import RequestScope, within
 from crossmodel.domain.selection import TaskRequirement
 from crossmodel.domain.transfer import RejectedInsight, TransferResult
 from crossmodel.engine import Engine
@@ -121,12 +122,26 @@ class Injector:
         tenant: str,
         request_id: str,
         task: TaskRequirement | None = None,
+        trace_id: str | None = None,
     ) -> tuple[Fields, TransferResult] | None:
         """The body with the insights that fit, and which ones, or why this request goes without.
 
         ``None`` if nothing fits, or it took too long, or failed: the body is to be sent as it is.
         Fields that do not change stay byte for byte. Never raises but if it is cancelled.
+        ``trace_id`` is the caller's, for the log.
         """
+        with within(RequestScope(request_id, tenant, trace_id)):
+            return await self._injected(body, dialect, model, tenant, request_id, task)
+
+    async def _injected(
+        self,
+        body: Fields,
+        dialect: Dialect,
+        model: ModelSpec,
+        tenant: str,
+        request_id: str,
+        task: TaskRequirement | None,
+    ) -> tuple[Fields, TransferResult] | None:
         try:
             question = question_of(body, dialect)[-MOST_ASKED:]
             if not question.strip():

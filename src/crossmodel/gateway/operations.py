@@ -77,7 +77,7 @@ class LiveOperations:
             records_lost=recorder.lost,
             answers_learned=learner.learned if learner is not None else 0,
             answers_waiting=learner.waiting if learner is not None else 0,
-            answers_dropped=learner.dropped if learner is not None else 0,
+            insights_dropped=learner.dropped if learner is not None else 0,
             answers_failed=learner.failed if learner is not None else 0,
             insights_extracted=learner.insights if learner is not None else 0,
             transfers_late=injector.late if injector is not None else 0,

@@ -49,7 +49,7 @@ OF_PARTS: Final = (
     ("records_handed_over", "Requests given to the record."),
     ("records_lost", "Requests that the record could not take."),
     ("answers_learned", "Answers that were read for insights."),
-    ("answers_dropped", "Answers not read: too many waited."),
+    ("insights_dropped", "Answers not read: too many waited."),
     ("answers_failed", "Answers that could not be read."),
     ("insights_extracted", "Insights found in answers."),
     ("transfers_late", "Requests that went without insights, since those took too long."),

@@ -78,7 +78,7 @@ class Counts:
         records_lost: requests that the record could not take.
         answers_learned: answers that were read for insights.
         answers_waiting: answers that wait to be read.
-        answers_dropped: answers that were not read, since too many waited.
+        insights_dropped: answers that were not read, since too many waited.
         answers_failed: answers that could not be read.
         insights_extracted: insights found in answers.
         transfers_late: requests that went without insights, since those took too long.
@@ -93,7 +93,7 @@ class Counts:
     records_lost: int = 0
     answers_learned: int = 0
     answers_waiting: int = 0
-    answers_dropped: int = 0
+    insights_dropped: int = 0
     answers_failed: int = 0
     insights_extracted: int = 0
     transfers_late: int = 0

@@ -145,7 +145,7 @@ def test_how_things_stand_can_be_scraped():
     endpoint = EndpointState("a", requests=9, successes=6, failures=2, cancelled=1)
     scrape = Scrape(
         models=[ModelState(ModelSpec("m", "p"), [endpoint], is_enabled=False)],
-        counts=Counts(in_flight=3, records_lost=2, answers_dropped=1, hook_failures=4),
+        counts=Counts(in_flight=3, records_lost=2, insights_dropped=1, hook_failures=4),
         budgets=[Standing("tenant", "acme", "daily_budget", "2026-05-04", 10.0, 2.5)],
         budgets_left_out=7,
         log=standing,
@@ -163,7 +163,7 @@ def test_how_things_stand_can_be_scraped():
     assert value(samples, "crossmodel_log_unwritten_bytes") == 4096
     assert value(samples, "crossmodel_requests_in_flight") == 3
     assert value(samples, "crossmodel_records_lost_total") == 2
-    assert value(samples, "crossmodel_answers_dropped_total") == 1
+    assert value(samples, "crossmodel_insights_dropped_total") == 1
     assert value(samples, "crossmodel_hook_failures_total") == 4
     assert value(samples, "crossmodel_model_enabled", gen_ai_request_model="m") == 0
     calls = {"gen_ai_request_model": "m", "endpoint": "a"}
