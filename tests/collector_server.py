@@ -87,6 +87,5 @@ class CollectorServer:
 def said(message):
     """The attributes of a span, a resource or a point."""
     return {
-        each.key: getattr(each.value, each.value.WhichOneof("value"))
-        for each in message.attributes
+        each.key: getattr(each.value, each.value.WhichOneof("value")) for each in message.attributes
     }

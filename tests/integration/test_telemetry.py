@@ -10,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from collector_server import CollectorServer, said
 from gateway.process import Gateway
 from gateway.setting import CLIENT_KEYS, ENVIRONMENT, OPENAI_KEY, main_settings
 
+from collector_server import CollectorServer, said
 from crossmodel import (
     CrossModel,
     CrossModelConsciousnessMetrics,

@@ -83,7 +83,12 @@ def test_what_ends_the_program_is_no_failure_of_a_hook():
 
 def test_a_scope_ends_with_its_block_even_if_that_fails():
     scope = RequestScope("req_1", "acme")
-    with pytest.raises(ValueError, match="boom"), within(scope):
-        assert current_scope() == scope
-        raise ValueError("boom")
+
+    def work():
+        with within(scope):
+            assert current_scope() == scope
+            raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        work()
     assert current_scope() is None

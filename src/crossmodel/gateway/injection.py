@@ -131,38 +131,27 @@ class Injector:
         ``trace_id`` is the caller's, for the log.
         """
         with within(RequestScope(request_id, tenant, trace_id)):
-            return await self._injected(body, dialect, model, tenant, request_id, task)
-
-    async def _injected(
-        self,
-        body: Fields,
-        dialect: Dialect,
-        model: ModelSpec,
-        tenant: str,
-        request_id: str,
-        task: TaskRequirement | None,
-    ) -> tuple[Fields, TransferResult] | None:
-        try:
-            question = question_of(body, dialect)[-MOST_ASKED:]
-            if not question.strip():
+            try:
+                question = question_of(body, dialect)[-MOST_ASKED:]
+                if not question.strip():
+                    return None
+                ask = Ask((Message("user", question),), task=task, tenant=tenant)
+                result = await self._handed_over(ask, model, request_id)
+                if result is None:
+                    return None
+                if result.success and result.context:
+                    body = self._placed(body, dialect, model, result)
+            except (CrossModelError, msgspec.MsgspecError) as error:
+                self.failed += 1
+                logger.warning("%s goes without insights: %s", request_id, error)
                 return None
-            ask = Ask((Message("user", question),), task=task, tenant=tenant)
-            result = await self._handed_over(ask, model, request_id)
-            if result is None:
+            except Exception:
+                self.failed += 1
+                logger.exception("%s goes without insights", request_id)
                 return None
-            if result.success and result.context:
-                body = self._placed(body, dialect, model, result)
-        except (CrossModelError, msgspec.MsgspecError) as error:
-            self.failed += 1
-            logger.warning("%s goes without insights: %s", request_id, error)
-            return None
-        except Exception:
-            self.failed += 1
-            logger.exception("%s goes without insights", request_id)
-            return None
-        self.injected += bool(result.transferred_insights)
-        self.withheld += bool(result.withheld)
-        return body, result
+            self.injected += bool(result.transferred_insights)
+            self.withheld += bool(result.withheld)
+            return body, result
 
     async def _handed_over(
         self, ask: Ask, model: ModelSpec, request_id: str

@@ -152,7 +152,9 @@ def _called(name: str) -> tuple[str, str]:
 
 
 def _numbers(samples: Iterable[Sample], began: int, now: int) -> list[NumberDataPoint]:
-    return [NumberDataPoint(_attributes(each.labels), began, now, _number(each)) for each in samples]
+    return [
+        NumberDataPoint(_attributes(each.labels), began, now, _number(each)) for each in samples
+    ]
 
 
 def _number(sample: Sample) -> float:

@@ -36,9 +36,7 @@ def value(found, name, **labels):
     return found[name, tuple(sorted(labels.items()))]
 
 
-def test_both_parsers_read_the_same_of_everything_that_happened(
-    collector, registry, request_event
-):
+def test_both_parsers_read_the_same_of_everything_that_happened(collector, registry, request_event):
     event = request_event()
     for each in (event.selection, event.transfer, event.extraction, event):
         collector(each)
@@ -89,7 +87,7 @@ def test_a_registry_refuses_a_second_one_and_whoever_has_taken_its_names(registr
 
 
 def test_ten_thousand_tenants_and_hostile_models_stay_few(collector, registry, request_event):
-    hostile = ['"}\n', "\x00", "\ud800", "é" * 5000, "{le=\"1\"}", "a\\", "\u2028"]
+    hostile = ['"}\n', "\x00", "\ud800", "é" * 5000, '{le="1"}', "a\\", "\u2028"]
     for n in range(10_000):
         model = f"{hostile[n % len(hostile)]}{n}"
         event = request_event(model_id=model, tenant=f"tenant {n}", error=f"E{n}")

@@ -13,10 +13,9 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from collector_server import CollectorServer, said
-
 from crossmodel.telemetry.otlp import metric_exporter, resource
 from crossmodel.telemetry.otlp_metrics import NAMES, MetricsSender, metrics_data
 from crossmodel.telemetry.prometheus import PrometheusCollector
@@ -59,7 +58,9 @@ def test_counters_are_sums_and_all_else_is_a_gauge():
     cost = CounterMetricFamily("crossmodel_cost_usd", "Cost.", 1.5)
     gauge = GaugeMetricFamily("crossmodel_log_unwritten_bytes", "Waits.", 9)
     truth = GaugeMetricFamily("crossmodel_healthy", "Well.", value=True)
-    found = converted(counter, cost, gauge, truth, GaugeMetricFamily("crossmodel_empty", "", labels="a"))
+    found = converted(
+        counter, cost, gauge, truth, GaugeMetricFamily("crossmodel_empty", "", labels="a")
+    )
     requests = found["crossmodel.requests"]
     assert requests.data.is_monotonic
     [point] = requests.data.data_points

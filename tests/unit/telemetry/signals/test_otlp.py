@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from collector_server import CollectorServer, said
-
 from crossmodel import ConfigurationError
 from crossmodel.telemetry.otlp import SEND_SECONDS, Collector, Export, headers_from
 
@@ -108,9 +107,7 @@ def test_headers_that_are_none_are_refused_without_being_shown(text):
         headers = headers_from(text)
     except ConfigurationError as error:
         assert error.path == "telemetry.headers_env"
-        assert str(error) == (
-            "telemetry.headers_env: the variable must hold name=value,name=value"
-        )
+        assert str(error) == ("telemetry.headers_env: the variable must hold name=value,name=value")
     else:
         for name, value in headers.items():
             assert name.strip() == name != ""

@@ -92,7 +92,9 @@ def test_secrets_are_said_nowhere(said, log_format):
     planted = [*known, *LOOK_LIKE_SECRETS]
     for secret in planted:
         logger.warning("refused: %s", secret)
-        logger.warning("Authorization: Bearer %s", secret.replace("\n", ""), extra={"model": secret})
+        logger.warning(
+            "Authorization: Bearer %s", secret.replace("\n", ""), extra={"model": secret}
+        )
         structlog.get_logger().warning("retry", headers={"x-api-key": [secret]}, error=secret)
         try:
             raise ValueError(f"401 from https://user:{secret}@host/v1?api_key={secret}")
