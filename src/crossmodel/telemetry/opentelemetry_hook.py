@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -109,17 +110,19 @@ class OpenTelemetryHook:
         for name in ("gen_ai.request.model", "gen_ai.response.model", "error.type"):
             if name in said:
                 said[name] = self._fold(str(said[name]))
-        self._duration.record(event.latency_ms / 1000, said)
+        if math.isfinite(event.latency_ms):  # else it would spoil the sum of all others for good
+            self._duration.record(event.latency_ms / 1000, said)
         said.pop("error.type", None)
         for kind, tokens in (("input", event.input_tokens), ("output", event.output_tokens)):
             if tokens is not None:
                 self._tokens.record(tokens, said | {"gen_ai.token.type": kind})
-        if event.cost_usd > 0:
+        if 0 < event.cost_usd < math.inf:
             self._cost.add(event.cost_usd, {"gen_ai.request.model": self._fold(event.model_id)})
 
     def _took(self, stage: str, model: str, latency_ms: float) -> None:
-        said = {"crossmodel.stage": stage, "gen_ai.request.model": self._fold(model)}
-        self._stages.record(latency_ms / 1000, said)
+        if math.isfinite(latency_ms):
+            said = {"crossmodel.stage": stage, "gen_ai.request.model": self._fold(model)}
+            self._stages.record(latency_ms / 1000, said)
 
     def _counted(self, way: str, model: str, insights: int) -> None:
         if insights:

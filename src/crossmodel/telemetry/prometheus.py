@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -87,22 +88,22 @@ class PrometheusCollector(Collector):
             model = self._model(event.model_id)
             algorithm, error = self._word(event.algorithm), self._word(event.error)
             self._selections.labels(model, algorithm, error).inc()
-            self._selecting.observe(event.latency_ms / 1000)
+            _observe(self._selecting, event.latency_ms / 1000)
         elif isinstance(event, ExtractionEvent):
             model = self._model(event.source_model)
             self._extractions.labels(model).inc()
             self._found.labels(model).inc(event.insights)
             self._rejected.labels(model).inc(event.rejected)
-            self._extracting.observe(event.latency_ms / 1000)
+            _observe(self._extracting, event.latency_ms / 1000)
         elif isinstance(event, TransferEvent):
             model = self._model(event.target_model)
             success = str(event.success).lower()
             self._transfers.labels(model, self._word(event.arm), success).inc()
             self._injected.labels(model).inc(event.insights)
-            self._transferring.observe(event.latency_ms / 1000)
+            _observe(self._transferring, event.latency_ms / 1000)
         elif isinstance(event, WitnessEvent):
             self._records.inc(event.records)
-            self._witnessing.observe(event.latency_ms / 1000)
+            _observe(self._witnessing, event.latency_ms / 1000)
 
     def describe(self) -> Iterator[Metric]:
         """The families without samples: a registry sees by it whether names are taken."""
@@ -122,13 +123,19 @@ class PrometheusCollector(Collector):
     def _requested(self, event: RequestEvent) -> None:
         model = self._model(event.model_id)
         call = self._word(event.operation), self._word(event.provider), model
-        self._duration.labels(*call, self._word(event.error)).observe(event.latency_ms / 1000)
+        _observe(self._duration.labels(*call, self._word(event.error)), event.latency_ms / 1000)
         if event.input_tokens is not None:
             self._tokens.labels(*call, "input").observe(event.input_tokens)
         if event.output_tokens is not None:
             self._tokens.labels(*call, "output").observe(event.output_tokens)
-        if event.cost_usd > 0:
+        if 0 < event.cost_usd < math.inf:
             self._cost.labels(model, self._tenant(event.tenant)).inc(event.cost_usd)
+
+
+def _observe(histogram: Histogram, seconds_taken: float) -> None:
+    """Take a duration down; what is none would spoil the sum of all others for good."""
+    if math.isfinite(seconds_taken):
+        histogram.observe(seconds_taken)
 
 
 def _counter(name: str, documentation: str, *labels: str) -> Counter:

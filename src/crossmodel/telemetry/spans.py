@@ -62,7 +62,7 @@ def record_request(tracer: Tracer, event: RequestEvent, places: Places) -> None:
     that is open where this is called.
     """
     parts = [part for part in (event.selection, event.transfer, event.extraction) if part]
-    ended_at = event.started_at + timedelta(milliseconds=event.latency_ms)
+    ended_at = event.started_at + _duration(event.latency_ms)
     begins = min([event.started_at, *(_started_at(part) for part in parts)])
     ends = max([ended_at, *(part.at for part in parts)])
     span = tracer.start_span(
@@ -187,7 +187,15 @@ def _parent_of(event: RequestEvent) -> Context | None:
 
 
 def _started_at(part: Part) -> datetime:
-    return part.at - timedelta(milliseconds=part.latency_ms)
+    return part.at - _duration(part.latency_ms)
+
+
+def _duration(milliseconds: float) -> timedelta:
+    """A span of time; none for what is none, which spans have no other way to say."""
+    return timedelta(milliseconds=milliseconds if 0 <= milliseconds <= _LONGEST_MS else 0.0)
+
+
+_LONGEST_MS: Final = 366 * 24 * 3_600_000.0
 
 
 def _nanoseconds(moment: datetime) -> int:

@@ -1,6 +1,9 @@
+import json
 import math
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,6 +27,8 @@ from crossmodel.gateway.metrics import KNOWN_STATUSES, MOST_CELLS, MOST_SERIES, 
 from crossmodel.selection import Standing
 from crossmodel.telemetry.names import MOST_NAMES
 from crossmodel.wire.usage import TokenUsage
+
+ROOT = Path(__file__).parents[4]
 
 
 def read(metrics, models=()):
@@ -240,3 +245,36 @@ def test_ten_thousand_tenants_with_hostile_models_and_statuses_make_few_series(s
     assert counted == 10_000, "none is lost"
     spent = sum(n for (name, _), n in samples.items() if name == "crossmodel_cost_usd_total")
     assert spent == 5_000.0
+
+
+def expressions():
+    """What the dashboard and the page ask Prometheus for."""
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "crossmodel.json").read_text("utf-8"))
+    for panel in dashboard["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+    yield from re.findall(r"^\| `(.*?)`", (ROOT / "docs" / "telemetry.md").read_text("utf-8"), re.MULTILINE)
+    yield from re.findall(r"`(\w+)`", (ROOT / "docs" / "control-plane.md").read_text("utf-8"))
+
+
+def test_what_the_dashboard_and_the_pages_ask_for_is_there(served):
+    metrics = Metrics()
+    usage = TokenUsage(input_tokens=10, output_tokens=3)
+    metrics.served(served(usage=usage, cost_usd=0.5, transfer=TransferResult(True)), 10.0)
+    metrics.refused.add("quota")
+    metrics.upstream_errors.add("timeout")
+    scrape = Scrape(
+        models=[ModelState(ModelSpec("m", "p"), [EndpointState("a")])],
+        budgets=[Standing("", "", "daily_budget", "2026-05-04", 10.0, 2.5)],
+        log=LogStanding(1, 1),
+    )
+    samples = samples_of(Exposition(metrics, "1.2.3").text(scrape).decode())
+    names = {name for name, _ in samples}
+    names |= {name.rsplit("_", 1)[0] for name in names}  # of a histogram as a whole
+    labels = {label for _, labels in samples for label, _ in labels}
+    asked = {
+        name
+        for expression in expressions()
+        for name in re.findall(r"\b(?:crossmodel|gen_ai|process)_\w+", expression)
+    }
+    assert len(asked) > 40
+    assert asked - names - labels - {"process_"} == set()

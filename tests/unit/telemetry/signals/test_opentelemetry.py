@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -164,6 +167,20 @@ def test_metrics_of_hostile_names_stay_few(telemetry, request_event):
     duration = telemetry.metrics()[gen_ai_metrics.GEN_AI_CLIENT_OPERATION_DURATION]
     assert len(duration.data.data_points) <= MOST_NAMES + 1
     assert sum(point.count for point in duration.data.data_points) == 1000
+
+
+@pytest.mark.parametrize("latency", [math.nan, math.inf, -math.inf, -5.0, 1e300])
+def test_what_is_no_duration_costs_neither_the_span_nor_the_figures_of_others(
+    telemetry, request_event, latency
+):
+    broken = request_event().transfer
+    telemetry.hook(request_event(latency_ms=latency, transfer=replace(broken, latency_ms=latency)))
+    telemetry.hook(request_event(latency_ms=500.0, cost_usd=latency))
+    assert len(telemetry.exporter.get_finished_spans()) == 8
+    for span in telemetry.exporter.get_finished_spans():
+        assert span.end_time >= span.start_time
+    [point] = telemetry.metrics()["gen_ai.client.operation.duration"].data.data_points
+    assert math.isfinite(point.sum)
 
 
 def test_without_an_sdk_nothing_happens(request_event):

@@ -1,4 +1,8 @@
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -7,7 +11,8 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from crossmodel.domain.events import SelectionEvent, WitnessEvent
+from crossmodel.domain.events import RequestEvent, SelectionEvent, WitnessEvent
+from crossmodel.domain.period import utc_now
 from crossmodel.telemetry import PrometheusCollector
 from crossmodel.telemetry.names import MOST_NAMES
 
@@ -101,6 +106,24 @@ def test_ten_thousand_tenants_and_hostile_models_stay_few(collector, registry, r
     count = "gen_ai_client_operation_duration_seconds_count"
     assert sum(n for (name, _), n in found.items() if name == count) == 10_000
     assert len(parse_all(registry)) > 0
+
+
+NUMBERS = st.floats()
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_what_is_no_figure_spoils_no_other(latency, cost, stage):
+    collector, registry = PrometheusCollector(), CollectorRegistry()
+    registry.register(collector)
+    well = {"tenant": "t", "model_id": "m", "provider": "p", "started_at": utc_now()}
+    for latency_ms, cost_usd in ((latency, cost), (100.0, 0.5)):
+        event = RequestEvent(request_id="r", latency_ms=latency_ms, cost_usd=cost_usd, **well)
+        collector(event)
+    collector(SelectionEvent(tenant="t", model_id="m", latency_ms=stage))
+    found = samples(generate_latest(registry).decode())
+    assert all(math.isfinite(value) for value in found.values())
+    spent = found["crossmodel_cost_usd_total", (("gen_ai_request_model", "m"), ("tenant", "t"))]
+    assert spent >= 0.5
 
 
 def parse_all(registry):
