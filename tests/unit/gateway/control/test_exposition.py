@@ -252,7 +252,9 @@ def expressions():
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "crossmodel.json").read_text("utf-8"))
     for panel in dashboard["panels"]:
         yield from (target["expr"] for target in panel["targets"])
-    yield from re.findall(r"^\| `(.*?)`", (ROOT / "docs" / "telemetry.md").read_text("utf-8"), re.MULTILINE)
+    yield from re.findall(
+        r"^\| `(.*?)`", (ROOT / "docs" / "telemetry.md").read_text("utf-8"), re.MULTILINE
+    )
     yield from re.findall(r"`(\w+)`", (ROOT / "docs" / "control-plane.md").read_text("utf-8"))
 
 
