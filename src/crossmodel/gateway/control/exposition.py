@@ -25,7 +25,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from crossmodel.gateway.control import standing
-from crossmodel.gateway.control.figures import Scrape
+from crossmodel.gateway.control.gathered import Scrape
 from crossmodel.gateway.metrics import CLIENT_GONE, Metrics, Series
 from crossmodel.telemetry.conventions import (
     BEGINNING_OF_ERRORS,

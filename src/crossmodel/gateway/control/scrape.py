@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from crossmodel.assembly import CrossModel
 from crossmodel.domain.witness import LogStanding
-from crossmodel.gateway.control.figures import MOST_BUDGETS, Scrape
+from crossmodel.gateway.control.gathered import MOST_BUDGETS, Scrape
 from crossmodel.gateway.control.ports import Operations
 from crossmodel.gateway.metrics import Metrics
 from crossmodel.selection import CostOptimizer, Standing

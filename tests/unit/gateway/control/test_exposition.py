@@ -21,7 +21,7 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.domain.witness import LogStanding
 from crossmodel.gateway.control.exposition import Exposition
-from crossmodel.gateway.control.figures import Scrape
+from crossmodel.gateway.control.gathered import Scrape
 from crossmodel.gateway.control.ports import Counts, EndpointState, ModelState
 from crossmodel.gateway.metrics import KNOWN_STATUSES, MOST_CELLS, MOST_SERIES, Metrics
 from crossmodel.selection import Standing
