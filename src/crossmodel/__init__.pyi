@@ -52,6 +52,7 @@ from .domain.models import ModelSpec as ModelSpec
 from .domain.operations import DeploymentConfig as DeploymentConfig
 from .domain.operations import DeploymentResult as DeploymentResult
 from .domain.operations import DeploymentValidationResult as DeploymentValidationResult
+from .domain.operations import Finding as Finding
 from .domain.operations import HealthCheckResult as HealthCheckResult
 from .domain.operations import HealthStatus as HealthStatus
 from .domain.operations import ResourceAllocation as ResourceAllocation
@@ -123,6 +124,14 @@ from .settings import load_settings as load_settings
 from .telemetry import CrossModelConsciousnessMetrics as CrossModelConsciousnessMetrics
 from .telemetry import MetricsCollector as MetricsCollector
 from .telemetry import PerformanceAnalyzer as PerformanceAnalyzer
+from .telemetry import AlertManager as AlertManager
+from .telemetry import CrossModelConsciousnessHealthMonitor as CrossModelConsciousnessHealthMonitor
+from .telemetry import ErrorRateHealthCheck as ErrorRateHealthCheck
+from .telemetry import HealthCheck as HealthCheck
+from .telemetry import ModelAvailabilityHealthCheck as ModelAvailabilityHealthCheck
+from .telemetry import PerformanceHealthCheck as PerformanceHealthCheck
+from .telemetry import ResourceUtilizationHealthCheck as ResourceUtilizationHealthCheck
+from .telemetry import StoreHealthCheck as StoreHealthCheck
 from .text.grounding import ground as ground
 from .transfer import InsightTransfer as InsightTransfer
 from .witness import CrossModelVIF as CrossModelVIF

@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
+from crossmodel.domain.alerts import Alert, Delivery, DeliveryCounts, Notification, Silence
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.events import Event
+from crossmodel.domain.incidents import Incident
 from crossmodel.domain.insight import Insight, Standing
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.period import TimePeriod
 from crossmodel.domain.playbook import Delta, Playbook
 from crossmodel.domain.records import RankedInsight, SelectionRecord, SourceText, TransferRecord
 from crossmodel.domain.reliability import DayBin, Judgement, Observed
@@ -166,7 +169,78 @@ class LogTransaction(LogReader, Protocol):
         ...
 
 
-class Transaction(LogTransaction, Protocol):
+class AlertTransaction(Protocol):
+    """Alerts and who is told of them. They are of whoever runs this, so of no tenant."""
+
+    def put_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Keep alerts, replacing those of the same id."""
+        ...
+
+    def alerts_of(self, instance: str, since: datetime) -> list[Alert]:
+        """What an instance goes on with: what lasts or was not told, and what opened since."""
+        ...
+
+    def list_alerts(
+        self, *, state: str | None = None, limit: int = 50, offset: int = 0
+    ) -> list[Alert]:
+        """Alerts of all instances, newest first; of one state, if one is named."""
+        ...
+
+    def incidents(self, period: TimePeriod) -> list[Incident]:
+        """What was wrong at some time of a period, oldest first."""
+        ...
+
+    def add_notification(self, notification: Notification, sinks: Collection[str]) -> None:
+        """Promise a notification to sinks: it is theirs until each has it or was given up."""
+        ...
+
+    def claim_delivery(
+        self, sink: str, now: datetime, until: datetime
+    ) -> tuple[Delivery | None, datetime | None]:
+        """The sink's next delivery, for the caller alone until then; or when to ask again.
+
+        They come in the order in which they were promised. With nothing to deliver both are
+        ``None``.
+        """
+        ...
+
+    def settle_delivery(
+        self,
+        delivery: Delivery,
+        at: datetime,
+        *,
+        error: str = "",
+        again_at: datetime | None = None,
+    ) -> None:
+        """Say how an attempt went: delivered without error, tried again then, or given up."""
+        ...
+
+    def delivery_counts(self) -> dict[str, DeliveryCounts]:
+        """How the deliveries stand that are still kept, by sink."""
+        ...
+
+    def put_silence(self, silence: Silence) -> None:
+        """Keep a new silence."""
+        ...
+
+    def silences(self, at: datetime) -> list[Silence]:
+        """Those that have not ended by then, oldest first."""
+        ...
+
+    def end_silence(self, silence_id: str, at: datetime) -> Silence:
+        """End a silence now; returns it as it was.
+
+        Raises:
+            NotFoundError: if there is none of that id that lasts.
+        """
+        ...
+
+    def prune_alerts(self, before: datetime, told_before: datetime) -> int:
+        """Forget alerts that were over, and notifications of, before then; returns how many."""
+        ...
+
+
+class Transaction(LogTransaction, AlertTransaction, Protocol):
     """Everything that the store keeps. Every read and write of people's data names its tenant."""
 
     def spools(self) -> list[str]:

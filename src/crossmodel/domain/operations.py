@@ -2,24 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from crossmodel.domain import checks
+from crossmodel.domain.alerts import Severity
 from crossmodel.domain.period import utc_now
+
+SHOWN: Final = 5
+"""Findings that the one line of a result names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check found wrong.
+
+    Attributes:
+        subject: what is in trouble, such as a model's id or ``disk``; empty for the whole.
+        message: what is wrong with it and what was expected, for people; no secrets.
+        severity: how much it matters.
+    """
+
+    subject: str
+    message: str
+    severity: Severity = Severity.CRITICAL
 
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckResult:
-    """What one check found."""
+    """What one check found.
+
+    Attributes:
+        check_name: which check.
+        is_healthy: whether what it watches is as it should be.
+        error: what is wrong, in a line; ``None`` if nothing is.
+        details: the figures behind it.
+        checked_at: when it ended.
+        latency_ms: how long it took, in milliseconds.
+        findings: what is wrong one by one. They are all that is wrong: a subject that a later
+            result of the check does not name has recovered. A healthy result may have some, of
+            things that may fail.
+    """
 
     check_name: str
     is_healthy: bool
     error: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     checked_at: datetime = field(default_factory=utc_now)
+    latency_ms: float = 0.0
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(
+        cls, check_name: str, findings: Sequence[Finding], details: Mapping[str, Any]
+    ) -> HealthCheckResult:
+        """A result that is unhealthy if any finding is more than a warning."""
+        worst = [each for each in findings if each.severity is Severity.CRITICAL]
+        return cls(
+            check_name,
+            is_healthy=not worst,
+            error="; ".join(each.message for each in worst[:SHOWN]) or None,
+            details=details,
+            findings=tuple(findings),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; infinite figures of ``details`` become ``None``."""
+        return {
+            "check_name": self.check_name,
+            "is_healthy": self.is_healthy,
+            "error": self.error,
+            "details": _plain(self.details),
+            "checked_at": self.checked_at.isoformat(),
+            "latency_ms": self.latency_ms,
+            "findings": [
+                {"subject": f.subject, "message": f.message, "severity": f.severity.value}
+                for f in self.findings
+            ],
+        }
 
 
 @dataclass(slots=True)
@@ -27,6 +90,7 @@ class HealthStatus:
     """What all checks found; healthy when every one of at least one is."""
 
     check_results: list[HealthCheckResult] = field(default_factory=list)
+    checked_at: datetime = field(default_factory=utc_now)
 
     def add_check_result(self, result: HealthCheckResult) -> None:
         """Add what one check found."""
@@ -36,6 +100,14 @@ class HealthStatus:
     def is_healthy(self) -> bool:
         """Whether every check passed, and there was one."""
         return bool(self.check_results) and all(r.is_healthy for r in self.check_results)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "is_healthy": self.is_healthy,
+            "checked_at": self.checked_at.isoformat(),
+            "check_results": [result.to_dict() for result in self.check_results],
+        }
 
 
 @dataclass(slots=True)
@@ -93,3 +165,14 @@ class ScalingResult:
     instances: int = 0
     resources: ResourceAllocation | None = None
     error: str | None = None
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a detail."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -10,12 +10,12 @@ from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.selection import ModelSelection
 from crossmodel.engine import BYTES_PER_TOKEN
-from crossmodel.gateway import replies
 from crossmodel.gateway.attempt import GOOD, Attempt
 from crossmodel.gateway.bounds import Bound
 from crossmodel.gateway.cache import CachedAnswer
+from crossmodel.gateway.facts import Facts, is_error
 from crossmodel.gateway.limits import Admitted
-from crossmodel.gateway.replies import Facts, Refusal
+from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.request import AskedFor
 from crossmodel.gateway.served import Served
 from crossmodel.gateway.state import GatewayState
@@ -161,6 +161,8 @@ class Account:
         state.recorder.record(served)
         if served.is_whole and state.learner is not None:
             state.learner.offer(served)
+        for hook in state.hooks:
+            hook(served)
 
     def cacheable(self, attempt: Attempt) -> CachedAnswer | None:
         """The answer as it may be given again; ``None`` if not all of it was kept."""
@@ -168,7 +170,7 @@ class Account:
         if not served.is_whole or head is None or (attempt.kept and not attempt.is_kept_whole):
             return None
         relay = attempt.relay
-        if relay.watch.error is not None if relay is not None else replies.is_error(served.body):
+        if relay.watch.error is not None if relay is not None else is_error(served.body):
             return None  # some servers tell of errors with status 200
         return CachedAnswer(
             served.body,

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.core import Core
-from crossmodel.gateway.headers import ReadHeaders
-from crossmodel.gateway.http1 import HOP_BY_HOP, Header, RequestHead
+from crossmodel.gateway.headers import RequestHead
+from crossmodel.gateway.http1 import HOP_BY_HOP, Header
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.ports import Exchange
 from crossmodel.gateway.routes import dialect_of
@@ -134,7 +134,6 @@ class AsgiClient:
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
-        self.known: ReadHeaders | None = None  # a server's connections are not told apart here
         self._queue: deque[Message | None] = deque()
         self._size = 0
         self._more = asyncio.Event()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import time
@@ -12,13 +11,12 @@ from urllib.parse import unquote
 import msgspec
 
 from crossmodel.domain.client_key import ClientKey
-from crossmodel.errors import CrossModelError, InvalidInputError
 from crossmodel.gateway import replies
 from crossmodel.gateway.account import Account
 from crossmodel.gateway.choosing import PREFERENCES, not_found
 from crossmodel.gateway.exchange import Exchange
-from crossmodel.gateway.headers import ReadHeaders
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.feedback import Feedback
+from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.memory import trim
 from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.routes import FEEDBACK, MODELS, ROUTES, dialect_of
@@ -38,8 +36,6 @@ SWEEP_SECONDS: Final = 0.25
 REST_SECONDS: Final = 5.0
 """Time between two looks at whether memory can be given back."""
 
-MOST_FEEDBACK: Final = 64 * 1024
-
 
 class Core:
     """Answers requests, whoever brings them: it is told of each, and who waits for the answer.
@@ -56,9 +52,7 @@ class Core:
 
     def begin(self, head: RequestHead, client: Client) -> Answering | None:
         """Look at a request's head: it may be answered at once, or go on."""
-        headers = client.known
-        if headers is None or headers.headers != head.headers:
-            headers = client.known = ReadHeaders(head.headers)
+        headers = head.said
         key: ClientKey | None = None
         keyring = self.state.keyring
         if keyring.asks_for_keys:
@@ -159,65 +153,6 @@ class Core:
             self._rested_after = requests
             gc.collect()
             trim()
-
-
-class _Opinion(msgspec.Struct):
-    """What a client thinks of an answer."""
-
-    id: str
-    score: float
-
-
-class Feedback:
-    """Takes in what a client thinks of an answer."""
-
-    __slots__ = ("_client", "_is_gone", "_state", "_task", "_tenant")
-
-    def __init__(self, state: GatewayState, client: Client, tenant: str) -> None:
-        self._state = state
-        self._client = client
-        self._tenant = tenant
-        self._is_gone = False
-        self._task: asyncio.Task[None] | None = None
-
-    def receive(self, body: bytes) -> None:
-        """The opinion is whole."""
-        try:
-            if len(body) > MOST_FEEDBACK:
-                raise InvalidInputError(f"feedback has at most {MOST_FEEDBACK} bytes")
-            opinion = msgspec.json.decode(body, type=_Opinion)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            self._reply(Refusal(400, f"feedback is an object with id and score: {error}"))
-        except CrossModelError as error:
-            self._reply(replies.refusal_of(error))
-        else:
-            self._task = self._state.loop.create_task(self._keep(opinion))
-
-    def client_gone(self) -> None:
-        """What was said is kept all the same."""
-        self._is_gone = True
-
-    def pause(self) -> None:
-        """The answer is short."""
-
-    def resume(self) -> None:
-        """The answer is short."""
-
-    async def _keep(self, opinion: _Opinion) -> None:
-        try:
-            await self._state.engine.feedback(self._tenant, opinion.id, opinion.score)
-        except CrossModelError as error:
-            self._reply(replies.refusal_of(error))
-        except Exception:
-            logger.exception("feedback could not be kept")
-            self._reply(Refusal(500, "the gateway failed"))
-        else:
-            if not self._is_gone:
-                self._client.reply(200, replies.JSON, msgspec.json.encode(opinion))
-
-    def _reply(self, refusal: Refusal) -> None:
-        if not self._is_gone:
-            self._client.reply(refusal.status, refusal.lines(), refusal.body(Dialect.CHAT))
 
 
 NOT_POST: Final = Refusal(405, "ask with POST")

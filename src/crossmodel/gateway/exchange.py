@@ -27,6 +27,7 @@ from crossmodel.gateway.attempt import GOOD, Attempt
 from crossmodel.gateway.bounds import BYTES_PER_TOKEN as TOKEN_BYTES
 from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
+from crossmodel.gateway.facts import NO_FACTS, facts_of
 from crossmodel.gateway.headers import ReadHeaders
 from crossmodel.gateway.hiding import redacted
 from crossmodel.gateway.http1 import Header
@@ -359,7 +360,7 @@ class Exchange:
             self._failed(attempt, head.status, body)
             return
         spoken = target.dialect if attempt.translates else self._route.dialect
-        facts = replies.facts_of(body, spoken)
+        facts = facts_of(body, spoken)
         if facts is None and replies.is_json(head):
             self._failed(attempt, None, reason="the provider's answer is not the JSON that it says")
             return
@@ -372,7 +373,7 @@ class Exchange:
         if not self._take(attempt):
             return
         self._succeed(attempt)
-        cost = self._account.charge(attempt, body, facts or replies.NO_FACTS)
+        cost = self._account.charge(attempt, body, facts or NO_FACTS)
         lines = b"%bx-crossmodel-cost: %.9f; unit=usd\r\n" % (self._lines(attempt), cost)
         self._client.reply(head.status, lines, body)
         self._close(head.status, attempt=attempt)

@@ -1,11 +1,11 @@
 """What the headers of a request say: who asks, what goes on to providers, what is for us.
 
-Clients send the same headers with each of their requests, so that each connection keeps what it has
-read of the last ones.
+Clients send the same headers with each of their requests, so that what was read of them is kept.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from crossmodel.gateway.http1 import Header, header_lines, nominated
@@ -115,3 +115,42 @@ class ReadHeaders:
         if spoken is Dialect.MESSAGES and all(name != VERSION for name, _ in forwarded):
             lines += VERSION_LINE
         return lines
+
+
+@dataclass(slots=True, eq=False)
+class RequestHead:
+    """A request without its body.
+
+    Attributes:
+        method: as it was sent.
+        path: the target without its query, as it was sent.
+        query: what follows the question mark.
+        headers: names in lower case, in the order in which they came.
+        length: bytes of the body; ``None`` if it comes in chunks.
+        keeps_alive: whether the connection may be used again after it.
+        speaks_chunked: whether the client understands chunked transfer coding (HTTP/1.1).
+        known: what the headers say, once somebody has asked.
+    """
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: list[Header]
+    length: int | None = 0
+    keeps_alive: bool = True
+    speaks_chunked: bool = True
+    known: ReadHeaders | None = field(default=None, repr=False)
+
+    @property
+    def said(self) -> ReadHeaders:
+        """What the headers say."""
+        if self.known is None:
+            self.known = ReadHeaders(self.headers)
+        return self.known
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first header of that name, in lower case."""
+        for each, value in self.headers:
+            if each == name:
+                return value
+        return None

@@ -6,7 +6,6 @@ RFC 9110 (semantics) and RFC 9112 (messages). Names of headers are in lower case
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -35,36 +34,6 @@ CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE: Final = b"connection: close\r\n"
-
-
-@dataclass(slots=True, eq=False)
-class RequestHead:
-    """A request without its body.
-
-    Attributes:
-        method: as it was sent.
-        path: the target without its query, as it was sent.
-        query: what follows the question mark.
-        headers: names in lower case, in the order in which they came.
-        length: bytes of the body; ``None`` if it comes in chunks.
-        keeps_alive: whether the connection may be used again after it.
-        speaks_chunked: whether the client understands chunked transfer coding (HTTP/1.1).
-    """
-
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: list[Header]
-    length: int | None = 0
-    keeps_alive: bool = True
-    speaks_chunked: bool = True
-
-    def get(self, name: bytes) -> bytes | None:
-        """The first header of that name, in lower case."""
-        for each, value in self.headers:
-            if each == name:
-                return value
-        return None
 
 
 def status_line(status: int) -> bytes:

@@ -92,6 +92,7 @@ async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
     if engine.hooks:
         events = _relay(engine.hooks, settings.telemetry.sampling)
         state.events = events
+        state.hooks = (*state.hooks, events.tell)
         opened.push_async_callback(asyncio.to_thread, events.close)
     core = Core(state)
     opened.callback(core.close)

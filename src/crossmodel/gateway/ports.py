@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from crossmodel.gateway.headers import ReadHeaders
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.headers import RequestHead
 
 
 class Exchange(Protocol):
@@ -29,13 +28,7 @@ class Exchange(Protocol):
 
 
 class Client(Protocol):
-    """The side of an exchange that waits for the answer: a connection, or an ASGI server.
-
-    Attributes:
-        known: what the headers of its last request said, if it may ask again.
-    """
-
-    known: ReadHeaders | None
+    """The side of an exchange that waits for the answer: a connection, or an ASGI server."""
 
     def reply(self, status: int, lines: bytes, body: bytes) -> None:
         """A whole response. ``lines`` are its headers, but for those about the connection."""

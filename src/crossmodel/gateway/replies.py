@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from crossmodel.errors import (
     CrossModelError,
@@ -24,7 +22,6 @@ from crossmodel.gateway.translation.errors import error_body
 from crossmodel.gateway.upstream import ResponseHead
 from crossmodel.gateway.wishes import PREFIX
 from crossmodel.wire.dialect import Dialect
-from crossmodel.wire.usage import RawUsage, TokenUsage
 
 JSON: Final = b"content-type: application/json\r\n"
 
@@ -123,50 +120,6 @@ def cached_lines(request_id: str, found: CachedAnswer) -> bytes:
 def id_line(request_id: str) -> bytes:
     """The header that names a request's record."""
     return b"x-crossmodel-request-id: %b\r\n" % request_id.encode()
-
-
-class _Answer(msgspec.Struct):
-    usage: RawUsage | None = None
-    model: str | None = None
-
-
-class _Error(msgspec.Struct):
-    error: Any = None
-
-
-_error: Final = msgspec.json.Decoder(_Error).decode
-_answer: Final = msgspec.json.Decoder(_Answer, strict=False).decode
-
-
-@dataclass(slots=True, eq=False)
-class Facts:
-    """What a whole answer says of itself."""
-
-    usage: TokenUsage | None = None
-    model: str = ""
-
-
-NO_FACTS: Final = Facts()
-
-
-def facts_of(body: bytes, dialect: Dialect) -> Facts | None:
-    """What an answer says of itself; ``None`` if it is no JSON at all."""
-    try:
-        read = _answer(body)
-    except msgspec.ValidationError:
-        return NO_FACTS  # JSON, but not as we know it
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    usage = None if read.usage is None else read.usage.read(dialect)
-    return Facts(usage, read.model or "")
-
-
-def is_error(body: bytes) -> bool:
-    """Whether an answer, whatever its status, tells of an error."""
-    try:
-        return _error(body).error is not None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
 
 
 def is_json(head: ResponseHead) -> bool:

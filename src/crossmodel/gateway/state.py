@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,8 +54,9 @@ class GatewayState:
         tenant: whose requests those without a key are.
         injector: hands insights to models; ``None`` if that is switched off.
         learner: learns from answers; ``None`` if that is switched off.
+        hooks: are told of every request that is over; they must be quick and must not raise.
         cache: answers that may be given again; ``None`` if that is switched off.
-        events: passes on to hooks what was served; ``None`` where nobody asks.
+        events: the one of these that tells the engine's hooks; ``None`` where it has none.
         active: the requests that are under way.
         chooser: chooses among the targets; made anew when they change.
         health: asks addresses how they are.
@@ -74,6 +75,7 @@ class GatewayState:
     learner: Learner | None = None
     cache: AnswerCache | None = None
     events: EventRelay | None = None
+    hooks: tuple[Callable[[Served], None], ...] = ()
     active: set[Pending] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     chance: random.Random = field(default_factory=random.Random)
@@ -93,15 +95,6 @@ class GatewayState:
         self.health.watch(targets.values())
         if self.cache is not None:
             self.cache.clear()
-
-    def tell(self, served: Served, first_byte_ms: float | None) -> None:
-        """Count a request that is over, and tell the hooks of it, where there are any.
-
-        ``first_byte_ms`` is as for ``Metrics.served``.
-        """
-        self.metrics.served(served, first_byte_ms)
-        if self.events is not None:
-            self.events.tell(served, first_byte_ms)
 
     def publish(self) -> None:
         """Nothing: what others have counted is read by the scrapes themselves."""

@@ -255,5 +255,65 @@ CREATE TABLE client_keys (
 	CONSTRAINT uq_client_keys_digest UNIQUE (digest)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+CREATE TABLE alerts (
+	id TEXT NOT NULL, 
+	instance TEXT NOT NULL, 
+	"check" TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	severity TEXT NOT NULL, 
+	message TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	opened_at BIGINT NOT NULL, 
+	changed_at BIGINT NOT NULL, 
+	resolved_at BIGINT, 
+	told TEXT, 
+	told_at BIGINT, 
+	reminders INTEGER NOT NULL, 
+	CONSTRAINT pk_alerts PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_alerts_opened_at ON alerts (opened_at);
+
+CREATE INDEX ix_alerts_state_opened_at ON alerts (state, opened_at);
+
+CREATE TABLE alert_silences (
+	id TEXT NOT NULL, 
+	"check" TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	severity TEXT NOT NULL, 
+	until BIGINT NOT NULL, 
+	created_by TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	CONSTRAINT pk_alert_silences PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_alert_silences_until ON alert_silences (until);
+
+CREATE TABLE alert_notifications (
+	id TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	severity TEXT NOT NULL, 
+	title TEXT NOT NULL, 
+	body BLOB NOT NULL, 
+	CONSTRAINT pk_alert_notifications PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_alert_notifications_created_at ON alert_notifications (created_at);
+
+CREATE TABLE alert_deliveries (
+	notification_id TEXT NOT NULL, 
+	sink TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	due_at BIGINT NOT NULL, 
+	settled_at BIGINT, 
+	error TEXT NOT NULL, 
+	CONSTRAINT pk_alert_deliveries PRIMARY KEY (notification_id, sink), 
+	CONSTRAINT fk_alert_deliveries_notification_id FOREIGN KEY(notification_id) REFERENCES alert_notifications (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_alert_deliveries_state_sink_notification_id ON alert_deliveries (state, sink, notification_id);
+
+INSERT INTO alembic_version (version_num) VALUES ('0011');
 

@@ -393,3 +393,67 @@ marks = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+# Episodes of trouble; of the operator's machines, so of no tenant: see crossmodel.telemetry.alerts.
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("instance", sa.Text, nullable=False),
+    sa.Column("check", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("opened_at", Moment, nullable=False),
+    sa.Column("changed_at", Moment, nullable=False),
+    sa.Column("resolved_at", Moment, nullable=True),
+    sa.Column("told", sa.Text, nullable=True),
+    sa.Column("told_at", Moment, nullable=True),
+    sa.Column("reminders", sa.Integer, nullable=False),
+    sa.Index(None, "opened_at"),
+    sa.Index(None, "state", "opened_at"),
+)
+
+alert_silences = sa.Table(
+    "alert_silences",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("check", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index(None, "until"),
+)
+
+alert_notifications = sa.Table(
+    "alert_notifications",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index(None, "created_at"),
+)
+
+alert_deliveries = sa.Table(
+    "alert_deliveries",
+    metadata,
+    sa.Column(
+        "notification_id",
+        sa.Text,
+        sa.ForeignKey("alert_notifications.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("sink", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", Moment, nullable=False),  # or, while it is being delivered, when that ends
+    sa.Column("settled_at", Moment, nullable=True),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Index(None, "state", "sink", "notification_id"),
+)

@@ -22,6 +22,7 @@ from crossmodel.domain.selection import Outcome
 from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import LogLeaf
 from crossmodel.store import marks, playbooks, requests, schema
+from crossmodel.store.alerts import AlertTables
 from crossmodel.store.client_keys import ClientKeys
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
@@ -49,7 +50,7 @@ _CHILDREN: Final = {
 }
 
 
-class SqlTransaction(LogTables):
+class SqlTransaction(LogTables, AlertTables):
     """One transaction. ``search`` finds insights, and is shared by all transactions.
 
     ``erased`` collects the row numbers of insights that are gone once this is committed, by tenant:

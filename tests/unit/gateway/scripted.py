@@ -9,7 +9,7 @@ from dataclasses import replace
 from crossmodel.assembly import load_settings
 from crossmodel.balancing import Balancer, LoadBalancerConfig, RetryBudget
 from crossmodel.domain.client_key import ClientKey, digest_of
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.upstream import ResponseHead
 
@@ -20,7 +20,6 @@ class Listener:
     """A client: what it was told, and how that ended."""
 
     def __init__(self):
-        self.known = None
         self.status, self.lines, self.body, self.end = 0, b"", bytearray(), None
 
     def reply(self, status, lines, body):
@@ -136,18 +135,7 @@ class Bench:
         self.cm, self.core, self.state = opened.cm, opened.core, opened.state
         self.addresses = {}
         self.served = []
-        record = self.state.recorder.record
-        kept = self.served
-
-        class Kept:
-            def __getattr__(self, name, recorder=self.state.recorder):
-                return getattr(recorder, name)
-
-            def record(self, served):
-                kept.append(served)
-                record(served)
-
-        self.state.recorder = Kept()
+        self.state.hooks = (self.served.append,)
 
     def set_up(self, *, keys=(), names=("a", "b"), **balancing):
         """Forget what was; ask for these keys, balance like this."""

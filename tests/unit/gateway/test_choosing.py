@@ -10,7 +10,7 @@ from scripted import Listener, a_key, bench, chat, completion, settings_in
 
 from crossmodel.errors import InvalidInputError, ModelNotFoundError, NoAvailableModelsError
 from crossmodel.gateway.control.ports import ModelChange
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.peek import peek
 from crossmodel.gateway.routes import CHAT, COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES

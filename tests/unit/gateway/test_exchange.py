@@ -3,11 +3,14 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted import bench, chat, completion, event, settings_in
+
+from crossmodel.gateway.recording import STUCK_BYTES
 
 EVENTS = b"text/event-stream"
 DONE = b"data: [DONE]\n\n"
@@ -78,19 +81,16 @@ def test_a_stand_in_is_asked_where_the_first_cannot_be_asked_so(on):
     """Messages has no ``logit_bias``: a stand-in that speaks chat may be asked."""
 
     async def test(made):
-        targets = dict(made.state.targets)
-        made.state.replace_targets(targets)
-        choice = made.state.chooser.choose
-
-        def choose(*given, **more):
-            found = choice(*given, **more)
-            found.targets = [targets["claude"], targets["dear"]]
-            return found
-
-        made.state.chooser.choose = choose
-        _, client = made.ask(chat("claude", logit_bias={"1": 5}))
-        assert not made.calls("claude")
-        made.calls("dear")[0].answer(completion())
+        plain = made.state.targets
+        claude = plain["claude"]
+        failing_over = replace(claude, model=replace(claude.model, fallbacks=("dear",)))
+        made.state.replace_targets({**plain, "claude": failing_over})
+        try:
+            _, client = made.ask(chat("claude", logit_bias={"1": 5}))
+            assert not made.calls("claude")
+            made.calls("dear")[0].answer(completion())
+        finally:
+            made.state.replace_targets(plain)
         assert client.status == 200
         assert client.header("x-crossmodel-failover") == "claude"
 
@@ -177,11 +177,11 @@ def test_a_client_that_reads_slowly_slows_the_provider(on):
 def test_requests_are_turned_away_while_nothing_can_be_recorded(on):
     async def test(made):
         recorder = made.opened.state.recorder
-        type(recorder).is_stuck = True
+        recorder._waiting_bytes += STUCK_BYTES + 1
         try:
             _, client = made.ask(chat("dear"))
         finally:
-            del type(recorder).is_stuck
+            recorder._waiting_bytes -= STUCK_BYTES + 1
         assert (client.status, client.header("retry-after")) == (503, "5")
         assert not made.calls()
 

@@ -12,7 +12,7 @@ from scripted import Listener, bench, settings_in
 
 from crossmodel import errors
 from crossmodel.domain.completion import Completion, Message, Usage
-from crossmodel.gateway.http1 import RequestHead
+from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.inprocess import KNOWN, InProcess
 from crossmodel.providers import FakeProvider
 

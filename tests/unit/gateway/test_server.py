@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loops import run_on
 
-from crossmodel.gateway import server as server_module
+from crossmodel.gateway import connection, server
 from crossmodel.gateway.server import Server
 from crossmodel.settings import GatewayLimits
 
@@ -386,8 +386,8 @@ async def until(holds, seconds=5.0):
 
 @pytest.fixture
 def quick_sweeps(monkeypatch):
-    monkeypatch.setattr(server_module, "SWEEP_SECONDS", 0.05)
-    monkeypatch.setattr(server_module, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(server, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.2)
 
 
 SLOW = {

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.control import (
+    alerts,
     budgets,
     health,
     insights,
@@ -36,6 +37,7 @@ AnyOperation = Operation[Any, Any]
 
 RESOURCES: Final[tuple[AnyOperation, ...]] = (
     *health.OPERATIONS,
+    *alerts.OPERATIONS,
     *models.OPERATIONS,
     *insights.OPERATIONS,
     *budgets.OPERATIONS,

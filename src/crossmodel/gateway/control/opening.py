@@ -25,7 +25,8 @@ async def open_control_plane(
     """Listen where the setting ``gateway.control`` says. Stop it before ``cm`` is closed.
 
     Raises:
-        ConfigurationError: if nothing can listen there, or the admin key cannot be used.
+        ConfigurationError: if nothing can listen there, the admin key cannot be used, or a sink
+            of alerts cannot.
     """
     gateway = cm.settings.gateway
     host, port = split_address(gateway.control, "control")
@@ -37,9 +38,15 @@ async def open_control_plane(
     async def on_stop() -> None:
         if sending is not None:
             await sending.close()
-        await control.settle()
+        await control.stop()
 
-    return await start(app, host, port, on_stop=on_stop)
+    running = await start(app, host, port, on_stop=on_stop)
+    try:
+        await control.start()
+    except BaseException:
+        await running.stop()
+        raise
+    return running
 
 
 def _send_metrics(cm: CrossModel, control: Control) -> MetricsSender | None:
