@@ -30,6 +30,11 @@ from .domain.config import WitnessGenerationConfig as WitnessGenerationConfig
 from .domain.erasure import Erased as Erased
 from .domain.erasure import ErasureReceipt as ErasureReceipt
 from .domain.erasure import RetentionReport as RetentionReport
+from .domain.events import ExtractionEvent as ExtractionEvent
+from .domain.events import RequestEvent as RequestEvent
+from .domain.events import SelectionEvent as SelectionEvent
+from .domain.events import TransferEvent as TransferEvent
+from .domain.events import WitnessEvent as WitnessEvent
 from .domain.incidents import Incident as Incident
 from .domain.insight import Evidence as Evidence
 from .domain.insight import ExtractionResult as ExtractionResult
@@ -101,6 +106,7 @@ from .extraction import InsightExtractor as InsightExtractor
 from .extraction import InsightValidator as InsightValidator
 from .extraction import ModelAssistedPattern as ModelAssistedPattern
 from .extraction import PatternRegistry as PatternRegistry
+from .ports import Hook as Hook
 from .providers import FakeProvider as FakeProvider
 from .reliability import CrossModelConfidenceCalibrator as CrossModelConfidenceCalibrator
 from .selection import CostOptimizer as CostOptimizer
@@ -116,6 +122,9 @@ from .settings import DEVELOPMENT_CONFIG as DEVELOPMENT_CONFIG
 from .settings import PRODUCTION_CONFIG as PRODUCTION_CONFIG
 from .settings import Settings as Settings
 from .settings import load_settings as load_settings
+from .telemetry import CrossModelConsciousnessMetrics as CrossModelConsciousnessMetrics
+from .telemetry import MetricsCollector as MetricsCollector
+from .telemetry import PerformanceAnalyzer as PerformanceAnalyzer
 from .telemetry import AlertManager as AlertManager
 from .telemetry import CrossModelConsciousnessHealthMonitor as CrossModelConsciousnessHealthMonitor
 from .telemetry import ErrorRateHealthCheck as ErrorRateHealthCheck

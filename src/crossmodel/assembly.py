@@ -28,6 +28,7 @@ from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import LogKey
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
+from crossmodel.hooks import Hooks
 from crossmodel.inputs import InputRecorder
 from crossmodel.lazy import loader
 from crossmodel.performance import keep_rolling_up
@@ -53,6 +54,7 @@ from crossmodel.writing import (
 if TYPE_CHECKING:
     from crossmodel.extraction.bulk import Extracted, extract_all
     from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
+    from crossmodel.telemetry.otlp import Export
     from crossmodel.transfer import Exported
 
 __all__ = [
@@ -104,6 +106,9 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk):
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
     or nothing; everything is let go of on exit, after the last checkpoint is signed.
 
+    ``hooks`` are told of all that happens; ``telemetry`` is the one of them that sends it to the
+    collector that the settings name, if they name one.
+
     ``with_models=False`` opens the state alone: for reading and verifying, where no model is asked
     and no provider's key is needed. Otherwise what is older than
     ``cross_model_vif.provenance_tracking.retention_period_days`` is erased on opening, and then
@@ -126,6 +131,8 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk):
         self._with_assistant = with_models or with_assistant
         self._exit = AsyncExitStack()
         self._engine: Engine | None = None
+        self.hooks = Hooks()
+        self.telemetry: Export | None = None
 
     @classmethod
     def open(
@@ -143,8 +150,11 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk):
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
+            if self._with_models and self.settings.telemetry.otlp_endpoint:
+                self._open_export(opening)
             self._engine = await _build(
                 self.settings,
+                self.hooks,
                 opening,
                 with_models=self._with_models,
                 with_assistant=self._with_assistant,
@@ -157,6 +167,14 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk):
                 opening.push_async_callback(_stop, rolling_up)
             self._exit = opening.pop_all()
         return self
+
+    def _open_export(self, opening: AsyncExitStack) -> None:
+        from crossmodel.observing import open_export  # noqa: PLC0415 - few have a collector
+
+        export = self.telemetry = open_export(self.settings, serves=self._serves)
+        self.hooks.add(export)
+        opening.push_async_callback(asyncio.to_thread, export.close)
+        opening.callback(self.hooks.remove, export)
 
     async def __aexit__(
         self,
@@ -415,6 +433,7 @@ def create_keys(settings: Settings) -> list[LogKey]:
 
 async def _build(
     settings: Settings,
+    hooks: Hooks,
     opening: AsyncExitStack,
     *,
     with_models: bool,
@@ -470,6 +489,7 @@ async def _build(
         teacher_quality=settings.loop.teacher_quality,
         assistant=assistant,
         inputs=inputs,
+        hooks=hooks,
     )
 
 

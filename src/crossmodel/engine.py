@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from crossmodel import extraction
@@ -13,15 +15,29 @@ from crossmodel import transfer as transfers
 from crossmodel.domain import checks
 from crossmodel.domain.answer import Answer, Ask, Turn
 from crossmodel.domain.completion import Completion, CompletionRequest
+from crossmodel.domain.events import (
+    ExtractionEvent,
+    RequestEvent,
+    SelectionEvent,
+    TransferEvent,
+    WitnessEvent,
+)
 from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.insight import RELEASED, ExtractionResult, Insight, Standing
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
+from crossmodel.domain.scope import RequestScope, current_scope, within
 from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext, TaskRequirement
 from crossmodel.domain.traffic import dearest_prices
 from crossmodel.domain.transfer import RejectedInsight, TransferResult, utf8_bytes
-from crossmodel.errors import ModelNotFoundError, NoAvailableModelsError, ProviderError
+from crossmodel.errors import (
+    CrossModelError,
+    ModelNotFoundError,
+    NoAvailableModelsError,
+    ProviderError,
+)
+from crossmodel.hooks import Hooks
 from crossmodel.inputs import InputRecorder
 from crossmodel.ports import Provider, Store, Transaction
 from crossmodel.reliability import observe_score, set_standing
@@ -41,8 +57,9 @@ class Engine:
 
     Answers of models of at least ``teacher_quality`` become insights; the ``assistant``, where
     there is one, is asked what they say. With ``inputs`` the log says what a selection was made
-    from, so that it can be replayed. The two stages that are about insights are made when they are
-    first used, always the same ones: an engine that only selects does without.
+    from, so that it can be replayed. ``hooks`` are told of what happens. The two stages that are
+    about insights are made when they are first used, always the same ones: an engine that only
+    selects does without.
     """
 
     selector: ModelSelector
@@ -55,6 +72,7 @@ class Engine:
     teacher_quality: float
     assistant: ModelSpec | None = None
     inputs: InputRecorder | None = None
+    hooks: Hooks = field(default_factory=Hooks)
 
     @property
     def transfer(self) -> transfers.InsightTransfer:
@@ -68,13 +86,43 @@ class Engine:
 
     async def complete(self, ask: Ask) -> Answer:
         """Run the whole loop once."""
+        request_id, started_at = time_ordered_id("req_"), utc_now()
+        with within(RequestScope(request_id, ask.tenant, ask.trace_id)):
+            turn = self._begin(ask, request_id)
+            try:
+                answer = await self._carry_out(turn)
+            except (Exception, asyncio.CancelledError) as error:
+                self._tell_of(turn, started_at, error)
+                raise
+            self._tell_of(turn, started_at)
+            return answer
+
+    def _begin(self, ask: Ask, request_id: str) -> Turn:
+        """Choose the model."""
         context = self.context_of(ask)
-        selection = self.select(ask, context)
-        turn = Turn(time_ordered_id("req_"), ask, selection, self.models[selection.model_id])
+        try:
+            selection = self.select(ask, context)
+        except CrossModelError as error:
+            if self.hooks:
+                failed = type(error).__name__
+                self.hooks(
+                    SelectionEvent(
+                        tenant=ask.tenant, model_id="", error=failed, request_id=request_id
+                    )
+                )
+            raise
+        if self.hooks:
+            self.hooks(SelectionEvent.of(selection, ask.tenant, request_id))
+        turn = Turn(request_id, ask, selection, self.models[selection.model_id])
         turn.dearest = dearest_prices(self.models.values())
         if self.inputs is not None:
             turn.inputs = self.inputs.of(selection)
         self.selector.expect_feedback(turn.id, selection, context)
+        return turn
+
+    async def _carry_out(self, turn: Turn) -> Answer:
+        """Everything from the choice on."""
+        ask = turn.ask
         turn.transfer, losers = await self.hand_over(ask, turn.model, turn.id)
         turn.handed_over_at = utc_now()
         try:
@@ -84,7 +132,9 @@ class Engine:
             self.selector.record_outcome((await self.ledger.record_turn(turn)).outcome)
             raise
         turn.extraction = await self._extract(turn)
+        began = time.perf_counter()
         recorded = await self.ledger.record_turn(turn, self._curate)
+        self._tell_of_record(turn.id, ask.tenant, len(recorded.leaves), began)
         if self.inputs is not None and turn.inputs is not None:
             self.inputs.kept(turn.inputs)
         await self.set_aside(ask.tenant, losers)
@@ -94,7 +144,7 @@ class Engine:
             text=turn.completion.text,
             model_id=turn.model.id,
             served_model=turn.completion.model,
-            selection=selection,
+            selection=turn.selection,
             transfer=turn.transfer,
             extraction=turn.extraction,
             usage=turn.completion.usage,
@@ -151,7 +201,11 @@ class Engine:
                 admits=lambda insight: self._is_better(insight, model),
             )
         )
-        return result if plan.candidates else None, plan.losers
+        if not plan.candidates:
+            return None, plan.losers
+        if self.hooks:
+            self.hooks(TransferEvent.of(result, ask.tenant, model.id, request_id))
+        return result, plan.losers
 
     async def prepare(
         self, question: str, model: ModelSpec, tenant: str = DEFAULT_TENANT
@@ -189,14 +243,17 @@ class Engine:
         ``source_request`` is the request on our record that it answers, if there is one. Others
         are as for :meth:`extract`.
         """
-        result = await self.extract(
-            text, source_model, tenant=tenant, key=key, injected=injected, extract=extract
-        )
-        source = SourceText(text, source_model, tenant, origin or source_request or "")
-        await self.ledger.record_insights(
-            source, result, self._curate, source_request=source_request
-        )
-        return result
+        with within(RequestScope(source_request or "", tenant)):
+            result = await self.extract(
+                text, source_model, tenant=tenant, key=key, injected=injected, extract=extract
+            )
+            source = SourceText(text, source_model, tenant, origin or source_request or "")
+            began = time.perf_counter()
+            leaves = await self.ledger.record_insights(
+                source, result, self._curate, source_request=source_request
+            )
+            self._tell_of_record(source_request or source.sha256, tenant, len(leaves), began)
+            return result
 
     async def extract(
         self,
@@ -219,7 +276,12 @@ class Engine:
             context[extraction.ASSISTANCE] = await self._assist(self.assistant, text, tenant, key)
         extract = extract or self.extractor.extract
         result = await asyncio.to_thread(extract, text, source_model, context)
-        return self._trusted(result)
+        result = self._trusted(result)
+        if self.hooks:
+            scope = current_scope()
+            request_id = scope.request_id or None if scope is not None else None
+            self.hooks(ExtractionEvent.of(result, tenant, request_id))
+        return result
 
     async def feedback(
         self, tenant: str, request_id: str, score: float, *, source: str = "feedback"
@@ -236,6 +298,19 @@ class Engine:
         )
         if outcome.model_id in self.models:
             self.selector.record_outcome(outcome)
+
+    def _tell_of(
+        self, turn: Turn, started_at: datetime, error: BaseException | None = None
+    ) -> None:
+        """Tell the hooks of a turn that is over."""
+        if self.hooks:
+            self.hooks(RequestEvent.of(turn, started_at, error=error))
+
+    def _tell_of_record(self, about: str, tenant: str, records: int, began: float) -> None:
+        """Tell the hooks of what is on the record since ``began``, in seconds."""
+        if self.hooks:
+            took = (time.perf_counter() - began) * 1000
+            self.hooks(WitnessEvent(tenant=tenant, about=about, records=records, latency_ms=took))
 
     async def _call(self, turn: Turn) -> Completion:
         ask, model, messages = turn.ask, turn.model, turn.ask.messages

@@ -10,6 +10,7 @@ from crossmodel.domain.alerts import Alert, Delivery, DeliveryCounts, Notificati
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.erasure import Erased
+from crossmodel.domain.events import Event
 from crossmodel.domain.incidents import Incident
 from crossmodel.domain.insight import Insight, Standing
 from crossmodel.domain.models import ModelSpec
@@ -38,6 +39,18 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """The present moment."""
+        ...
+
+
+class Hook(Protocol):
+    """Is told of what happens. It must be quick, and hand what takes time to somebody else.
+
+    It is called on the event loop or in a thread, wherever the event happens. What it raises is
+    counted, and loses nothing but itself.
+    """
+
+    def __call__(self, event: Event, /) -> None:
+        """Something happened."""
         ...
 
 

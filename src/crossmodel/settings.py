@@ -39,6 +39,8 @@ from crossmodel.telemetry.alerts.policy import AlertPolicy
 PREFIX: Final = "CROSSMODEL_"
 NESTING: Final = "__"
 WRITERS: Final = ("auto", "inline", "process")
+LOG_FORMATS: Final = ("text", "json")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 PRODUCTION_CONFIG: Final[dict[str, Any]] = {
     "model_selector": {
@@ -367,6 +369,38 @@ class WitnessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Who is told what happens, and how.
+
+    Attributes:
+        otlp_endpoint: address of an OpenTelemetry collector that speaks OTLP over HTTP, such as
+            ``http://127.0.0.1:4318``: it gets traces and metrics. Empty: nobody does.
+        headers_env: names the variable that holds headers for it, as ``name=value,name=value``.
+        sampling: the share of requests that are traced, 0..1. A request whose caller traces it is
+            traced with it.
+        service_name: what the traces and metrics are said to be of.
+        log_format: ``text`` for people, or ``json``: an object a line.
+        log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``; the variable
+            ``CROSSMODEL_LOG_LEVEL`` overrides it.
+    """
+
+    otlp_endpoint: str = ""
+    headers_env: str = ""
+    sampling: float = 1.0
+    service_name: str = "crossmodel"
+    log_format: str = "text"
+    log_level: str = "warning"
+
+    def __post_init__(self) -> None:
+        checks.unit_interval("sampling", self.sampling)
+        checks.text("service_name", self.service_name)
+        checks.one_of("log_format", self.log_format, LOG_FORMATS)
+        checks.one_of("log_level", self.log_level, LOG_LEVELS)
+        if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
+            raise InvalidInputError("otlp_endpoint must start with http:// or https://")
+
+
+@dataclass(frozen=True, slots=True)
 class HealthSettings:
     """What ``crossmodel health`` and the gateway look at, and what is too much or too little.
 
@@ -517,6 +551,7 @@ class Settings:
     store: StoreSettings = StoreSettings()
     loop: LoopSettings = LoopSettings()
     witness: WitnessSettings = WitnessSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     providers: tuple[ProviderSettings, ...] = (DEFAULT_PROVIDER,)
     models: tuple[ModelSpec, ...] = (DEFAULT_MODEL,)
     load_balancer: LoadBalancerConfig = field(default_factory=LoadBalancerConfig)

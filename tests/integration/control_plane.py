@@ -15,7 +15,7 @@ from crossmodel import CrossModel, load_settings
 from crossmodel.balancing import Balancer
 from crossmodel.errors import ModelNotFoundError
 from crossmodel.gateway.control.opening import open_control_plane
-from crossmodel.gateway.control.ports import EndpointState, ModelState
+from crossmodel.gateway.control.ports import Counts, EndpointState, ModelState
 from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.metrics import Metrics
 
@@ -67,6 +67,9 @@ class LiveGateway:
 
     def models(self):
         return [self._state(name) for name in self.specs]
+
+    def counts(self):
+        return Counts(in_flight=self.in_flight)
 
     def change_model(self, model_id, change):
         if model_id not in self.specs:

@@ -114,3 +114,13 @@ def test_every_start_is_measured():
     rows = [line.split(" | ") for line in settings["measure"]().splitlines() if "| " in line][2:]
     assert len(rows) >= 7
     assert all(float(figure.rstrip(" |")) > 0 for row in rows for figure in row[1:])
+
+
+def test_telemetry_is_measured():
+    bench = runpy.run_path(str(BENCHMARKS / "telemetry.py"))
+    settings = bench["main"].__globals__
+    settings.update(ROUNDS=2, CALLS=20)
+    rows = [line.split(" | ") for line in settings["table"]().splitlines() if line.startswith("| ")]
+    figures = {row[0].removeprefix("| "): row[1].rstrip(" |") for row in rows}
+    assert float(figures["counted, and all traced"]) > float(figures["nothing"])
+    assert float(figures["OpenTelemetryHook"]) > float(figures["a hook that does nothing"])

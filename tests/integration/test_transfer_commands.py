@@ -201,7 +201,8 @@ async def test_the_budget_holds_by_the_tokenizer_of_a_real_model():
 def test_retries_speak_on_standard_error_and_leave_standard_output_to_the_result(tmp_path):
     (tmp_path / "flaky.py").write_text(
         "from crossmodel import Insight, InsightTransfer\n"
-        "from crossmodel.cli.output import configure_logs, print_json\n"
+        "from crossmodel.cli.output import print_json\n"
+        "from crossmodel.telemetry import configure_logs\n"
         "configure_logs()\n"
         "def write(insights, calls=[]):\n"
         "    calls.append(1)\n"

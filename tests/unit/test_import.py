@@ -32,11 +32,12 @@ print(*sorted(loaded))
 
 LATER = (
     "alembic", "cloudpickle", "cryptography.x509", "detect_secrets", "httpx",
-    "httpcore", "markdown_it", "onnxruntime", "phonenumbers", "pydantic", "rapidfuzz", "rich",
+    "httpcore", "markdown_it", "onnxruntime", "opentelemetry", "phonenumbers", "prometheus_client",
+    "pydantic", "rapidfuzz", "rich",
     "safetensors", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm", "stamina", "stdnum",
     "structlog", "tokenizers", "typer", "usearch", "xllamacpp",
     "crossmodel.extraction.extractor", "crossmodel.replay.replayer",
-    "crossmodel.transfer.transfer", "crossmodel.witness.provenance.chain",
+    "crossmodel.telemetry", "crossmodel.transfer.transfer", "crossmodel.witness.provenance.chain",
 )  # fmt: skip
 """What an engine that selects has no use for: it loads when an insight, an answer or a proof is."""
 

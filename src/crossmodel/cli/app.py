@@ -17,8 +17,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from crossmodel import __version__
-from crossmodel.cli.output import configure_logs, err, report
+from crossmodel.cli.output import err, report
 from crossmodel.errors import CrossModelError
+from crossmodel.telemetry import configure_logs
 
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -109,11 +110,11 @@ def crossmodel(
 
 def run() -> None:
     """Run the command line; exits the process."""
-    configure_logs()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a character that it lacks must not change a verdict
             stream.reconfigure(errors="replace")
     try:
+        configure_logs()
         app()
     except CrossModelError as error:
         sys.exit(report(error))

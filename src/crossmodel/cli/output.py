@@ -7,7 +7,6 @@ settings or the input is wrong; 3 a model or the store failed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
@@ -180,31 +179,3 @@ def refusing() -> Iterator[None]:
     except VerificationError as error:
         report(error)
         raise typer.Exit(REFUSED) from None
-
-
-def configure_logs() -> None:
-    """Warnings go to standard error, in colour for people and plain for files."""
-    import structlog
-
-    # retries speak through structlog, which would speak to standard output
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso"),
-            ],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(
-                    colors=sys.stderr.isatty(),
-                    # the other formatters show local variables: requests, and keys
-                    exception_formatter=structlog.dev.plain_traceback,
-                ),
-            ],
-        )
-    )
-    logger = logging.getLogger("crossmodel")
-    logger.addHandler(handler)
-    logger.setLevel(os.environ.get("CROSSMODEL_LOG_LEVEL", "WARNING").upper())

@@ -22,10 +22,14 @@ def serve(
 ) -> None:
     """Answer OpenAI and Anthropic clients, until SIGTERM or Ctrl-C; SIGHUP reads the settings."""
     from crossmodel.gateway.serving import Listening, run
+    from crossmodel.observing import secrets_of
     from crossmodel.settings import load_settings
+    from crossmodel.telemetry import configure_logs
 
     source = config_source(config)
     settings = load_settings(source)
+    telemetry = settings.telemetry
+    configure_logs(telemetry.log_format, telemetry.log_level, secrets=secrets_of(settings))
     gateway = replace(
         settings.gateway,
         listen=listen or settings.gateway.listen,

@@ -21,6 +21,9 @@ from crossmodel.errors import InvalidInputError
 TRACE_ID: Final = re.compile("(?!0{32})[0-9a-f]{32}")
 """A trace's id as W3C Trace Context (3.2.2.3) has it."""
 
+ANSWER_ATTRIBUTE: Final = "crossmodel.answer.id"
+"""The attribute of a span by which a trace leads to its answers, and so to their chains."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -59,6 +60,25 @@ class SignedCheckpoint:
     size: int
     root: bytes
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """How far the log has got.
+
+    Attributes:
+        records: how many there are.
+        signed_records: how many of them the last checkpoint covers.
+        newest_signed_at: when the last of those was logged, UTC; ``None`` if there is none.
+        oldest_unsigned_at: when the first was logged that no checkpoint covers; ``None`` likewise.
+        unwritten_bytes: what was handed over and is not in the store yet.
+    """
+
+    records: int
+    signed_records: int
+    newest_signed_at: datetime | None = None
+    oldest_unsigned_at: datetime | None = None
+    unwritten_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

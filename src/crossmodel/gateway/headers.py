@@ -13,7 +13,7 @@ from crossmodel.gateway.keys import bearer
 from crossmodel.gateway.wishes import PREFIX
 from crossmodel.providers import API_VERSION
 from crossmodel.wire.dialect import Dialect
-from crossmodel.witness.tracing import trace_id_of
+from crossmodel.witness.tracing import parent_id_of, trace_id_of
 
 OURS_ALONE: Final = frozenset(
     {
@@ -56,11 +56,14 @@ class ReadHeaders:
             if it shows none.
         ours: those that are for us.
         trace_id: the caller's trace (W3C Trace Context), if it names one.
+        parent_id: the caller's span in it, 16 hex digits; ``None`` if the caller says that it does
+            not trace this request itself.
         is_foreign: whether a browser sends it for a page of another origin (Fetch, 3.2).
     """
 
     __slots__ = (
-        "_forwarded", "_lines", "headers", "is_foreign", "ours", "presented", "trace_id",
+        "_forwarded", "_lines", "headers", "is_foreign", "ours", "parent_id", "presented",
+        "trace_id",
     )  # fmt: skip
 
     def __init__(self, headers: list[Header]) -> None:
@@ -68,6 +71,7 @@ class ReadHeaders:
         self.presented = b""
         self.ours: list[Header] = []
         self.trace_id: str | None = None
+        self.parent_id: str | None = None
         self.is_foreign = False
         self._forwarded: list[Header] = []
         self._lines: dict[tuple[Dialect, bool], bytes] = {}
@@ -89,7 +93,9 @@ class ReadHeaders:
         elif name == b"x-api-key":
             self.presented = self.presented or value
         elif name == b"traceparent":
-            self.trace_id = trace_id_of(value.decode("latin-1"))
+            traceparent = value.decode("latin-1")
+            self.trace_id = trace_id_of(traceparent)
+            self.parent_id = parent_id_of(traceparent)
         elif name == b"origin" or value not in OWN_SITES:
             self.is_foreign = True
 

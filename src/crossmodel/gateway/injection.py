@@ -19,6 +19,7 @@ import msgspec
 from crossmodel.domain.answer import Ask
 from crossmodel.domain.completion import Message
 from crossmodel.domain.models import ModelSpec
+from crossmodel.domain.scope import RequestScope, within
 from crossmodel.domain.selection import TaskRequirement
 from crossmodel.domain.transfer import RejectedInsight, TransferResult
 from crossmodel.engine import Engine
@@ -121,33 +122,36 @@ class Injector:
         tenant: str,
         request_id: str,
         task: TaskRequirement | None = None,
+        trace_id: str | None = None,
     ) -> tuple[Fields, TransferResult] | None:
         """The body with the insights that fit, and which ones, or why this request goes without.
 
         ``None`` if nothing fits, or it took too long, or failed: the body is to be sent as it is.
         Fields that do not change stay byte for byte. Never raises but if it is cancelled.
+        ``trace_id`` is the caller's, for the log.
         """
-        try:
-            question = question_of(body, dialect)[-MOST_ASKED:]
-            if not question.strip():
+        with within(RequestScope(request_id, tenant, trace_id)):
+            try:
+                question = question_of(body, dialect)[-MOST_ASKED:]
+                if not question.strip():
+                    return None
+                ask = Ask((Message("user", question),), task=task, tenant=tenant)
+                result = await self._handed_over(ask, model, request_id)
+                if result is None:
+                    return None
+                if result.success and result.context:
+                    body = self._placed(body, dialect, model, result)
+            except (CrossModelError, msgspec.MsgspecError) as error:
+                self.failed += 1
+                logger.warning("%s goes without insights: %s", request_id, error)
                 return None
-            ask = Ask((Message("user", question),), task=task, tenant=tenant)
-            result = await self._handed_over(ask, model, request_id)
-            if result is None:
+            except Exception:
+                self.failed += 1
+                logger.exception("%s goes without insights", request_id)
                 return None
-            if result.success and result.context:
-                body = self._placed(body, dialect, model, result)
-        except (CrossModelError, msgspec.MsgspecError) as error:
-            self.failed += 1
-            logger.warning("%s goes without insights: %s", request_id, error)
-            return None
-        except Exception:
-            self.failed += 1
-            logger.exception("%s goes without insights", request_id)
-            return None
-        self.injected += bool(result.transferred_insights)
-        self.withheld += bool(result.withheld)
-        return body, result
+            self.injected += bool(result.transferred_insights)
+            self.withheld += bool(result.withheld)
+            return body, result
 
     async def _handed_over(
         self, ask: Ask, model: ModelSpec, request_id: str

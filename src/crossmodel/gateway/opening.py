@@ -8,7 +8,7 @@ import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from crossmodel.assembly import CrossModel
 from crossmodel.errors import CrossModelError
@@ -20,7 +20,11 @@ from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.limits import Admission
 from crossmodel.gateway.recording import Recorder
 from crossmodel.gateway.state import GatewayState
+from crossmodel.hooks import Hooks
 from crossmodel.settings import Settings
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.events import EventRelay
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +89,20 @@ async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
         await injector.start()
         opened.push_async_callback(injector.close)
     opened.push_async_callback(_learned, state)
+    if engine.hooks:
+        events = _relay(engine.hooks, settings.telemetry.sampling)
+        state.events = events
+        state.hooks = (*state.hooks, events.tell)
+        opened.push_async_callback(asyncio.to_thread, events.close)
     core = Core(state)
     opened.callback(core.close)
     return Opened(cm, state, core, switchboard)
+
+
+def _relay(hooks: Hooks, sampling: float) -> EventRelay:
+    from crossmodel.gateway.events import EventRelay  # noqa: PLC0415 - few gateways have hooks
+
+    return EventRelay(hooks, sampling=sampling)
 
 
 def _learning() -> ModuleType:

@@ -13,7 +13,7 @@ from typing import Final
 from crossmodel.assembly import restore_budgets
 from crossmodel.balancing import Endpoint, LoadBalancerConfig
 from crossmodel.errors import ConfigurationError, WitnessError
-from crossmodel.gateway.control.ports import EndpointState, ModelChange, ModelState
+from crossmodel.gateway.control.ports import Counts, EndpointState, ModelChange, ModelState
 from crossmodel.gateway.keys import load_keys
 from crossmodel.gateway.opening import Opened
 from crossmodel.gateway.server import Server
@@ -63,6 +63,28 @@ class LiveOperations:
         """The models in their configured order, as they are now."""
         now = time.monotonic()
         return [_state(target, now) for target in self._state.targets.values()]
+
+    def counts(self) -> Counts:
+        """What its parts have counted."""
+        state = self._state
+        recorder, learner, injector, events = (
+            state.recorder, state.learner, state.injector, state.events,
+        )  # fmt: skip
+        return Counts(
+            in_flight=self.in_flight,
+            records_handed_over=recorder.recorded,
+            records_waiting=recorder.waiting,
+            records_lost=recorder.lost,
+            answers_learned=learner.learned if learner is not None else 0,
+            answers_waiting=learner.waiting if learner is not None else 0,
+            insights_dropped=learner.dropped if learner is not None else 0,
+            answers_failed=learner.failed if learner is not None else 0,
+            insights_extracted=learner.insights if learner is not None else 0,
+            transfers_late=injector.late if injector is not None else 0,
+            transfers_failed=injector.failed if injector is not None else 0,
+            events_dropped=events.dropped if events is not None else 0,
+            hook_failures=state.engine.hooks.failures,
+        )
 
     def change_model(self, model_id: str, change: ModelChange) -> ModelState:
         """Change a model until the settings are read again or the process ends.

@@ -23,6 +23,7 @@ from crossmodel.gateway.served import Served
 from crossmodel.gateway.targets import Target
 
 if TYPE_CHECKING:
+    from crossmodel.gateway.events import EventRelay
     from crossmodel.gateway.learning import Learner  # it loads all of extraction
 
 
@@ -55,6 +56,7 @@ class GatewayState:
         learner: learns from answers; ``None`` if that is switched off.
         hooks: are told of every request that is over; they must be quick and must not raise.
         cache: answers that may be given again; ``None`` if that is switched off.
+        events: the one of these that tells the engine's hooks; ``None`` where it has none.
         active: the requests that are under way.
         chooser: chooses among the targets; made anew when they change.
         health: asks addresses how they are.
@@ -72,6 +74,7 @@ class GatewayState:
     injector: Injector | None = None
     learner: Learner | None = None
     cache: AnswerCache | None = None
+    events: EventRelay | None = None
     hooks: tuple[Callable[[Served], None], ...] = ()
     active: set[Pending] = field(default_factory=set)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -94,9 +97,4 @@ class GatewayState:
             self.cache.clear()
 
     def publish(self) -> None:
-        """Let the metrics say what others have counted."""
-        metrics, learner = self.metrics, self.learner
-        metrics.records_handed_over = self.recorder.recorded
-        metrics.records_lost = self.recorder.lost
-        if learner is not None:
-            metrics.insights_extracted, metrics.insights_dropped = learner.insights, learner.dropped
+        """Nothing: what others have counted is read by the scrapes themselves."""

@@ -116,6 +116,11 @@ def provider_kinds() -> dict[str, ProviderKind]:
     return dict(_KINDS)
 
 
+def key_variables() -> list[str]:
+    """The variables that hold the keys of our kinds of providers, where settings name none."""
+    return [row.api_key_env for row in _KINDS.values() if row.api_key_env]
+
+
 def takes_seed(kind: str) -> bool:
     """Whether models of that kind of provider can be asked for the same answer again."""
     row = _KINDS.get(kind) or provider_kinds().get(kind)

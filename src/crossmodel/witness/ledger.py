@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Final, Protocol
 
 from crossmodel.domain import checks
@@ -16,7 +17,7 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.traffic import TrafficKey, minute_of
-from crossmodel.domain.witness import LogLeaf, SignedCheckpoint
+from crossmodel.domain.witness import LogLeaf, LogStanding, SignedCheckpoint
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.reliability import brief, judge, set_standing
@@ -62,6 +63,11 @@ class Outbox(Protocol):
 
     async def close(self) -> None:
         """Settle, and take no more."""
+        ...
+
+    @property
+    def waiting_bytes(self) -> int:
+        """About how much was taken and is not in the store yet."""
         ...
 
 
@@ -119,21 +125,26 @@ class Ledger:
         then: Kept | None = None,
         *,
         source_request: str | None = None,
-    ) -> None:
+    ) -> list[int]:
         """Keep the insights of one source. Those that are there already are not witnessed again.
 
         ``source_request`` is the request whose answer the source is; its record comes first.
+
+        Returns:
+            Where the log holds its statements.
         """
         if source_request is not None:
             await self.settle()
         moment = self.clock()
 
-        def work(tx: Transaction) -> None:
-            self._learn(tx, source, result, then, source_request)
+        def work(tx: Transaction) -> list[int]:
+            leaves = self._learn(tx, source, result, then, source_request)
             tx.add_traffic(sums_of_extraction(source.tenant, result, moment))
+            return leaves
 
-        await self.store.transact(work)
+        leaves = await self.store.transact(work)
         await self.checkpoint()
+        return leaves
 
     async def record_spending(self, tenant: str, outcome: Outcome) -> None:
         """Keep what a call did cost that answered nobody's request, such as an assistant's."""
@@ -319,6 +330,23 @@ class Ledger:
             kept = signed
             await self.store.transact(lambda tx: tx.add_checkpoint(kept))
         return is_whole
+
+    async def standing(self) -> LogStanding:
+        """How far the log has got, and what waits to be written to it."""
+        unwritten = self.handover.waiting_bytes if self.handover is not None else 0
+
+        def work(tx: LogTransaction) -> LogStanding:
+            records, head = tx.log_size(), tx.latest_checkpoint()
+            signed = min(head.size, records) if head is not None else 0
+            around = {each.index: each for each in tx.leaves(max(signed - 1, 0), signed + 1)}
+
+            def time_of(index: int) -> datetime | None:
+                leaf = around.get(index)
+                return statement.logged_at(leaf.statement) if leaf is not None else None
+
+            return LogStanding(records, signed, time_of(signed - 1), time_of(signed), unwritten)
+
+        return await self.store.read(work)
 
     def _hand_over(self, turn: Turn, record: TurnRecord) -> bool:
         """Hand a turn to the writer, unless it must be written here."""

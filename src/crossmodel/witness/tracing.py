@@ -10,17 +10,16 @@ import re
 import sys
 from typing import Any, Final
 
-from crossmodel.domain.answer import TRACE_ID
-
-ANSWER_ATTRIBUTE: Final = "crossmodel.answer.id"
-"""The attribute of a span by which a trace leads to its answers, and so to their chains."""
+from crossmodel.domain.answer import ANSWER_ATTRIBUTE, TRACE_ID
 
 _TRACEPARENT: Final = re.compile(
-    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?P<parent_id>(?!0{16})[0-9a-f]{16})"
+    r"-(?P<flags>[0-9a-f]{2})"
     r"(?P<more>-.*)?",
     re.ASCII | re.DOTALL,
 )
 _FIRST_VERSION: Final = "00"
+_SAMPLED: Final = 1
 
 
 def trace_id_of(traceparent: str) -> str | None:
@@ -29,12 +28,26 @@ def trace_id_of(traceparent: str) -> str | None:
     As W3C Trace Context (section 3.2.2) has it: of versions to come only the known beginning
     counts; version ff, ids of zeros, and upper case are invalid.
     """
+    found = _read(traceparent)
+    return None if found is None else found["trace_id"]
+
+
+def parent_id_of(traceparent: str) -> str | None:
+    """The caller's span in a ``traceparent`` header, if the caller records the trace itself.
+
+    That is what the flag ``sampled`` says (W3C Trace Context, 3.2.2.5.1).
+    """
+    found = _read(traceparent)
+    return found["parent_id"] if found is not None and int(found["flags"], 16) & _SAMPLED else None
+
+
+def _read(traceparent: str) -> re.Match[str] | None:
     found = _TRACEPARENT.fullmatch(traceparent)
     if found is None or not TRACE_ID.fullmatch(found["trace_id"]):
         return None
     if found["more"] is not None and found["version"] == _FIRST_VERSION:
         return None
-    return found["trace_id"]
+    return found
 
 
 def current_trace_id() -> str | None:

@@ -107,3 +107,12 @@ async def test_there_is_room_for_so_much_and_no_more(store, batches):
     with pytest.raises(WitnessError, match="1 records"):
         await batches.close()
     assert await count(store) == 2
+
+
+async def test_what_waits_is_counted_in_bytes(batches):
+    bodies = [encode_turn(turn()) for _ in range(3)]
+    for body in bodies:
+        batches.append(body)
+    assert batches.waiting_bytes == sum(map(len, bodies))
+    await batches.settle()
+    assert batches.waiting_bytes == 0

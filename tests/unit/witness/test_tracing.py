@@ -6,7 +6,12 @@ import sys
 import pytest
 from opentelemetry import trace as opentelemetry
 
-from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
+from crossmodel.witness.tracing import (
+    current_trace_id,
+    note_answer,
+    parent_id_of,
+    trace_id_of,
+)
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -46,6 +51,24 @@ def test_a_traceparent_names_its_trace(header):
 )
 def test_a_traceparent_that_is_none_is_ignored(header):
     assert trace_id_of(header) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "parent"),
+    [
+        (f"00-{TRACE_ID}-{PARENT}-01", PARENT),
+        (f"00-{TRACE_ID}-{PARENT}-03", PARENT),
+        (f"cc-{TRACE_ID}-{PARENT}-01-what-the-future-brings", PARENT),
+        (f"00-{TRACE_ID}-{PARENT}-00", None),
+        (f"00-{TRACE_ID}-{PARENT}-02", None),
+        (f"00-{TRACE_ID}-{'0' * 16}-01", None),
+        (f"00-{'0' * 32}-{PARENT}-01", None),
+        (f"00-{TRACE_ID}-{PARENT}-01-more", None),
+        ("", None),
+    ],
+)
+def test_the_callers_span_counts_if_the_caller_records_it(header, parent):
+    assert parent_id_of(header) == parent
 
 
 def test_the_trace_of_the_open_span():

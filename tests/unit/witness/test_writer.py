@@ -174,6 +174,22 @@ async def test_what_is_damaged_is_kept_aside_and_told_to_who_waits(root, store, 
     assert len(list((root / REFUSED).iterdir())) == 1
 
 
+async def test_what_the_writer_has_not_written_is_counted_in_bytes(root, writer):
+    spool = Spool(root, segment_bytes=4_000)  # so that there are several segments
+    handover = Handover(spool, nobody)
+    bodies = [encode_turn(turn()) for _ in range(10)]
+    assert handover.waiting_bytes == 0
+    for body in bodies:
+        spool.append(body)
+        spool.flush()
+    assert handover.waiting_bytes > 0
+    running = asyncio.create_task(writer.run())
+    await handover.settle()
+    assert handover.waiting_bytes == 0
+    await handover.close()
+    await running
+
+
 async def test_a_store_that_cannot_be_written_leaves_everything_in_the_spool(root, store, writer):
     spool = hand_over(root, [encode_turn(turn())])
     await store.close()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from crossmodel.assembly import CrossModel
 from crossmodel.gateway.control.ports import Operations
 from crossmodel.gateway.control.readiness import Readiness
+from crossmodel.gateway.control.scrape import Scraper
 from crossmodel.gateway.keys import Keyring
 from crossmodel.gateway.metrics import Metrics
 
 if TYPE_CHECKING:
-    from crossmodel.gateway.control.exposition import Exposition  # it is imported by scrapes
-    from crossmodel.gateway.control.watching import Watch  # likewise, by who watches
+    from crossmodel.gateway.control.watching import Watch  # imported by who watches
 
 
 @dataclass(slots=True)
@@ -28,8 +28,7 @@ class Control:
         metrics: what the hot path counts.
         keyring: the client keys.
         readiness: whether it may get requests.
-        exposition: the metrics in words, from the first scrape on.
-        scraping: held while the metrics are read.
+        scraper: reads it for metrics.
         changing: held while keys are changed or the settings are read again, so that neither
             undoes the other.
     """
@@ -39,13 +38,13 @@ class Control:
     metrics: Metrics
     keyring: Keyring
     readiness: Readiness = field(init=False)
-    exposition: Exposition | None = field(default=None, init=False)
-    scraping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    scraper: Scraper = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _watch: Watch | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.readiness = Readiness(self.cm.engine.store, self.operations)
+        self.scraper = Scraper(self.cm, self.operations, self.metrics)
 
     @property
     def watch(self) -> Watch:
@@ -72,3 +71,4 @@ class Control:
         if self._watch is not None:
             await self._watch.stop()
         await self.readiness.settle()
+        await self.scraper.settle()

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from crossmodel.gateway.metrics import DURATION_BOUNDS_MS, Metrics
+from crossmodel.gateway.metrics import Metrics
+from crossmodel.telemetry.conventions import DURATION_BOUNDS_MS
 from crossmodel.telemetry.health.figures import ALL, RequestFigures
 
 FAILED: Final = 500

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from importlib.metadata import version
 from typing import Any, Final, Literal
 
 from crossmodel.gateway.control.context import Control
@@ -12,6 +10,9 @@ from crossmodel.gateway.control.operation import Answer, Nothing, Operation, Rep
 from crossmodel.gateway.control.parameters import View
 
 BEGAN: Final = time.monotonic()
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""The text format of Prometheus."""
 
 
 class Health(View):
@@ -55,18 +56,8 @@ async def readyz(control: Control, _params: Nothing, _body: None) -> Reply:
 
 
 async def metrics(control: Control, _params: Nothing, _body: None) -> Reply:
-    """Read the counters, in another thread: importing and formatting take a while."""
-    states = tuple(control.operations.models())
-
-    def text() -> Reply:
-        from crossmodel.gateway.control import exposition  # noqa: PLC0415 - 50 ms, for scrapes only
-
-        if control.exposition is None:
-            control.exposition = exposition.Exposition(control.metrics, version("crossmodel"))
-        return Reply(200, control.exposition.text(states), exposition.MEDIA_TYPE)
-
-    async with control.scraping:
-        return await asyncio.to_thread(text)
+    """Read the counters."""
+    return Reply(200, await control.scraper.text(), METRICS_TYPE)
 
 
 OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (

@@ -67,11 +67,50 @@ class ModelChange:
     is_enabled: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What parts of the gateway have counted since it started, as it is now.
+
+    Attributes:
+        in_flight: requests of clients that are not yet over.
+        records_handed_over: requests that were given to the record.
+        records_waiting: requests that wait in memory to be given to it.
+        records_lost: requests that the record could not take.
+        answers_learned: answers that were read for insights.
+        answers_waiting: answers that wait to be read.
+        insights_dropped: answers that were not read, since too many waited.
+        answers_failed: answers that could not be read.
+        insights_extracted: insights found in answers.
+        transfers_late: requests that went without insights, since those took too long.
+        transfers_failed: requests that went without insights, since something failed.
+        events_dropped: requests that hooks were not told of, since too many waited.
+        hook_failures: events that hooks have lost by failing.
+    """
+
+    in_flight: int = 0
+    records_handed_over: int = 0
+    records_waiting: int = 0
+    records_lost: int = 0
+    answers_learned: int = 0
+    answers_waiting: int = 0
+    insights_dropped: int = 0
+    answers_failed: int = 0
+    insights_extracted: int = 0
+    transfers_late: int = 0
+    transfers_failed: int = 0
+    events_dropped: int = 0
+    hook_failures: int = 0
+
+
 class Operations(Protocol):
     """The running gateway. Called from its event loop; what is not async must not wait."""
 
     def models(self) -> Sequence[ModelState]:
         """The models in their configured order, as they are now."""
+        ...
+
+    def counts(self) -> Counts:
+        """What its parts have counted."""
         ...
 
     def change_model(self, model_id: str, change: ModelChange) -> ModelState:

@@ -39,7 +39,6 @@ class Watch:
     def __init__(self, cm: CrossModel, operations: Operations, metrics: Metrics) -> None:
         self._cm = cm
         self._operations = operations
-        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._lag = LoopLag(self._loop)
         health = cm.settings.health
@@ -110,8 +109,8 @@ class Watch:
     def _store(self) -> StoreFigures:
         """Called in a check's thread, with an event loop of its own: it must not wait for ours."""
         figures = asyncio.run(look_at_store(self._cm.engine.store))
-        metrics = self._metrics
-        return replace(figures, handed_over=metrics.records_handed_over, lost=metrics.records_lost)
+        counts = self._operations.counts()  # plain numbers
+        return replace(figures, handed_over=counts.records_handed_over, lost=counts.records_lost)
 
 
 def _with_state(state: ModelState, ask: ModelProbe) -> ModelProbe:

@@ -116,6 +116,11 @@ class Batches:
             if self._task is not None:
                 self._task.cancel()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much was taken and is not in the store yet."""
+        return self._bytes
+
     async def _run(self) -> None:
         try:
             while self._bodies:

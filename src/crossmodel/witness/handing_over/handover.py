@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from crossmodel.errors import WitnessError
-from crossmodel.witness.handing_over.spool import Position, Progress, Spool
+from crossmodel.witness.handing_over.spool import SEGMENT_BYTES, Position, Progress, Spool
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +147,13 @@ class Handover:
                 if timer is not None:
                     timer.cancel()
             self.spool.close()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """About how much was handed over and is not durable in the store yet."""
+        written, done = self.spool.written, self.spool.progress().position
+        whole = (written.segment - done.segment) * SEGMENT_BYTES
+        return max(0, whole + written.offset - done.offset)
 
     def _flush_in_time(self) -> None:
         self._flushing = None
