@@ -382,9 +382,9 @@ def test_metrics_can_be_parsed_and_change(plane, client, served_request):
         return sum(each.value for each in samples if each.name == "crossmodel_requests_total")
 
     assert total() == 0
-    plane.metrics.served(served_request, 1.0)
+    plane.metrics.served(served_request)
     assert total() == 1
-    plane.metrics.served(served_request, 1.0)
+    plane.metrics.served(served_request)
     assert total() == 2
 
 

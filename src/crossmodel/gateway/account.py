@@ -121,6 +121,7 @@ class Account:
             model=model,
             started_at=utc_now(),
             trace_id=asked.trace_id,
+            parent_id=asked.parent_id,
         )
         return self.served
 
@@ -147,9 +148,8 @@ class Account:
         state, served = self.state, self.served
         served.status = status
         served.latency_ms = (time.monotonic() - self._started) * 1000
-        first_byte_ms = None
         if attempt is not None:
-            first_byte_ms = (attempt.first_byte_at - self._started) * 1000
+            served.first_byte_ms = (attempt.first_byte_at - self._started) * 1000
             served.is_whole = status in GOOD
             self._read(attempt)
         served.cost_usd += self._lost_usd
@@ -157,7 +157,7 @@ class Account:
             usage = served.usage
             tokens = None if usage is None else usage.input_tokens + usage.output_tokens
             self._admitted.settle(served.cost_usd, tokens)
-        state.metrics.served(served, first_byte_ms)
+        state.metrics.served(served)
         state.recorder.record(served)
         if served.is_whole and state.learner is not None:
             state.learner.offer(served)

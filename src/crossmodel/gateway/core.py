@@ -134,7 +134,6 @@ class Core:
             except Exception:
                 logger.exception("a request could not be ended in time")
                 state.active.discard(exchange)
-        state.publish()
         state.health.tick()
         state.chooser.look()
         state.recorder.look()

@@ -68,10 +68,13 @@ class EventRelay:
         self._thread = threading.Thread(target=self._run, name="crossmodel-events", daemon=True)
         self._thread.start()
 
-    def tell(self, served: Served, first_byte_ms: float | None = None) -> None:
+    def tell(self, served: Served) -> None:
         """Take note of a request that is over; from the gateway's event loop."""
-        parent_id: str | None = getattr(served, "parent_id", None)  # of requests that have one
-        if self._sampling < 1.0 and parent_id is None and not self._is_chosen(served.trace_id):
+        if (
+            self._sampling < 1.0
+            and served.parent_id is None
+            and not self._is_chosen(served.trace_id)
+        ):
             return
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
@@ -81,7 +84,7 @@ class EventRelay:
                 served.id, served.tenant, served.path, served.selection, served.model,
                 served.started_at, served.latency_ms, served.status, served.is_stream,
                 served.served_model, served.usage, served.cost_usd, served.transfer,
-                served.trace_id, parent_id, served.is_cached, first_byte_ms,
+                served.trace_id, served.parent_id, served.is_cached, served.first_byte_ms,
             )
         )  # fmt: skip
 

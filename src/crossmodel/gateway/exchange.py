@@ -238,6 +238,7 @@ class Exchange:
             tenant=served.tenant,
             request_id=served.id,
             task=served.selection.task_requirement,
+            trace_id=served.trace_id,
         )
         self._task = None
         if found is not None:

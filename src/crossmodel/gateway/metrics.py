@@ -158,18 +158,15 @@ class Metrics:
         self._models = Names()
         self._tenants = Names()
 
-    def served(self, served: Served, first_byte_ms: float | None = None) -> None:
-        """Count a request that is over.
-
-        ``first_byte_ms`` is the time from the whole request to the first byte of the answer;
-        ``None`` if there was no answer.
-        """
+    def served(self, served: Served) -> None:
+        """Count a request that is over."""
         key = served.path, served.model.id, served.status, served.tenant
         series, spent = self._cells.get(key) or self._new_cell(key)
         latency = served.latency_ms
         series.duration_buckets[bisect_left(DURATION_BOUNDS_MS, latency)] += 1
         series.duration_ms += latency
         series.selection_ms += served.selection.selection_latency_ms
+        first_byte_ms = served.first_byte_ms
         if first_byte_ms is not None:
             series.first_byte_buckets[bisect_left(FIRST_BYTE_BOUNDS_MS, first_byte_ms)] += 1
             series.first_byte_ms += first_byte_ms

@@ -45,17 +45,29 @@ class AskedFor:
         seen: what the body says.
         wishes: what is wanted of the gateway itself.
         trace_id: the caller's trace, if it named one.
+        parent_id: the caller's span in it, if the caller records it.
 
     Raises:
         InvalidInputError: naming what is wrong.
     """
 
-    __slots__ = ("_headers", "_made", "_query", "body", "route", "seen", "trace_id", "wishes")
+    __slots__ = (
+        "_headers",
+        "_made",
+        "_query",
+        "body",
+        "parent_id",
+        "route",
+        "seen",
+        "trace_id",
+        "wishes",
+    )
 
     def __init__(self, route: Route, headers: ReadHeaders, query: bytes, body: bytes) -> None:
         self.route = route
         self.body = body
         self.trace_id = headers.trace_id
+        self.parent_id = headers.parent_id
         self._headers = headers
         self._query = _harmless(query) if query else query
         self._made: dict[str, bytes] = {}  # bodies, by the model they are for

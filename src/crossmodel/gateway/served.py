@@ -39,6 +39,9 @@ class Served(msgspec.Struct):
         transfer: which insights were put into the request, or withheld.
         trace_id: the caller's trace, 32 hex digits (W3C Trace Context).
         is_cached: whether the answer came from the cache, so that no model was asked.
+        parent_id: the caller's span in it, 16 hex digits, if the caller records it.
+        first_byte_ms: from the whole request to the first byte of the answer; ``None`` if there was
+            none.
     """
 
     id: str
@@ -61,6 +64,8 @@ class Served(msgspec.Struct):
     transfer: TransferResult | None = None
     trace_id: str | None = None
     is_cached: bool = False
+    parent_id: str | None = None
+    first_byte_ms: float | None = None
 
     def __repr__(self) -> str:
         return f"<Served {self.id}: {self.path} by {self.model.id}, {self.status}>"

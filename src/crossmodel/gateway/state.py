@@ -95,6 +95,3 @@ class GatewayState:
         self.health.watch(targets.values())
         if self.cache is not None:
             self.cache.clear()
-
-    def publish(self) -> None:
-        """Nothing: what others have counted is read by the scrapes themselves."""

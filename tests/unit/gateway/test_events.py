@@ -40,9 +40,10 @@ def test_a_request_is_told_in_another_thread_without_anybodys_text(served, relay
     one = served(
         latency_ms=50.0, usage=usage, cost_usd=0.5, transfer=transfer, trace_id=TRACE_LOW,
         body=b"secret answer", served_model="m-2026", is_stream=True,
+        first_byte_ms=12.0,
     )  # fmt: skip
-    events.tell(one, 12.0)
-    events.tell(served(status=503, is_cached=True), None)
+    events.tell(one)
+    events.tell(served(status=503, is_cached=True))
     events.close()
     assert {thread for thread, _ in told} <= {"crossmodel-events"}
     requests = [event for _, event in told if isinstance(event, RequestEvent)]

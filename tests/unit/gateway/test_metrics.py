@@ -16,7 +16,7 @@ def usd(metrics):
 def test_one_request_counts_once_everywhere(served):
     metrics = Metrics()
     usage = TokenUsage(input_tokens=100, output_tokens=7)
-    metrics.served(served(latency_ms=40.0, usage=usage, cost_usd=0.5), first_byte_ms=5.1)
+    metrics.served(served(latency_ms=40.0, usage=usage, cost_usd=0.5, first_byte_ms=5.1))
     (key, series), *others = metrics.series.items()
     assert not others
     assert key == ("/v1/chat/completions", "m", 200)
@@ -61,7 +61,8 @@ def test_beyond_the_most_names_all_share_one(served):
 def test_no_request_is_lost_or_counted_twice(served, requests):
     metrics = Metrics()
     for model, latency, status in requests:
-        metrics.served(served(model=model, latency_ms=latency, status=status), latency)
+        one = served(model=model, latency_ms=latency, status=status, first_byte_ms=latency)
+        metrics.served(one)
     assert sum(series.requests for series in metrics.series.values()) == len(requests)
     assert sum(sum(s.first_byte_buckets) for s in metrics.series.values()) == len(requests)
     total = sum(series.duration_ms for series in metrics.series.values())

@@ -53,7 +53,9 @@ def test_what_was_served_can_be_scraped(served):
     metrics = Metrics()
     usage = TokenUsage(input_tokens=10, output_tokens=3)
     for status in (200, 200, 499, 503):
-        metrics.served(served(status=status, latency_ms=50.0, usage=usage, cost_usd=0.25), 10.0)
+        metrics.served(
+            served(status=status, latency_ms=50.0, usage=usage, cost_usd=0.25, first_byte_ms=10.0)
+        )
     metrics.served(served(path="/v1/messages", latency_ms=1e9, is_cached=True))
     metrics.refused.add("rate_limit", 2)
     metrics.upstream_errors.add("timeout")
@@ -78,8 +80,8 @@ def test_what_was_served_can_be_scraped(served):
 
 def test_both_paths_of_one_operation_share_a_histogram_in_seconds(served):
     metrics = Metrics()
-    metrics.served(served(latency_ms=50.0), 10.0)
-    metrics.served(served(path="/v1/messages", latency_ms=1e9), None)
+    metrics.served(served(latency_ms=50.0, first_byte_ms=10.0))
+    metrics.served(served(path="/v1/messages", latency_ms=1e9))
     samples = read(metrics)
     labels = {
         "gen_ai_operation_name": "chat",
@@ -130,7 +132,7 @@ def test_whatever_the_names_the_text_can_be_parsed_and_adds_up(served, requests)
     metrics = Metrics()
     for tenant, model, status, latency in requests:
         one = served(tenant=tenant, model=model, status=status, latency_ms=latency, cost_usd=0.5)
-        metrics.served(one, latency)
+        metrics.served(one)
     samples = read(metrics)
     count = "gen_ai_server_request_duration_seconds_count"
     assert sum(n for (name, _), n in samples.items() if name == count) == len(requests)
@@ -197,7 +199,7 @@ def test_tokens_fall_into_the_buckets_of_the_conventions(served):
 
 def test_openmetrics_reads_it_too(served):
     metrics = Metrics()
-    metrics.served(served(latency_ms=50.0, cost_usd=0.25), 10.0)
+    metrics.served(served(latency_ms=50.0, cost_usd=0.25, first_byte_ms=10.0))
     registry = CollectorRegistry()
 
     class All(Collector):
@@ -224,7 +226,8 @@ def test_ten_thousand_tenants_with_hostile_models_and_statuses_make_few_series(s
             latency_ms=float(n), cost_usd=0.5, transfer=transfer,
             usage=TokenUsage(input_tokens=n, output_tokens=n),
         )  # fmt: skip
-        metrics.served(one, 1.0)
+        one.first_byte_ms = 1.0
+        metrics.served(one)
         metrics.refused.add(f"reason {n}")
     samples = samples_of(Exposition(metrics, "1.2.3").text(Scrape()).decode())
     by_label = {}
@@ -261,7 +264,9 @@ def expressions():
 def test_what_the_dashboard_and_the_pages_ask_for_is_there(served):
     metrics = Metrics()
     usage = TokenUsage(input_tokens=10, output_tokens=3)
-    metrics.served(served(usage=usage, cost_usd=0.5, transfer=TransferResult(True)), 10.0)
+    metrics.served(
+        served(usage=usage, cost_usd=0.5, transfer=TransferResult(True), first_byte_ms=10.0)
+    )
     metrics.refused.add("quota")
     metrics.upstream_errors.add("timeout")
     scrape = Scrape(
