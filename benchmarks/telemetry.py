@@ -85,15 +85,15 @@ def gateway_rows() -> dict[str, tuple[Call, Call]]:
         relay.close()
 
         def call() -> None:
-            metrics.served(served, 40.0)
-            relay.tell(served, 40.0)
+            metrics.served(served)
+            relay.tell(served)
 
         return call, relay.refill
 
     counting = Metrics()
     return {
         "nothing": (nothing, nothing),
-        "counted for /metrics": (lambda: counting.served(served, 40.0), nothing),
+        "counted for /metrics": (lambda: counting.served(served), nothing),
         "counted, and 1 % traced": both(0.01),
         "counted, and all traced": both(1.0),
     }

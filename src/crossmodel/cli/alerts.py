@@ -15,13 +15,13 @@ from crossmodel.cli.output import (
     REFUSED,
     ConfigOption,
     JsonOption,
-    config_source,
     out,
     plain,
     print_json,
     print_table,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain import checks
 from crossmodel.domain.alerts import Severity, Silence
 from crossmodel.domain.ids import time_ordered_id

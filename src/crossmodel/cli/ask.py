@@ -10,12 +10,12 @@ import typer
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     plain,
     print_json,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.answer import Answer
 
 

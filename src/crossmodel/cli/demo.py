@@ -23,7 +23,6 @@ from rich.progress import (
 from crossmodel.cli.insights import highlighted
 from crossmodel.cli.output import (
     ConfigOption,
-    config_source,
     err,
     out,
     plain,
@@ -31,6 +30,7 @@ from crossmodel.cli.output import (
     replacing,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.insight import InsightKind
 from crossmodel.errors import InvalidInputError, NotFoundError
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from crossmodel.cli.output import (
-    config_source,
     err,
     out,
     plain,
@@ -19,6 +18,7 @@ from crossmodel.cli.output import (
     replacing,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.erasure import ErasureReceipt
 from crossmodel.errors import InvalidInputError
 

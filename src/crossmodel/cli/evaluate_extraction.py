@@ -13,7 +13,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -21,6 +20,7 @@ from crossmodel.cli.output import (
     print_table,
     replacing,
 )
+from crossmodel.cli.source import config_source
 
 if TYPE_CHECKING:
     from crossmodel.evaluation.extraction.judge import Judgement

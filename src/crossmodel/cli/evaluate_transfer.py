@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -22,6 +21,7 @@ from crossmodel.cli.output import (
     replacing,
     run_async,
 )
+from crossmodel.cli.source import config_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

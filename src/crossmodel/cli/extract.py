@@ -20,7 +20,6 @@ from crossmodel.cli.output import (
     REFUSED,
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -30,6 +29,7 @@ from crossmodel.cli.output import (
     run_async,
 )
 from crossmodel.cli.resuming import resuming
+from crossmodel.cli.source import config_source
 from crossmodel.domain.completion import Usage
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.errors import CrossModelError, InvalidInputError

@@ -16,13 +16,13 @@ from crossmodel.cli.output import (
     USAGE,
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
     print_json,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError, NotFoundError
 

@@ -8,11 +8,11 @@ from crossmodel.cli.output import (
     REFUSED,
     ConfigOption,
     JsonOption,
-    config_source,
     plain,
     print_json,
     print_table,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.operations import HealthCheckResult
 
 

@@ -13,7 +13,6 @@ from crossmodel.cli import insights_reliability, insights_standing
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -21,6 +20,7 @@ from crossmodel.cli.output import (
     print_table,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.insight import Insight, Span, Standing
 from crossmodel.domain.playbook import Playbook
 from crossmodel.domain.records import SourceText

@@ -9,13 +9,13 @@ import typer
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     out,
     plain,
     print_json,
     print_table,
     run_async,
 )
+from crossmodel.cli.source import config_source
 
 if TYPE_CHECKING:
     from crossmodel.domain.reliability import Reliability

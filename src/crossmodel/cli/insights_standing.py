@@ -11,12 +11,12 @@ from crossmodel.cli.erasing import erase_with_evidence, make_sure, print_erased
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     out,
     plain,
     print_json,
     run_async,
 )
+from crossmodel.cli.source import config_source
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, as crossmodel insights list.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with it.")]

@@ -16,7 +16,6 @@ import typer
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -28,6 +27,7 @@ from crossmodel.cli.output import (
     run_async,
     write_file,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.witness import LogKey
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.settings import Settings, load_settings

@@ -13,7 +13,6 @@ from crossmodel.cli import outsiders
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -22,6 +21,7 @@ from crossmodel.cli.output import (
     run_async,
     write_file,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.errors import InvalidInputError
 
 EXPORT_FILE: Final = "log.jsonl"

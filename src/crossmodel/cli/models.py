@@ -11,11 +11,11 @@ import typer
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     out,
     print_json,
     print_table,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain import checks
 from crossmodel.errors import CrossModelError
 from crossmodel.providers.weights import PACKAGED

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crossmodel.cli.source import DEFAULT_CONFIG
 from crossmodel.errors import (
     ConfigurationError,
     CrossModelError,
@@ -36,7 +37,6 @@ REFUSED: Final = 1
 USAGE: Final = 2
 FAILED: Final = 3
 
-DEFAULT_CONFIG: Final = "crossmodel.toml"
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 """No key, checkpoint, evidence or trust file is larger."""
@@ -56,13 +56,6 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
-
-def config_source(config: Path | None) -> Path | None:
-    """The settings file that was named, or the one that lies here."""
-    if config is None and Path(DEFAULT_CONFIG).is_file():
-        return Path(DEFAULT_CONFIG)
-    return config
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

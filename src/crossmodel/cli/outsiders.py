@@ -15,7 +15,6 @@ import typer
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -26,6 +25,7 @@ from crossmodel.cli.output import (
     run_async,
     write_file,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.errors import InvalidInputError
 
 TrustOption = Annotated[

@@ -11,13 +11,13 @@ from crossmodel.cli.output import (
     USAGE,
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
     print_json,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.replay import Replay, Verdict
 
 _COLOUR = {

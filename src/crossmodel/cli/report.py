@@ -10,7 +10,6 @@ import typer
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -19,6 +18,7 @@ from crossmodel.cli.output import (
     run_async,
     write_file,
 )
+from crossmodel.cli.source import config_source
 
 if TYPE_CHECKING:
     from crossmodel.desk import OperationsReport

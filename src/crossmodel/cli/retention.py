@@ -10,13 +10,13 @@ from crossmodel.cli.erasing import HELD_OFF
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
     print_json,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.erasure import RetentionReport
 
 

@@ -11,7 +11,6 @@ from crossmodel.cli.output import (
     REFUSED,
     ConfigOption,
     JsonOption,
-    config_source,
     out,
     plain,
     print_json,
@@ -19,6 +18,7 @@ from crossmodel.cli.output import (
     report,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.selection import (
     LearnedExplanation,
     ModelSelection,

@@ -11,7 +11,6 @@ from rich.progress import Progress
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -19,6 +18,7 @@ from crossmodel.cli.output import (
     replacing,
     run_async,
 )
+from crossmodel.cli.source import config_source
 
 if TYPE_CHECKING:
     from crossmodel.assembly import Exported

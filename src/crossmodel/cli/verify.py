@@ -15,7 +15,6 @@ from crossmodel.cli.output import (
     USAGE,
     ConfigOption,
     JsonOption,
-    config_source,
     err,
     out,
     plain,
@@ -25,6 +24,7 @@ from crossmodel.cli.output import (
     report,
     run_async,
 )
+from crossmodel.cli.source import config_source
 from crossmodel.domain.witness import VerificationReport
 from crossmodel.errors import CrossModelError, InvalidInputError
 
