@@ -64,6 +64,8 @@ from .domain.reliability import Reliability as Reliability
 from .domain.reliability import ReliabilityBin as ReliabilityBin
 from .domain.replay import Replay as Replay
 from .domain.replay import ReplayedPart as ReplayedPart
+from .domain.presets import DEVELOPMENT_CONFIG as DEVELOPMENT_CONFIG
+from .domain.presets import PRODUCTION_CONFIG as PRODUCTION_CONFIG
 from .domain.selection import LearnedExplanation as LearnedExplanation
 from .domain.selection import ModelPerformanceReport as ModelPerformanceReport
 from .domain.selection import ModelSelection as ModelSelection
@@ -118,8 +120,6 @@ from .selection.learned import Trial as Trial
 from .selection.learned import dump_router as dump_router
 from .selection.learned import load_router as load_router
 from .selection.learned import train_router as train_router
-from .settings import DEVELOPMENT_CONFIG as DEVELOPMENT_CONFIG
-from .settings import PRODUCTION_CONFIG as PRODUCTION_CONFIG
 from .settings import Settings as Settings
 from .settings import load_settings as load_settings
 from .telemetry import CrossModelConsciousnessMetrics as CrossModelConsciousnessMetrics

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossmodel.domain.presets import DEVELOPMENT_CONFIG, PRODUCTION_CONFIG
 from crossmodel.errors import ConfigurationError
 from crossmodel.settings import (
     DEFAULT_MODEL,
-    DEVELOPMENT_CONFIG,
-    PRODUCTION_CONFIG,
     Settings,
     load_settings,
 )
