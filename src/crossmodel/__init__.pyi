@@ -55,6 +55,7 @@ from .domain.operations import ScalingResult as ScalingResult
 from .domain.period import TimePeriod as TimePeriod
 from .domain.reliability import Reliability as Reliability
 from .domain.reliability import ReliabilityBin as ReliabilityBin
+from .domain.replay import ExplainedSelection as ExplainedSelection
 from .domain.replay import Replay as Replay
 from .domain.replay import ReplayedPart as ReplayedPart
 from .domain.selection import LearnedExplanation as LearnedExplanation

@@ -10,11 +10,13 @@ from crossmodel.lazy import loader
 if TYPE_CHECKING:
     from crossmodel.desk.insights import InsightDesk
     from crossmodel.desk.log import LogDesk
+    from crossmodel.desk.traffic import Budget, TrafficDesk
     from crossmodel.transfer.export import Exported
     from crossmodel.transfer.uplift.report import EffectOnTarget
     from crossmodel.witness.provenance import Chain, InsightNode, Record, RequestNode
 
 __all__ = [
+    "Budget",
     "Chain",
     "EffectOnTarget",
     "Exported",
@@ -23,9 +25,11 @@ __all__ = [
     "LogDesk",
     "Record",
     "RequestNode",
+    "TrafficDesk",
 ]
 
 _MODULE_OF = {
+    "Budget": "desk.traffic",
     "Chain": "witness.provenance",
     "EffectOnTarget": "transfer.uplift.report",
     "Exported": "transfer.export",
@@ -34,6 +38,7 @@ _MODULE_OF = {
     "LogDesk": "desk.log",
     "Record": "witness.provenance",
     "RequestNode": "witness.provenance",
+    "TrafficDesk": "desk.traffic",
 }
 
 __getattr__ = loader(__name__, _MODULE_OF, within="crossmodel")

@@ -255,5 +255,9 @@ CREATE TABLE client_keys (
 	CONSTRAINT uq_client_keys_digest UNIQUE (digest)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+CREATE INDEX ix_insights_tenant_seq ON insights (tenant, seq);
+
+CREATE INDEX ix_insights_tenant_standing_seq ON insights (tenant, standing, seq) WHERE standing <> 'active';
+
+INSERT INTO alembic_version (version_num) VALUES ('0012');
 

@@ -208,6 +208,15 @@ insights = sa.Table(
     sa.Column("standing", sa.Text, nullable=False),
     sa.Column("standing_reason", ExactText, nullable=False),
     sa.UniqueConstraint("tenant", "id"),
+    sa.Index("ix_insights_tenant_seq", "tenant", "seq"),
+    sa.Index(  # few are set aside: those are found without looking at the others
+        "ix_insights_tenant_standing_seq",
+        "tenant",
+        "standing",
+        "seq",
+        sqlite_where=sa.text("standing <> 'active'"),
+        postgresql_where=sa.text("standing <> 'active'"),
+    ),
 )
 
 # Unit vectors of an insight's scope and content, one float16 a dimension, by the embedder's name.
