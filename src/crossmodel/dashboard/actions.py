@@ -93,7 +93,7 @@ def _route(name: str, do: Handler) -> Route:
             logger.warning("%s by %s: %s", name, who.name or "somebody here", error)
             said = (
                 tag("h1", "Nothing has changed"),
-                sentence(f"{error}."),
+                sentence(error),
                 link(address_of(insight_id), "Back to the insight"),
             )
             return HTMLResponse(plain_page("Nothing has changed", *said, session=who), status)

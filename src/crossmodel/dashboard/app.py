@@ -110,9 +110,9 @@ async def _filled(view: View, title: str, fill: Build) -> None:
         await fill(view)
     except NotFoundError as error:
         ui.context.client.status_code = 404
-        put(tag("h1", title), sentence(f"{error}."))
+        put(tag("h1", title), sentence(error))
     except CrossModelError as error:
-        put(tag("h1", title), sentence(f"{error}."))
+        put(tag("h1", title), sentence(error))
     except Exception:  # whatever it is, people get a page, and the log the details
         logger.exception("the page %s could not be built", title)
         ui.context.client.status_code = 500

@@ -85,7 +85,7 @@ def _add_request(request: RequestNode, boxes: dict[str, Box], edges: Edges) -> N
     if (record := request.selection) is not None:
         parts.append(("selection", f"chose {record.predicate['model'] or 'none'}", record))
     if (record := request.transfer) is not None:
-        parts.append(("transfer", f"{len(request.given)} insights, {_arm(record)}", record))
+        parts.append(("transfer", f"{len(request.given)} handed, {_arm(record)}", record))
     if (record := request.outcome) is not None:
         model = record.predicate["model"]
         said = f"by {model}" if record.predicate["success"] else f"none by {model}"
@@ -130,6 +130,10 @@ def _columns(boxes: Mapping[str, Box], edges: Edges) -> dict[str, int]:
                 moved = True
         if not moved:
             break
+    for name in sorted(boxes, key=lambda each: -columns[each]):  # close to what it leads to
+        after = [columns[other] for one, other in edges if one == name]
+        if after and columns[name] < min(after) - 1:
+            columns[name] = min(after) - 1
     used = {column: position for position, column in enumerate(sorted(set(columns.values())))}
     return {name: used[column] for name, column in columns.items()}
 
@@ -148,7 +152,7 @@ def _box(box: Box, place: tuple[int, int]) -> Markup:
     )
     if box.leaf is None:
         return drawn
-    return tag("a", drawn, href=f"#record-{box.leaf}", aria_label=f"{box.title}: {box.said}")
+    return tag("a", drawn, href=f"#record-{box.leaf}")
 
 
 def _edge(one: tuple[int, int], other: tuple[int, int]) -> Markup:

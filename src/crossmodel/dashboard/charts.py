@@ -49,7 +49,15 @@ def intervals(title: str, rows: Sequence[tuple[str, float, float, float]]) -> Ma
             _dot(x(middle), y),
         ]
     for value in (-reach, 0.0, reach):
-        drawn.append(_text(x(value), height - 6, f"{value:+.0f}", anchor="middle", kind="muted"))
+        drawn.append(
+            _text(
+                x(value),
+                height - 6,
+                f"{value:+.0f}" if value else "0",
+                anchor="middle",
+                kind="muted",
+            )
+        )
     return _figure(title, f"{title}. The table below has the numbers.", WIDTH, height, drawn)
 
 
@@ -72,6 +80,10 @@ def scatter(
     for name, x, y in marks:
         left, top = at(x, min(max(y, 0.0), 1.0))
         drawn += [_dot(left, top), _text(left + 9, top + 4, short(name, 24))]
+    drawn += [
+        _text(at(price, 0)[0], tall + 26, f"{price:g}", anchor="middle", kind="muted")
+        for price in (10.0**power for power in range(math.ceil(low), math.floor(high) + 1))
+    ]
     drawn += _axes(wide, tall, x_name, y_name)
     return _figure(title, f"{title}. The table below has the numbers.", WIDTH, tall + MARGIN, drawn)
 

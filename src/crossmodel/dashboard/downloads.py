@@ -28,7 +28,7 @@ def routes(cm: CrossModel) -> list[Route]:
             record = await record_of(cm, leaf, who.tenant)
             content = await cm.witness(leaf, disclose=_disclosed(record))
         except CrossModelError as error:
-            said = tag("h1", "There is no such file"), sentence(f"{error}.")
+            said = tag("h1", "There is no such file"), sentence(error)
             status = 404 if isinstance(error, NotFoundError) else 500
             return HTMLResponse(plain_page("No such file", *said, session=who), status)
         return _file(content, f"record-{leaf}.json")

@@ -17,14 +17,15 @@ NONE: Final = "\N{EN DASH}"
 
 _VOID: Final = frozenset({"br", "hr", "input", "link", "meta"})
 
-_HIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Controls, and what turns the direction of the text around it: a source may lie with it."""
+_HIDDEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls, half surrogate pairs, and what turns the direction of the text around it: a source may lie with it."""
 
 
 def shown(value: object) -> str:
     """Text that can be sent and seen: what cannot is U+FFFD, one for one; carriage returns go."""
-    text = str(value).replace("\r\n", "\n").encode("utf-8", "replace").decode("utf-8")
-    return _HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _HIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(value).replace("\r\n", "\n"))
 
 
 def join(pieces: Iterable[Piece]) -> Markup:
@@ -100,7 +101,13 @@ def table(
     numeric: Collection[int] = (),
 ) -> Markup:
     """A table that scrolls sideways by itself. The first cell of a row names the row."""
-    head = tag("tr", *(tag("th", name, scope="col") for name in columns))
+    head = tag(
+        "tr",
+        *(
+            tag("th", name, scope="col", class_="number" if position in numeric else None)
+            for position, name in enumerate(columns)
+        ),
+    )
     body = join(
         tag(
             "tr",
@@ -133,8 +140,15 @@ def empty(said: str, do: str = "", command: str = "") -> Markup:
     )
 
 
+def spoken(said: object) -> str:
+    """A message as a sentence: errors begin small and end without a stop."""
+    text = str(said)
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def sentence(said: object, kind: str = "bad") -> Markup:
     """A message that is read out at once."""
+    said = spoken(said)
     return tag("p", said, role="alert" if kind == "bad" else "status", class_=f"sentence {kind}")
 
 

@@ -58,17 +58,18 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; font-weight: 650; }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 2rem 0 .75rem; font-weight: 650; }
 h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; font-weight: 650; }
 p { margin: 0 0 .75rem; max-width: 46rem; }
-a { color: var(--accent); text-decoration: underline; overflow-wrap: anywhere; }
+a { color: var(--accent); text-decoration: underline; overflow-wrap: break-word; }
+td a, th a, td code, th code { overflow-wrap: anywhere; }
 code, pre, .source { font: .9em/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
 code { overflow-wrap: anywhere; }
-.muted, caption, dt { color: var(--muted); }
+.muted, caption, dt, thead th { color: var(--muted); }
 .scrolls { overflow-x: auto; margin: 0 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; padding: .25rem 0; }
-th, td { text-align: left; vertical-align: top; padding: .45rem .75rem .45rem 0;
-  border-bottom: 1px solid var(--line); font-weight: 400; overflow-wrap: anywhere;
-  min-width: 4rem; }
-thead th { color: var(--muted); white-space: nowrap; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .9rem .45rem 0;
+  border-bottom: 1px solid var(--line); font-weight: 400; overflow-wrap: break-word; }
+thead th { vertical-align: bottom; }
+p code { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: .75rem;
   margin: 0 0 1rem; }
@@ -85,13 +86,15 @@ pre { background: var(--raised); padding: .5rem .75rem; overflow-x: auto; white-
   overflow-wrap: anywhere; margin: 0 0 .75rem; border: 1px solid var(--line); }
 mark { background: var(--mark); color: var(--ink); padding: .1em 0; }
 .row { display: flex; gap: .75rem; flex-wrap: wrap; align-items: end; margin: 0 0 1rem; }
-.row > div { display: flex; flex-direction: column; }
+.row > div { display: flex; flex-direction: column; min-width: 0; max-width: 100%; }
 label { color: var(--muted); font-size: .9rem; }
 input, select, button, .button {
   font: inherit; color: var(--ink); background: var(--ground); border: 1px solid var(--edge);
   border-radius: 4px; padding: .35rem .7rem; text-decoration: none; min-height: 2.25rem;
 }
-input { min-width: 0; width: 22rem; max-width: 100%; }
+input, select { min-width: 0; max-width: 100%; }
+input { width: 22rem; }
+*, ::before, ::after { box-sizing: border-box; }
 button, .button { cursor: pointer; background: var(--raised); display: inline-block; }
 button.main { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
 button.danger { color: var(--bad); border-color: var(--bad); }
@@ -124,6 +127,7 @@ svg .bad-box { stroke: var(--bad); stroke-width: 2.5; }
   body > nav ul { display: flex; flex-wrap: wrap; padding: .25rem; }
   body > nav a { padding: .4rem .6rem; border-left: 0; border-bottom: 3px solid transparent; }
   body > main, .nicegui-content { padding: 1rem; }
+  p code { white-space: normal; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none; } }
 @media print { body > nav, body > header form { display: none; } }

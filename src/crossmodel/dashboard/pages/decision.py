@@ -15,6 +15,7 @@ from crossmodel.dashboard.markup import (
     section,
     sentence,
     share,
+    spoken,
     table,
     tag,
     usd,
@@ -58,8 +59,8 @@ def _asked(requirement: Mapping[str, Any]) -> Markup:
 def _scores(told: ExplainedSelection) -> list[Markup]:
     explained = told.explanation
     if explained is None:
-        return [empty("The terms cannot be worked out.", f"{told.why_not}.")]
-    pieces = [sentence(f"{difference}.", "doubtful") for difference in told.differs]
+        return [empty("The terms cannot be worked out.", spoken(told.why_not))]
+    pieces = [sentence(difference, "doubtful") for difference in told.differs]
     pieces.append(
         tag(
             "p",

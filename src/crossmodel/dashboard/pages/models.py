@@ -16,6 +16,7 @@ from crossmodel.dashboard.markup import (
     link,
     section,
     share,
+    spoken,
     table,
     tag,
     usd,
@@ -42,7 +43,11 @@ async def build(view: View) -> None:
     try:
         endpoints = await view.sources.gateway.endpoints()
     except GatewayNotReachedError as error:
-        put(section("Endpoints now", empty("The gateway is not reachable.", f"{error}.")))
+        put(
+            section(
+                "Endpoints now", empty("What it does now, only the gateway knows.", spoken(error))
+            )
+        )
     else:
         put(section("Endpoints now", _endpoints(endpoints)))
     put(

@@ -11,7 +11,7 @@ from nicegui import ui
 from crossmodel.dashboard.charts import bars
 from crossmodel.dashboard.forms import asking, choice
 from crossmodel.dashboard.gateway import GatewayNotReachedError
-from crossmodel.dashboard.markup import badge, empty, facts, link, section, share, tag, usd
+from crossmodel.dashboard.markup import badge, empty, facts, link, section, share, spoken, tag, usd
 from crossmodel.dashboard.sources import TrafficSummary
 from crossmodel.dashboard.view import View, put
 from crossmodel.domain.period import TimePeriod
@@ -101,7 +101,7 @@ async def _health(view: View) -> Markup:
     try:
         endpoints = await view.sources.gateway.endpoints()
     except GatewayNotReachedError as error:
-        return watched + tag("p", badge("gateway not reachable", "doubtful"), f" {error}.")
+        return watched + tag("p", badge("gateway not reachable", "doubtful"), f" {spoken(error)}")
     open_ = sum(each.circuit != "closed" or not each.is_healthy for each in endpoints)
     state = (
         badge(f"{open_} of {len(endpoints)} endpoints are not well", "bad")

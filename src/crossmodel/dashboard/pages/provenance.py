@@ -238,7 +238,7 @@ async def _verify(view: View, shown: ui.html) -> None:
     try:
         shown.content = str(verdict(running.result()))
     except CrossModelError as error:
-        shown.content = str(sentence(f"{error}."))
+        shown.content = str(sentence(error))
 
 
 def _progress(done: int, total: int) -> Markup:
