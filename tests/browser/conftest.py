@@ -18,8 +18,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 sys.path.insert(0, str(HERE))
 
-from dashboard_process import DashboardProcess
-from filling import fill, write_settings
+from dashboard_process import DashboardProcess  # noqa: E402 - beside this file
+from filling import fill, write_settings  # noqa: E402 - likewise
 
 ARTEFACTS = HERE / "artefacts"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Annotated
 
@@ -25,7 +26,8 @@ def dashboard(
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser here.")] = False,
     hash_: Annotated[
-        bool, typer.Option("--hash", help="Ask for a password, print its hash, and end.")
+        bool,
+        typer.Option("--hash", help="Ask for a password, or read a line; print its hash, and end."),
     ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -59,7 +61,11 @@ def dashboard(
 def _print_hash(*, as_json: bool) -> None:
     from crossmodel.dashboard import hash_password
 
-    made = hash_password(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    made = hash_password(password)
     if as_json:
         print_json({"hash": made})
     else:

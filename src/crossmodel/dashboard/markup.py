@@ -20,7 +20,7 @@ _VOID: Final = frozenset({"br", "hr", "input", "link", "meta"})
 _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Controls, half surrogate pairs, and what turns the direction of the text around it: a source may lie with it."""
+"""Controls, half surrogate pairs, and what turns a text around: sources may lie with it."""
 
 
 def shown(value: object) -> str:

@@ -47,9 +47,11 @@ class Pages:
         wanted: list[sa.ColumnElement[bool]] = []
         if standing is not None:
             checks.one_of("standing", standing, Standing)
-            # written out: a bound value would not tell SQLite that the partial index will do
-            stands = table.c.standing == sa.literal_column(f"'{Standing(standing)}'")
-            (wanted if standing == Standing.ACTIVE else mine).append(stands)
+            stands = table.c.standing == standing
+            if standing == Standing.ACTIVE:
+                wanted.append(stands)
+            else:  # SQLite takes a partial index where its own condition stands in the query
+                mine += [stands, table.c.standing != sa.literal_column("'active'")]
         if insight_type is not None:
             wanted.append(table.c.insight_type == insight_type)
         seqs, more = self._page(table.c.seq, mine, wanted, before, limit)
@@ -89,7 +91,10 @@ class Pages:
         ids, _ = self._page(table.c.request_id, mine, [named], None, limit)
         query = sa.select(table).where(*mine, table.c.request_id.in_(ids))
         rows = self._connection.execute(query.order_by(table.c.request_id.desc())).mappings()
-        return [TransferRecord(**{**row, "insight_ids": tuple(row["insight_ids"])}) for row in rows]
+        found = (
+            TransferRecord(**{**row, "insight_ids": tuple(row["insight_ids"])}) for row in rows
+        )
+        return [record for record in found if insight_id in record.insight_ids]
 
     def outcomes(self, tenant: str, limit: int) -> list[Outcome]:
         """The latest outcomes of a tenant, newest first, among the latest 20,000 of all.
