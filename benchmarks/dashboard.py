@@ -157,12 +157,12 @@ def measure(browser: Browser, base: str, paths: dict[str, str]) -> list[dict[str
 
 
 async def marks(path: Path) -> tuple[str, int]:
-    """An insight in the middle of the store, and the ``before`` of a page in the middle."""
+    """An insight in the middle of the store, and how many there are."""
     store = await open_store(f"sqlite:///{path}")
 
     def middle(tx: Any) -> tuple[str, int]:
         count = tx.count_insights("default")
-        return tx.list_insights("default", limit=1, offset=count // 2)[0].id, count // 2
+        return tx.list_insights("default", limit=1, offset=count // 2)[0].id, count
 
     found = await store.read(middle)
     await store.close()
@@ -207,12 +207,12 @@ def main() -> None:
     if not state.exists():
         folder.mkdir(exist_ok=True)
         asyncio.run(fill(state, given.insights))
-    insight_id, before = asyncio.run(marks(state))
+    insight_id, count = asyncio.run(marks(state))
     process, url, start = serve(folder)
     paths = {
         "overview": "/",
         "insights": "/insights",
-        "insights, a page in the middle": f"/insights?before={before}",
+        "insights, a page in the middle": f"/insights?before={count // 2}",
         "insights, of one type": "/insights?type=coding",
         "insights, quarantined": "/insights?standing=quarantined",
         "insights, a search": "/insights?q=check+the+turbine+valve",
@@ -226,7 +226,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         rows = measure(browser, url, paths)
-        write(rows, given.insights, start, f"Chromium {browser.version}")
+        write(rows, count, start, f"Chromium {browser.version}")
         browser.close()
     process.terminate()
     process.wait()

@@ -118,11 +118,7 @@ def guarded(filled):
         {"name": "ada", "hash_env": "ADA_HASH", "role": "admin"},
         {"name": "otto", "hash_env": "ADA_HASH", "role": "admin", "tenant": "other"},
     ]
-    folder = filled[0] / "guarded"
-    folder.mkdir()
-    config = write_settings(filled[0], dashboard={"users": users}).rename(
-        folder / "crossmodel.toml"
-    )
+    config = write_settings(filled[0], filled[0] / "guarded", dashboard={"users": users})
     hashes = {"VERA_HASH": hash_password(VIEWER), "ADA_HASH": hash_password(ADMIN)}
     with DashboardProcess(config, **hashes) as running:
         yield running

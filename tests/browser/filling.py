@@ -45,9 +45,10 @@ def settings_of(folder: Path, **more: object) -> dict[str, object]:
     }
 
 
-def write_settings(folder: Path, **more: object) -> Path:
-    """The same as a file that the command reads."""
-    path = folder / "crossmodel.toml"
+def write_settings(folder: Path, into: Path | None = None, **more: object) -> Path:
+    """The same as a file that the command reads, in the folder or ``into`` another one."""
+    path = (into or folder) / "crossmodel.toml"
+    path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(_lines(settings_of(folder, **more))), "utf-8")
     return path
 

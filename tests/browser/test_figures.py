@@ -72,10 +72,8 @@ def test_the_breakers_are_those_of_the_running_gateway(open_tab, tmp_path):
         try:
             lines = [gateway.stdout.readline() for _ in range(4)]
             control = next(line for line in lines if "control_url" in line).split('"')[3]
-            dashboards = tmp_path / "dashboard"
-            dashboards.mkdir()
-            other = write_settings(tmp_path, dashboard={"gateway": control})
-            with DashboardProcess(other.rename(dashboards / "crossmodel.toml")) as running:
+            told = write_settings(tmp_path, tmp_path / "told", dashboard={"gateway": control})
+            with DashboardProcess(told) as running:
                 page = open_tab(running).open("/models")
                 endpoints = page.get_by_role("region", name="As the running gateway has them")
                 assert endpoints.locator("tbody tr").count() == 3
@@ -92,10 +90,8 @@ def test_budgets_say_what_was_spent(open_tab, tab, filled, tmp_path):
     table = page.get_by_role("region", name="In the present day and month")
     assert table.locator("tbody tr").count() == 4
     assert "$0.00" in table.locator("tbody tr").first.inner_text()
-    folder = filled[0] / "limited"
-    folder.mkdir(exist_ok=True)
     budgets = "budget_constraints = {daily_budget = 0.0001, monthly_budget = 50.0}"
-    config = write_settings(filled[0]).rename(folder / "crossmodel.toml")
+    config = write_settings(filled[0], filled[0] / "limited")
     with config.open("a") as file:
         file.write(f"\n[model_selector.cost_optimization]\n{budgets}\n")
     with DashboardProcess(config) as running:

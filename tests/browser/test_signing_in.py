@@ -37,8 +37,8 @@ def admin(guarded):
         yield client
 
 
-def test_it_does_not_start_for_strangers_without_users(filled, command):
-    config = write_settings(filled[0])
+def test_it_does_not_start_for_strangers_without_users(filled, command, tmp_path):
+    config = write_settings(filled[0], tmp_path)
     done = command("dashboard", "--config", config, "--listen", "0.0.0.0:0")
     assert done.returncode == 2
     assert "[[dashboard.users]]" in done.stderr
@@ -169,6 +169,20 @@ def test_forms_of_other_sites_are_refused(admin, ids, headers):
     assert "refused" in answer.text
 
 
+def test_what_would_fill_the_memory_is_refused_unread(guarded):
+    with httpx.Client(base_url=guarded.url, headers={"origin": guarded.url}) as stranger:
+        endless = (b"name=" + b"x" * 65536 for _ in range(100))
+        assert stranger.post("/sign-in", content=endless).status_code == 411
+        assert stranger.post("/sign-in", content=b"x" * (1024 * 1024 + 1)).status_code == 413
+        for length in ("-1", "1e3", "9" * 40):
+            headers = {"content-length": length}
+            try:
+                answer = stranger.post("/sign-in", content=b"", headers=headers)
+            except httpx.HTTPError:  # the server hung up: that is as good
+                continue
+            assert answer.status_code in {400, 411, 413}
+
+
 def test_a_form_without_an_origin_is_refused(admin, ids):
     del admin.headers["origin"]
     assert admin.post(f"/insights/{ids['rule']}/release").status_code == 403
@@ -208,8 +222,7 @@ def test_what_proxies_are_said_to_add_does_not_get_into_pages(viewer):
 
 def test_guessing_is_slowed_down_and_names_are_not_told(filled, tmp_path):
     users = [{"name": "ada", "hash_env": "ADA_HASH", "role": "admin"}]
-    written = write_settings(filled[0], dashboard={"users": users})
-    config = written.rename(tmp_path / "crossmodel.toml")
+    config = write_settings(filled[0], tmp_path, dashboard={"users": users})
     with DashboardProcess(config, ADA_HASH=hash_password(ADMIN)) as guarded:
         _guess(guarded)
     log = guarded.log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 import threading
@@ -45,6 +46,7 @@ class Session:
         runs_everything: whether theirs is the tenant of the settings: then they see what is
             everybody's too, such as the budget of all tenants together.
         id: tells this session from another of the same user.
+        until: when it ends by itself, in seconds since 1970.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Session:
     tenant: str
     runs_everything: bool = False
     id: str = ""
+    until: float = math.inf
 
     @property
     def may_change(self) -> bool:
@@ -147,15 +150,17 @@ class Access:
         except (BadSignature, ValueError, TypeError):
             return None
         user = self._users.get(name) if isinstance(name, str) else None
-        is_current = 0 <= self._clock() - made.timestamp() + 1 <= self._lifetime + 1
-        if user is None or stamp != user.stamp or not is_current or session_id in self._ended:
+        if user is None or stamp != user.stamp:
             return None
+        until = made.timestamp() + self._lifetime
         is_keeper = user.tenant == self._tenant
-        return Session(user.name, user.role, user.tenant, is_keeper, session_id)
+        session = Session(user.name, user.role, user.tenant, is_keeper, session_id, until)
+        is_made = made.timestamp() <= self._clock() + 1
+        return session if is_made and self.is_live(session) else None
 
     def is_live(self, session: Session) -> bool:
-        """Whether a session that was valid has not been ended since."""
-        return session.id not in self._ended
+        """Whether a session that was valid has not ended since."""
+        return session.id not in self._ended and self._clock() <= session.until
 
     def end(self, session: Session) -> None:
         """Sign somebody out: the token is of no use any more, as long as this process runs."""

@@ -48,6 +48,12 @@ OWN_SITES: Final = frozenset({"same-origin", "none"})
 MISDIRECTED: Final = 421
 FORBIDDEN: Final = 403
 UNAUTHORISED: Final = 401
+LENGTH_REQUIRED: Final = 411
+TOO_LARGE: Final = 413
+
+MOST_BYTES: Final = 1024 * 1024
+"""Of what is posted. Forms are much shorter; the framework's events may be longer than those."""
+
 REFUSED: Final = 4403
 """The code that a websocket is closed with: of those that are ours to give meaning to."""
 
@@ -107,11 +113,21 @@ class Guard:
             return PlainTextResponse("Requests of other origins are refused.\n", FORBIDDEN)
         if not OWN_SITES.issuperset(headers.getlist("sec-fetch-site")):
             return PlainTextResponse("Requests of other sites are refused.\n", FORBIDDEN)
-        return None
+        return _refused_body(headers) if scope["type"] == "http" else None
 
     def _is_ours(self, authority: str) -> bool:
         host = host_of(authority.lower())
         return host in self._names or is_address(host)
+
+
+def _refused_body(headers: Headers) -> Response | None:
+    """What strangers could fill the memory with is refused before it is read."""
+    length = headers.get("content-length", "")
+    if not (length.isascii() and length.isdigit()):
+        return PlainTextResponse("Say how long the form is: Content-Length.\n", LENGTH_REQUIRED)
+    if len(length) > len(str(MOST_BYTES)) or int(length) > MOST_BYTES:
+        return PlainTextResponse("The form is too long.\n", TOO_LARGE)
+    return None
 
 
 def _is_origin_of(origin: str, host: str) -> bool:

@@ -105,6 +105,7 @@ dialog::backdrop { background: rgb(0 0 0 / .55); }
 dialog form { display: flex; flex-direction: column; gap: .5rem; }
 .sign-in { display: flex; flex-direction: column; gap: .4rem; max-width: 24rem; margin: 2rem 0; }
 .sign-in button { margin-top: .75rem; align-self: start; }
+#verdict { margin-top: 1rem; }
 progress { width: 20rem; max-width: 100%; height: 1rem; accent-color: var(--accent); }
 figure { margin: 0 0 1rem; overflow-x: auto; }
 figcaption { color: var(--muted); }

@@ -17,6 +17,9 @@ TITLE: Final = "Alerts"
 async def build(view: View) -> None:
     """Those that are not over first."""
     put(tag("h1", TITLE))
+    if not view.session.runs_everything:
+        put(empty("Alerts are about the system, which others run.", "Ask them what is wrong."))
+        return
     found = await view.sources.alerts.alerts()
     if found is None:
         put(
@@ -28,7 +31,7 @@ async def build(view: View) -> None:
         )
         return
     current = sum(not each.is_over for each in found)
-    said = f"{current} of them last." if current else "Nothing is wrong at present."
+    said = f"{current} last at present." if current else "Nothing is wrong at present."
     put(sentence(said, "doubtful" if current else "good"))
     if found:
         columns = ("What", "State", "Message", "Since", "Until")

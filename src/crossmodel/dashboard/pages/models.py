@@ -40,16 +40,8 @@ async def build(view: View) -> None:
     specs = view.cm.models()
     summary = await view.sources.traffic.summary(view.tenant, TimePeriod.last_30_days())
     put(tag("h1", TITLE), _map(specs, summary.models), _figures(specs, summary.models))
-    try:
-        endpoints = await view.sources.gateway.endpoints()
-    except GatewayNotReachedError as error:
-        put(
-            section(
-                "Endpoints now", empty("What it does now, only the gateway knows.", spoken(error))
-            )
-        )
-    else:
-        put(section("Endpoints now", _endpoints(endpoints)))
+    if view.session.runs_everything:
+        put(section("Endpoints now", await _endpoints_now(view)))
     put(
         section(
             "How far they are to be believed",
@@ -105,6 +97,13 @@ def _figures(specs: list[ModelSpec], measured: Mapping[str, ModelTraffic]) -> Ma
         "Spent",
     )
     return table("The last 30 days", columns, rows, numeric=range(1, 9))
+
+
+async def _endpoints_now(view: View) -> Markup:
+    try:
+        return _endpoints(await view.sources.gateway.endpoints())
+    except GatewayNotReachedError as error:
+        return empty("What it does now, only the gateway knows.", spoken(error))
 
 
 def _endpoints(endpoints: list[Endpoint]) -> Markup:

@@ -11,10 +11,22 @@ from nicegui import ui
 from crossmodel.dashboard.charts import bars
 from crossmodel.dashboard.forms import asking, choice
 from crossmodel.dashboard.gateway import GatewayNotReachedError
-from crossmodel.dashboard.markup import badge, empty, facts, link, section, share, spoken, tag, usd
+from crossmodel.dashboard.markup import (
+    badge,
+    empty,
+    facts,
+    link,
+    section,
+    sentence,
+    share,
+    spoken,
+    tag,
+    usd,
+)
 from crossmodel.dashboard.sources import TrafficSummary
 from crossmodel.dashboard.view import View, put
 from crossmodel.domain.period import TimePeriod
+from crossmodel.errors import CrossModelError
 
 PATH: Final = "/"
 TITLE: Final = "Overview"
@@ -38,19 +50,23 @@ async def build(view: View) -> None:
         tag("h1", TITLE),
         asking(PATH, choice("period", "Period", period, PERIODS.items()), button="Show"),
     )
-    shown = put(await _content(view, period))
+    traffic, health = put(await _traffic_of(view, period)), put(await _health(view))
 
     async def refresh() -> None:
-        if view.is_live:
-            shown.content = str(await _content(view, period))
+        if not view.is_live:
+            return
+        try:  # what has not changed is not written anew: the focus stays where it is
+            traffic.content = str(await _traffic_of(view, period))
+            health.content = str(await _health(view))
+        except CrossModelError as error:
+            traffic.content = str(sentence(error))
 
     ui.timer(REFRESH_SECONDS, refresh, immediate=False)
 
 
-async def _content(view: View, period: str) -> Markup:
+async def _traffic_of(view: View, period: str) -> Markup:
     span = TimePeriod.last(DURATIONS[period])
-    summary = await view.sources.traffic.summary(view.tenant, span)
-    return _traffic(summary) + section("Health", await _health(view))
+    return _traffic(await view.sources.traffic.summary(view.tenant, span))
 
 
 def _traffic(summary: TrafficSummary) -> Markup:
@@ -89,23 +105,28 @@ def _traffic(summary: TrafficSummary) -> Markup:
 
 
 async def _health(view: View) -> Markup:
+    if not view.session.runs_everything:
+        return Markup()
+    return section("Health", await _watched(view), await _gateway(view))
+
+
+async def _watched(view: View) -> Markup:
     alerts = await view.sources.alerts.alerts()
     if alerts is None:
-        watched = tag("p", "Nobody watches: ", link("/alerts", "how to change that"), ".")
-    else:
-        lasting = sum(not each.is_over for each in alerts)
-        said = f"{lasting} alerts last" if lasting else "nothing is wrong"
-        watched = tag(
-            "p", link("/alerts", "Alerts"), ": ", badge(said, "bad" if lasting else "good")
-        )
+        return tag("p", "Nobody watches: ", link("/alerts", "how to change that"), ".")
+    lasting = sum(not each.is_over for each in alerts)
+    said = f"{lasting} last" if lasting else "nothing is wrong"
+    return tag("p", link("/alerts", "Alerts"), ": ", badge(said, "bad" if lasting else "good"))
+
+
+async def _gateway(view: View) -> Markup:
     try:
         endpoints = await view.sources.gateway.endpoints()
     except GatewayNotReachedError as error:
-        return watched + tag("p", badge("gateway not reachable", "doubtful"), f" {spoken(error)}")
-    open_ = sum(each.circuit != "closed" or not each.is_healthy for each in endpoints)
-    state = (
-        badge(f"{open_} of {len(endpoints)} endpoints are not well", "bad")
-        if open_
-        else badge(f"all {len(endpoints)} endpoints are well", "good")
-    )
-    return watched + tag("p", "Gateway: ", state, " ", link("/models", "Endpoints"))
+        return tag("p", badge("gateway not reachable", "doubtful"), f" {spoken(error)}")
+    ill = sum(each.circuit != "closed" or not each.is_healthy for each in endpoints)
+    if ill:
+        state = badge(f"{ill} of {len(endpoints)} endpoints are not well", "bad")
+    else:
+        state = badge(f"all {len(endpoints)} endpoints are well", "good")
+    return tag("p", "Gateway: ", state, " ", link("/models", "Endpoints"))
