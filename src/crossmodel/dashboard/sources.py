@@ -1,7 +1,7 @@
 """Where the figures come from that the desk does not have: small protocols, and what serves now.
 
 The traffic is read off the latest outcomes here. Whoever keeps sums of it over time, or alerts,
-implements the protocol and is handed to :func:`crossmodel.dashboard.run`.
+implements the protocol and takes its place in :mod:`crossmodel.dashboard.serving`.
 """
 
 from __future__ import annotations

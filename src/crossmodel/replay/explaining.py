@@ -10,7 +10,7 @@ from crossmodel.domain.answer import Ask
 from crossmodel.domain.replay import ExplainedSelection
 from crossmodel.domain.selection import NO_CONTEXT, TaskRequirement
 from crossmodel.engine import Engine
-from crossmodel.errors import CrossModelError, NoAvailableModelsError, NotFoundError
+from crossmodel.errors import CrossModelError, NotFoundError
 from crossmodel.inputs import RecordedInputs, read_inputs
 from crossmodel.ports import Transaction
 from crossmodel.replay.choice import OpenRouter, choose_again
@@ -63,8 +63,6 @@ class Explainer:
             inputs = _inputs(tx, said["inputs"])
             requirement = TaskRequirement(**(NO_LIMITS | dict(said["requirement"])))
             chosen = choose_again(requirement, context, inputs, self.open_router)
-        except NoAvailableModelsError as error:
-            return replace(told, why_not=str(error))
         except (NotReplayableError, CrossModelError, TypeError) as error:
             return replace(told, why_not=str(error))
         return replace(
