@@ -35,7 +35,7 @@ from crossmodel.text.embedding import best_name
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-RUNS = 7
+RUNS = 5
 BATCH = 5_000
 REQUESTS_PER_INSIGHT = 0.2
 SET_ASIDE = 500
@@ -56,7 +56,13 @@ WHEN_THERE = """() => new Promise((done) => {
   };
   look();
 })"""
-PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+WHEN_PAINTED = """() => new Promise((done) => {
+  const watch = new PerformanceObserver((list) => {
+    const [paint] = list.getEntriesByName("first-contentful-paint");
+    if (paint) done(paint.startTime);
+  });
+  watch.observe({type: "paint", buffered: true});
+})"""
 
 
 def insights(first: int, last: int, draw: random.Random) -> Iterator[Insight]:
@@ -135,7 +141,7 @@ def visit(browser: Browser, url: str) -> dict[str, tuple[float, float]]:
         page.goto(url, wait_until="commit")
         there = page.evaluate(WHEN_THERE)
         page.wait_for_load_state()
-        found[name] = page.evaluate(PAINTED), there
+        found[name] = page.evaluate(WHEN_PAINTED), there
     context.close()
     return found
 
@@ -146,10 +152,10 @@ def measure(browser: Browser, base: str, paths: dict[str, str]) -> list[dict[str
     for name, path in paths.items():
         first = visit(browser, base + path)["new"]  # of the process: what it loads, it keeps
         seen = [visit(browser, base + path) for _ in range(RUNS)]
-        row: dict[str, Any] = {"page": name, "the very first": first[1]}
+        row: dict[str, Any] = {"page": name, "the very first": float(first[1])}
         for cache in ("new", "again"):
-            row[f"paint, {cache}"] = statistics.median(each[cache][0] for each in seen)
-            row[f"content, {cache}"] = statistics.median(each[cache][1] for each in seen)
+            row[f"paint, {cache}"] = float(statistics.median(each[cache][0] for each in seen))
+            row[f"content, {cache}"] = float(statistics.median(each[cache][1] for each in seen))
         rows.append(row)
         shown = {key: round(v) if isinstance(v, float) else v for key, v in row.items()}
         sys.stdout.write(f"{shown}\n")
@@ -223,13 +229,15 @@ def main() -> None:
         "models": "/models",
     }
     found = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        rows = measure(browser, url, paths)
-        write(rows, count, start, f"Chromium {browser.version}")
-        browser.close()
-    process.terminate()
-    process.wait()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            rows = measure(browser, url, paths)
+            write(rows, count, start, f"Chromium {browser.version}")
+            browser.close()
+    finally:
+        process.terminate()
+        process.wait()
     if given.store is None:
         shutil.rmtree(folder)
 

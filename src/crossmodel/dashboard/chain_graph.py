@@ -12,10 +12,10 @@ from markupsafe import Markup
 from crossmodel.dashboard.markup import join, short, tag
 from crossmodel.desk import Chain, InsightNode, Record, RequestNode
 
-BOX: Final = (168, 46)
+BOX: Final = (152, 46)
 """Width and height of a box, in CSS pixels."""
 
-GAP: Final = (56, 18)
+GAP: Final = (40, 18)
 MOST: Final = 150
 """Boxes that are drawn; a longer chain is told by the list alone."""
 
@@ -147,8 +147,8 @@ def _box(box: Box, place: tuple[int, int]) -> Markup:
     kind = "box" if box.is_sound else "box bad-box"
     drawn = (
         tag("rect", x=x, y=y, width=BOX[0], height=BOX[1], rx=5, class_=kind)
-        + tag("text", short(box.title, 24), x=x + 9, y=y + 19, font_weight=600)
-        + tag("text", short(box.said, 24), x=x + 9, y=y + 37, class_="muted")
+        + tag("text", short(box.title, 22), x=x + 9, y=y + 19, font_weight=600)
+        + tag("text", short(box.said, 22), x=x + 9, y=y + 37, class_="muted")
     )
     if box.leaf is None:
         return drawn
@@ -158,7 +158,7 @@ def _box(box: Box, place: tuple[int, int]) -> Markup:
 def _edge(one: tuple[int, int], other: tuple[int, int]) -> Markup:
     (x1, y1), (x2, y2) = _corner(one), _corner(other)
     x1, y1, y2 = x1 + BOX[0], y1 + BOX[1] // 2, y2 + BOX[1] // 2
-    bend = max(24, abs(x2 - x1) // 2)
+    bend = max(16, abs(x2 - x1) // 2)
     path = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2 - 2} {y2}"
     return tag("path", d=path, class_="axis", fill="none", marker_end="url(#arrow)")
 
