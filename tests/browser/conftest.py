@@ -3,13 +3,11 @@
 With ``CROSSMODEL_REQUIRE_BROWSER=1``, as in CI, they fail instead.
 """
 
-import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,21 +17,12 @@ sys.path.insert(0, str(HERE.parent / "integration"))
 sys.path.insert(0, str(HERE))
 
 from dashboard_process import DashboardProcess  # noqa: E402 - beside this file
-from filling import fill, write_settings  # noqa: E402 - likewise
+from filling import ADMIN, VIEWER, fill, in_a_loop, write_settings  # noqa: E402 - likewise
 
 ARTEFACTS = HERE / "artefacts"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 20_000
-
-VIEWER = "the viewer's own password"
-ADMIN = "the admin's own password"
-
-
-def in_a_loop(work):
-    """Run a coroutine where playwright's event loop is not: in another thread."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def missing(what):

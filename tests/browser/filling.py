@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from ticket_codes import HANDBOOK
 
 from crossmodel import CrossModel
 from crossmodel.providers import FakeProvider
+
+T = TypeVar("T")
 
 HOSTILE = """\
 Rules
@@ -26,6 +32,16 @@ OTHERS = """\
 """
 
 ANSWERS = {"strong": HANDBOOK, "cheap": "BIL-7"}
+
+
+VIEWER = "the viewer's own password"
+ADMIN = "the admin's own password"
+
+
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine where playwright's event loop is not: in another thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def settings_of(folder: Path, **more: object) -> dict[str, object]:

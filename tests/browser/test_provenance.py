@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from dashboard_process import DashboardProcess
-from filling import write_settings
+from filling import VIEWER, write_settings
 
 
 def test_the_chain_leads_from_the_answer_back_to_who_taught_it(tab, ids):
@@ -94,8 +94,6 @@ def test_an_edited_log_is_refused(open_tab, filled, ids, tmp_path):
 
 
 def test_a_page_whose_session_is_over_verifies_nothing(open_tab, guarded):
-    from conftest import VIEWER
-
     tab = open_tab(guarded)
     page = tab.page
     page.goto(guarded.url + "/provenance")

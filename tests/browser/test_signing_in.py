@@ -7,11 +7,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from dashboard_process import DashboardProcess
-from filling import write_settings
+from filling import ADMIN, VIEWER, in_a_loop, write_settings
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from conftest import ADMIN, VIEWER, in_a_loop
 from crossmodel.dashboard import hash_password
 
 
