@@ -62,6 +62,7 @@ from .domain.performance import PerformanceReport as PerformanceReport
 from .domain.period import TimePeriod as TimePeriod
 from .domain.reliability import Reliability as Reliability
 from .domain.reliability import ReliabilityBin as ReliabilityBin
+from .domain.replay import ExplainedSelection as ExplainedSelection
 from .domain.replay import Replay as Replay
 from .domain.replay import ReplayedPart as ReplayedPart
 from .domain.presets import DEVELOPMENT_CONFIG as DEVELOPMENT_CONFIG

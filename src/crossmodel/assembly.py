@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 import msgspec
 
 from crossmodel import extraction, transfer
-from crossmodel.desk import InsightDesk, LogDesk, ReportDesk
+from crossmodel.desk import InsightDesk, LogDesk, ReportDesk, TrafficDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import utc_now
-from crossmodel.domain.replay import Replay
+from crossmodel.domain.replay import ExplainedSelection, Replay
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferTarget, utf8_bytes
 from crossmodel.domain.witness import LogKey
@@ -100,7 +100,7 @@ Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[st
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
 
 
-class CrossModel(InsightDesk, LogDesk, ReportDesk):
+class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
     """The whole loop behind one door.
 
     Use as ``async with CrossModel.open("crossmodel.toml") as cm``: everything is opened on entry,
@@ -348,6 +348,26 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk):
         )
         of = tenant or self.settings.loop.tenant
         return await replayer.replay(of, id, ask=ask and self._with_models)
+
+    async def explain(
+        self,
+        id: str,  # noqa: A002 - the public interface's name
+        *,
+        tenant: str | None = None,
+    ) -> ExplainedSelection:
+        """Why the request ``id`` went to its model: what the log says, and each term of each score.
+
+        The terms are worked out again from the recorded inputs. Of a request that came through the
+        gateway, or was erased, what was required of the model is all that they are worked out from.
+
+        Raises:
+            NotFoundError: if the log has no record of such a decision.
+            VerificationError: if its record must not be believed.
+        """
+        from crossmodel.replay import Explainer  # noqa: PLC0415 - few processes ever explain
+
+        explainer = Explainer(self.engine, lambda: _router(self.settings))
+        return await explainer.explain(tenant or self.settings.loop.tenant, id)
 
     def models(self) -> list[ModelSpec]:
         """The configured models."""

@@ -355,6 +355,38 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
         """Insights, newest first; of one type or standing, if one is named."""
         ...
 
+    def page_of_insights(
+        self,
+        tenant: str,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        insight_type: str | None = None,
+        standing: str | None = None,
+    ) -> tuple[list[Insight], int | None]:
+        """A page of insights, newest first, and what to go on before; ``None`` after the last.
+
+        It may be short, or empty, with more to come: a page looks at so many insights at most.
+        """
+        ...
+
+    def page_of_selections(
+        self,
+        tenant: str,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        model_id: str | None = None,
+    ) -> tuple[list[SelectionRecord], str | None]:
+        """A page of selections, newest first, of one model if one is named; likewise."""
+        ...
+
+    def uses_of_insight(
+        self, tenant: str, insight_id: str, *, limit: int = 20
+    ) -> list[TransferRecord]:
+        """The latest transfers of an insight, newest first, among the tenant's latest 20,000."""
+        ...
+
     def set_standing(
         self, tenant: str, insight_ids: Sequence[str], standing: str, reason: str
     ) -> list[str]:
@@ -487,8 +519,12 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
         unit: str | None = None,
         target_model: str | None = None,
         units: Collection[str] | None = None,
+        kind: str | None = None,
     ) -> dict[UpliftKey, Tally]:
-        """The sums of scores; of one unit, of several, of one model, where that is asked."""
+        """The sums of scores; of one unit, several, a kind, one model, where that is asked.
+
+        A kind is what a unit begins with: ``insight``, ``topic`` or ``protocol``.
+        """
         ...
 
     def add_reliability(self, tenant: str, source_model: str, at: DayBin, change: Observed) -> None:

@@ -41,6 +41,7 @@ NESTING: Final = "__"
 WRITERS: Final = ("auto", "inline", "process")
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+ROLES: Final = ("viewer", "admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +453,75 @@ class AlertSettings(AlertPolicy):
     sinks: tuple[SinkSettings, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class DashboardUser:
+    """Somebody who may sign in to the dashboard.
+
+    Attributes:
+        name: what they sign in as.
+        hash_env: names the variable that holds the hash of their password, which
+            ``crossmodel dashboard --hash`` prints.
+        role: ``viewer`` looks at everything and changes nothing; ``admin`` may release, quarantine
+            and erase insights too.
+        tenant: whose data they see; that of ``[loop]`` if empty.
+    """
+
+    name: str
+    hash_env: str
+    role: str = "viewer"
+    tenant: str = ""
+
+    def __post_init__(self) -> None:
+        checks.text("name", self.name)
+        checks.text("hash_env", self.hash_env)
+        checks.one_of("role", self.role, ROLES)
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardSettings:
+    """Where the dashboard listens, and who may look at it.
+
+    Attributes:
+        listen: host and port.
+        users: who may sign in. Without any, whoever reaches it from this machine is an admin, and
+            it listens nowhere else.
+        names: host names under which it is reached, besides ``localhost``, addresses and its own:
+            requests under other names are refused (DNS rebinding).
+        secret_env: names the variable that holds what sessions are signed with, at least 32
+            characters; empty, a secret is made at every start, and starting signs everybody out.
+        session_hours: how long somebody stays signed in, in hours, more than 0.
+        tls_certificate: a file with the certificate chain in PEM; with it browsers speak TLS.
+        tls_key: a file with its private key in PEM.
+        behind_tls: whether a proxy in front of it speaks TLS: then browsers send the session over
+            nothing else.
+        gateway: address of the gateway's control plane, such as ``http://127.0.0.1:8081``, for what
+            only the running gateway knows; that of ``[gateway] control`` if empty.
+    """
+
+    listen: str = "127.0.0.1:8082"
+    users: tuple[DashboardUser, ...] = ()
+    names: tuple[str, ...] = ()
+    secret_env: str = ""
+    session_hours: float = 12.0
+    tls_certificate: str = ""
+    tls_key: str = ""
+    behind_tls: bool = False
+    gateway: str = ""
+
+    def __post_init__(self) -> None:
+        split_address(self.listen, "listen")
+        checks.limit("session_hours", self.session_hours)
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise InvalidInputError("tls_certificate needs tls_key, and the other way round")
+        if self.gateway and not self.gateway.startswith(("http://", "https://")):
+            raise InvalidInputError("gateway must start with http:// or https://")
+
+    @property
+    def is_over_tls(self) -> bool:
+        """Whether browsers reach it by TLS."""
+        return self.behind_tls or bool(self.tls_certificate)
+
+
 DEFAULT_PROVIDER: Final = ProviderSettings(id="local", kind="local")
 DEFAULT_MODEL: Final = ModelSpec(
     id="smollm2",
@@ -469,6 +539,7 @@ class Settings:
     """Everything that can be set."""
 
     gateway: GatewaySettings = GatewaySettings()
+    dashboard: DashboardSettings = DashboardSettings()
     store: StoreSettings = StoreSettings()
     loop: LoopSettings = LoopSettings()
     witness: WitnessSettings = WitnessSettings()
@@ -668,9 +739,14 @@ def _nearest(key: str, known: Iterable[str]) -> str:
 
 
 def _check_references(settings: Settings) -> None:
-    for section, named in (("providers", "id"), ("models", "id"), ("keys", "name")):
+    for section, rows, named in (
+        ("providers", settings.providers, "id"),
+        ("models", settings.models, "id"),
+        ("keys", settings.keys, "name"),
+        ("dashboard.users", settings.dashboard.users, "name"),
+    ):
         seen: set[str] = set()
-        for position, row in enumerate(getattr(settings, section)):
+        for position, row in enumerate(rows):
             name = getattr(row, named)
             if name in seen:
                 raise ConfigurationError(

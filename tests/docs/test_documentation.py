@@ -7,6 +7,7 @@ folder of its own, and answers the blocks that ask it.
 """
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import sys
 import sysconfig
 import textwrap
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -111,12 +113,33 @@ def test_commands_run(page, body, workshop, gateway_of):
                 assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return
     for command in found:
+        if command.startswith("crossmodel dashboard --listen"):
+            look_at_the_dashboard(command, workshop)
+            continue
         make = re.fullmatch(r"make (\w+)", command)
         if make:
             assert re.search(rf"^{make[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             continue
         done = run(command, workshop)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def look_at_the_dashboard(command, folder):
+    """It runs until it is told to end: here it answers once, on any free port."""
+    command = re.sub(r"--listen \S+", "--listen 127.0.0.1:0", command)
+    with (folder / "dashboard.log").open("w+") as log, subprocess.Popen(
+        ["bash", "-c", f"exec {sys.executable} -m {command} --json"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
+    ) as process:  # fmt: skip
+        said = "".join(process.stdout.readline() for _ in range(3))
+        try:
+            with urllib.request.urlopen(json.loads(said)["url"]) as answer:
+                assert answer.status == 200
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+        log.seek(0)
+        assert "Traceback" not in log.read()
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "ask": "ask:ask",
     "select": "select:select",
     "serve": "serve:serve",
+    "dashboard": "dashboard:dashboard",
     "extract": "extract:extract",
     "feedback": "feedback:feedback",
     "trace": "trace:trace",

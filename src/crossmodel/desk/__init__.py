@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from crossmodel.desk.log import LogDesk
     from crossmodel.desk.report import InsightEffect, OperationsReport
     from crossmodel.desk.reports import ReportDesk
+    from crossmodel.desk.traffic import Budget, TrafficDesk
     from crossmodel.transfer.export import Exported
     from crossmodel.transfer.uplift.report import EffectOnTarget
     from crossmodel.witness.provenance import Chain, InsightNode, Record, RequestNode
 
 __all__ = [
+    "Budget",
     "Chain",
     "EffectOnTarget",
     "Exported",
@@ -28,9 +30,11 @@ __all__ = [
     "Record",
     "ReportDesk",
     "RequestNode",
+    "TrafficDesk",
 ]
 
 _MODULE_OF = {
+    "Budget": "desk.traffic",
     "Chain": "witness.provenance",
     "EffectOnTarget": "transfer.uplift.report",
     "Exported": "transfer.export",
@@ -42,6 +46,7 @@ _MODULE_OF = {
     "Record": "witness.provenance",
     "ReportDesk": "desk.reports",
     "RequestNode": "witness.provenance",
+    "TrafficDesk": "desk.traffic",
 }
 
 __getattr__ = loader(__name__, _MODULE_OF, within="crossmodel")

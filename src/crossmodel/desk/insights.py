@@ -11,9 +11,10 @@ from crossmodel.domain import checks
 from crossmodel.domain.erasure import ErasureReceipt
 from crossmodel.domain.insight import RELEASED, Insight, Standing
 from crossmodel.domain.playbook import Playbook
-from crossmodel.domain.records import RankedInsight, SourceText
+from crossmodel.domain.records import RankedInsight, SourceText, TransferRecord
 from crossmodel.domain.reliability import Reliability
 from crossmodel.domain.transfer_config import ExportConfig
+from crossmodel.domain.uplift import Tally
 from crossmodel.engine import Engine
 from crossmodel.errors import NotFoundError
 from crossmodel.ports import Transaction
@@ -53,6 +54,42 @@ class InsightDesk(ABC):
             lambda tx: tx.list_insights(
                 of, limit=limit, offset=offset, insight_type=insight_type, standing=standing
             )
+        )
+
+    async def page_of_insights(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        insight_type: str | None = None,
+        standing: str | None = None,
+        tenant: str | None = None,
+    ) -> tuple[list[Insight], int | None]:
+        """Insights, newest first, and the ``before`` of the next page; ``None`` after the last.
+
+        Each page is as quick as the first. A page may be short, or empty, with more to come.
+
+        Raises:
+            InvalidInputError: if the limit is less than 1, or there is no such standing.
+        """
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.store.read(
+            lambda tx: tx.page_of_insights(
+                of, before=before, limit=limit, insight_type=insight_type, standing=standing
+            )
+        )
+
+    async def uses(
+        self, insight_id: str, *, limit: int = 20, tenant: str | None = None
+    ) -> list[TransferRecord]:
+        """The latest transfers of an insight, newest first, among the latest 20,000 transfers.
+
+        Raises:
+            InvalidInputError: if the limit is less than 1.
+        """
+        of = tenant or self.settings.loop.tenant
+        return await self.engine.store.read(
+            lambda tx: tx.uses_of_insight(of, insight_id, limit=limit)
         )
 
     async def search_insights(
@@ -106,8 +143,29 @@ class InsightDesk(ABC):
         """
         of = tenant or self.settings.loop.tenant
         checks.one_of("kind", kind, KINDS)
-        tallies = await self.engine.store.read(lambda tx: tx.tallies(of))
+        tallies = await self.engine.store.read(lambda tx: tx.tallies(of, kind=kind))
         return uplift.effects_by_name(tallies, kind)
+
+    async def arms_by(
+        self, kind: str, *, tenant: str | None = None
+    ) -> dict[str, dict[str, dict[str, Tally]]]:
+        """The scores that were seen, by name, target model and arm, of every one of a kind.
+
+        ``kind`` is as in :meth:`effects_by`. Kinds of task are summed up: compare arms by
+        :meth:`effects_by`, which compares like with like.
+
+        Raises:
+            InvalidInputError: for another kind.
+        """
+        of = tenant or self.settings.loop.tenant
+        checks.one_of("kind", kind, KINDS)
+        tallies = await self.engine.store.read(lambda tx: tx.tallies(of, kind=kind))
+        found: dict[str, dict[str, dict[str, Tally]]] = {}
+        for key, tally in sorted(tallies.items(), key=lambda each: each[0].unit):
+            arms = found.setdefault(key.unit.removeprefix(f"{kind}:"), {})
+            sums = arms.setdefault(key.target_model, {})
+            sums[key.arm] = sums.get(key.arm, Tally()) + tally
+        return found
 
     async def playbook_topics(self, *, tenant: str | None = None) -> dict[str, int]:
         """The topics that have a playbook, each with how many items are in use."""

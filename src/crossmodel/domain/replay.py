@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from crossmodel.domain.selection import SelectionExplanation
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -88,4 +90,50 @@ class Replay:
             "same": self.is_same,
             "replayed": self.replayed,
             "parts": [each.to_dict() for each in self.parts],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedSelection:
+    """A decision as the signed log tells it, and the terms of its scores worked out again.
+
+    Attributes:
+        request_id: whose model was chosen.
+        leaf: the record of the log that says so.
+        model_id: what was chosen; empty if nothing could be.
+        score: its suitability then, 0..1.
+        alternatives: who would have come next, the best first.
+        rejected: the reason of every model that was not considered.
+        requirement: what was asked for, by field; what is left out had no limit.
+        explanation: every term of every score, from the recorded inputs; ``None`` where there is no
+            working it out.
+        why_not: why that is so; empty where there is one.
+        differs: what comes out otherwise than the log says, in words: then the explanation is not
+            that of this decision.
+    """
+
+    request_id: str
+    leaf: int
+    model_id: str
+    score: float
+    alternatives: tuple[str, ...]
+    rejected: Mapping[str, str]
+    requirement: Mapping[str, Any]
+    explanation: SelectionExplanation | None = None
+    why_not: str = ""
+    differs: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "request_id": self.request_id,
+            "leaf": self.leaf,
+            "model_id": self.model_id,
+            "score": self.score,
+            "alternatives": list(self.alternatives),
+            "rejected": dict(self.rejected),
+            "requirement": dict(self.requirement),
+            "explanation": self.explanation.to_dict() if self.explanation else None,
+            "why_not": self.why_not,
+            "differs": list(self.differs),
         }

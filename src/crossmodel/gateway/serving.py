@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.keys import Keyring
-from crossmodel.gateway.loopback import is_loopback
 from crossmodel.gateway.memory import give_back_large_blocks, settle
 from crossmodel.gateway.opening import Opened, open_core
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.server import Server
 from crossmodel.settings import GatewaySettings, Settings, split_address
+from crossmodel.wire.hosts import is_loopback
 
 if TYPE_CHECKING:
     from crossmodel.gateway.control.serving import Running

@@ -9,7 +9,7 @@ from typing import Any
 from crossmodel.domain.answer import Ask
 from crossmodel.domain.config import ExplorationConfig
 from crossmodel.domain.replay import Part, ReplayedPart
-from crossmodel.domain.selection import RequestContext, TaskRequirement
+from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.engine import any_task
 from crossmodel.errors import ConfigurationError, NoAvailableModelsError
 from crossmodel.inputs import RecordedInputs
@@ -58,12 +58,18 @@ def _named(ask: Ask, requirement: TaskRequirement) -> dict[str, Any]:
     return _outcome(str(ask.model), 1.0, [], {}, requirement)
 
 
-def _chosen(
+def choose_again(
     requirement: TaskRequirement,
     context: RequestContext,
     inputs: RecordedInputs,
     open_router: OpenRouter,
-) -> dict[str, Any]:
+) -> ModelSelection:
+    """Choose among the models as they were, without a draw and as if the conversation began.
+
+    Raises:
+        NoAvailableModelsError: if none of them may answer.
+        NotReplayableError: if the choice needs a router that is not here as it was.
+    """
     config = replace(
         inputs.settings.selector,
         exploration=ExplorationConfig(rate=0.0),  # without a draw
@@ -72,10 +78,17 @@ def _chosen(
     selector = ModelSelector(config, router=_router(inputs, open_router))
     for profile in inputs.profiles:
         selector.register_model(profile)
+    return selector.select_optimal_model(requirement, replace(context, conversation_id=None))
+
+
+def _chosen(
+    requirement: TaskRequirement,
+    context: RequestContext,
+    inputs: RecordedInputs,
+    open_router: OpenRouter,
+) -> dict[str, Any]:
     try:
-        selection = selector.select_optimal_model(
-            requirement, replace(context, conversation_id=None)
-        )
+        selection = choose_again(requirement, context, inputs, open_router)
     except NoAvailableModelsError as error:
         return _outcome("", 0.0, [], error.reasons, requirement)
     return _outcome(

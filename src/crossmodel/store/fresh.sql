@@ -431,5 +431,9 @@ CREATE TABLE alert_deliveries (
 
 CREATE INDEX ix_alert_deliveries_state_sink_notification_id ON alert_deliveries (state, sink, notification_id);
 
-INSERT INTO alembic_version (version_num) VALUES ('0011');
+CREATE INDEX ix_insights_tenant_seq ON insights (tenant, seq);
+
+CREATE INDEX ix_insights_tenant_standing_seq ON insights (tenant, standing, seq) WHERE standing <> 'active';
+
+INSERT INTO alembic_version (version_num) VALUES ('0012');
 

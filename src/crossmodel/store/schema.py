@@ -224,6 +224,16 @@ insights = sa.Table(
     sa.Column("standing", sa.Text, nullable=False),
     sa.Column("standing_reason", ExactText, nullable=False),
     sa.UniqueConstraint("tenant", "id"),
+    sa.Index("ix_insights_tenant_seq", "tenant", "seq"),
+    # Few are set aside: those are found without looking at the others. On PostgreSQL it is partial
+    # too, by its migration: to say so here would load that dialect at every start.
+    sa.Index(
+        "ix_insights_tenant_standing_seq",
+        "tenant",
+        "standing",
+        "seq",
+        sqlite_where=sa.text("standing <> 'active'"),
+    ),
 )
 
 # Unit vectors of an insight's scope and content, one float16 a dimension, by the embedder's name.

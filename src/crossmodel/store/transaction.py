@@ -30,6 +30,7 @@ from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
 from crossmodel.store.hidden import HiddenValues
 from crossmodel.store.log import LogTables
+from crossmodel.store.pages import Pages
 from crossmodel.store.reliability import ReliabilityTable
 from crossmodel.store.rows import chunks
 from crossmodel.store.search import SearchIndex
@@ -188,9 +189,12 @@ class SqlTransaction(LogTables, AlertTables):
         unit: str | None = None,
         target_model: str | None = None,
         units: Collection[str] | None = None,
+        kind: str | None = None,
     ) -> dict[UpliftKey, Tally]:
-        """The sums of scores; of one unit, of several, of one model, where that is asked."""
-        return self._uplift.tallies(tenant, unit=unit, target_model=target_model, units=units)
+        """The sums of scores; of one unit, several, a kind, one model, where that is asked."""
+        return self._uplift.tallies(
+            tenant, unit=unit, target_model=target_model, units=units, kind=kind
+        )
 
     # reliability of models
 
@@ -336,6 +340,39 @@ class SqlTransaction(LogTables, AlertTables):
             checks.one_of("standing", standing, Standing)
             query = query.where(table.c.standing == standing)
         return self._load(query.order_by(table.c.seq.desc()).limit(limit).offset(offset))
+
+    def page_of_insights(
+        self,
+        tenant: str,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        insight_type: str | None = None,
+        standing: str | None = None,
+    ) -> tuple[list[Insight], int | None]:
+        """A page of insights, newest first, and what to go on before."""
+        query, more = Pages(self._connection).insights(
+            tenant, before=before, limit=limit, insight_type=insight_type, standing=standing
+        )
+        return self._load(query), more
+
+    def page_of_selections(
+        self,
+        tenant: str,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        model_id: str | None = None,
+    ) -> tuple[list[SelectionRecord], str | None]:
+        """A page of selections, newest first, and what to go on before."""
+        pages = Pages(self._connection)
+        return pages.selections(tenant, before=before, limit=limit, model_id=model_id)
+
+    def uses_of_insight(
+        self, tenant: str, insight_id: str, *, limit: int = 20
+    ) -> list[TransferRecord]:
+        """The latest transfers of an insight."""
+        return Pages(self._connection).uses(tenant, insight_id, limit)
 
     def count_insights(self, tenant: str) -> int:
         """How many there are."""

@@ -59,12 +59,15 @@ class UpliftTable:
         unit: str | None = None,
         target_model: str | None = None,
         units: Collection[str] | None = None,
+        kind: str | None = None,
     ) -> dict[UpliftKey, Tally]:
-        """The sums of a tenant; of one unit, of several, of one model, where that is asked."""
+        """The sums of a tenant; of one unit, several, a kind, one model, where that is asked."""
         table = schema.uplift
         query = sa.select(table).where(table.c.tenant == tenant)
         if unit is not None:
             query = query.where(table.c.unit == unit)
+        if kind is not None:  # the names of a kind stand together in the primary key
+            query = query.where(table.c.unit >= f"{kind}:", table.c.unit < f"{kind};")
         if target_model is not None:
             query = query.where(table.c.target_model == target_model)
         if units is None:

@@ -9,7 +9,6 @@ they are configured. A page may also send requests that it cannot read: browsers
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -17,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossmodel.gateway.control.problems import problem_response
+from crossmodel.wire.hosts import host_of, is_address
 
 HEADERS: Final = (
     ("cache-control", "no-store"),
@@ -85,26 +85,3 @@ class Guard:
     def _is_ours(self, host: str) -> bool:
         name = host_of(host)
         return name in self._names or is_address(name)
-
-
-def host_of(authority: str) -> str:
-    """The host of ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``; empty if it is none."""
-    if authority.startswith("["):
-        host, bracket, port = authority[1:].partition("]")
-        well_formed = bracket and (not port or (port[0] == ":" and _is_port(port[1:])))
-        return host if well_formed else ""
-    host, colon, port = authority.partition(":")
-    return host if not colon or _is_port(port) else ""
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an IP address, and no name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -11,9 +11,9 @@ from crossmodel.gateway.control.context import Control
 from crossmodel.gateway.control.ports import Operations
 from crossmodel.gateway.control.serving import Running, start
 from crossmodel.gateway.keys import Keyring, admin_digest
-from crossmodel.gateway.loopback import is_loopback
 from crossmodel.gateway.metrics import Metrics
 from crossmodel.settings import split_address
+from crossmodel.wire.hosts import is_loopback
 
 if TYPE_CHECKING:
     from crossmodel.telemetry.otlp_metrics import MetricsSender

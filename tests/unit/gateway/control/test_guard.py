@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
 from crossmodel.gateway.control.guard import HEADERS, Guard, host_of, is_address
-from crossmodel.gateway.loopback import is_loopback
+from crossmodel.wire.hosts import is_loopback
 
 
 def ask(*headers, names=(), scheme="http"):
