@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmodel.errors import InvalidInputError, ProviderResponseError
-from crossmodel.gateway.replies import facts_of
+from crossmodel.gateway.facts import facts_of
 from crossmodel.gateway.translation.answers import completion_to_message, message_to_completion
 from crossmodel.gateway.translation.chat_request import chat_to_messages, wants_usage
 from crossmodel.gateway.translation.chat_stream import ChatStream

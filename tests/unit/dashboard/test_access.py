@@ -73,6 +73,7 @@ def test_what_is_no_hash_is_nobodys_password(text):
         HASH.replace("v=19", "v=16"),
         HASH[:-60],
     ],
+    ids=["too much memory", "none", "a line behind it", "another kind", "another version", "cut"],
 )
 def test_a_hash_that_would_take_the_memory_or_is_of_another_kind_is_none(kept):
     assert not is_hash(kept)

@@ -1,6 +1,6 @@
 import pytest
 
-from crossmodel.gateway.replies import facts_of
+from crossmodel.gateway.facts import facts_of
 from crossmodel.wire.dialect import Dialect
 from crossmodel.wire.usage import TokenUsage
 
