@@ -37,7 +37,8 @@ LATER = (
     "safetensors", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm", "stamina", "stdnum",
     "structlog", "tokenizers", "typer", "usearch", "xllamacpp",
     "crossmodel.extraction.extractor", "crossmodel.replay.replayer",
-    "crossmodel.telemetry", "crossmodel.transfer.transfer", "crossmodel.witness.provenance.chain",
+    "crossmodel.telemetry.alerts.manager", "crossmodel.telemetry.health", "crossmodel.telemetry.logs",
+    "crossmodel.transfer.transfer", "crossmodel.witness.provenance.chain",
 )  # fmt: skip
 """What an engine that selects has no use for: it loads when an insight, an answer or a proof is."""
 
@@ -84,4 +85,4 @@ except SystemExit:
     ).stderr.split()
     assert "crossmodel.cli.models" in loaded
     others = {name for name in loaded if name.startswith("crossmodel.cli.")}
-    assert others == {f"crossmodel.cli.{name}" for name in ("app", "models", "output")}
+    assert others == {f"crossmodel.cli.{name}" for name in ("app", "models", "output", "source")}
