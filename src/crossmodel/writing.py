@@ -227,6 +227,9 @@ def _writer(root: Path, store: Store, ledger: Ledger) -> Writer:
 def _stand_back() -> None:
     """Let who answers requests come first, and leave its core to it where there are others."""
     os.nice(NICE)
+    if hasattr(os, "SCHED_BATCH"):  # and it does not interrupt whoever answers when it wakes
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):  # on Linux sessions share the processor: autogroups in sched(7)
         Path("/proc/self/autogroup").write_text(str(NICE), "ascii")
     if hasattr(os, "sched_setaffinity"):  # who started us may be bound to a core
