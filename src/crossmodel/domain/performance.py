@@ -155,7 +155,7 @@ class PerformanceReport:
         time_period: what the figures cover: the period that was asked for, widened to whole
             minutes, hours or days where the history holds no finer figures.
         total: the figures of all models.
-        models: those of each model, by its id in order.
+        models: those of each model that was asked, by its id in order.
         selections: what choosing models came to.
         extractions: what extraction came to.
         transfers: what handing insights over came to.

@@ -37,10 +37,16 @@ def performance_report(traffic: Traffic) -> PerformanceReport:
         by_model.setdefault(model_id, []).append(sums)
         by_step.setdefault(start, []).append(sums)
     total = TrafficSums.of(traffic.steps.values())
+    figures = {name: figures_of(TrafficSums.of(by_model[name])) for name in sorted(by_model)}
     return PerformanceReport(
         time_period=traffic.period,
         total=figures_of(total),
-        models={name: figures_of(TrafficSums.of(by_model[name])) for name in sorted(by_model)},
+        # others were only read for insights
+        models={
+            name: each
+            for name, each in figures.items()
+            if each.requests or each.cost_usd or each.scores
+        },
         selections=SelectionFigures(
             total.requests,
             _mean(total.selection_us, total.requests, 1000),

@@ -111,7 +111,9 @@ def test_a_report_adds_up(steps):
     whole = TrafficSums.of(steps.values())
     assert report.total == figures_of(whole)
     assert report.time_period == PERIOD
-    assert list(report.models) == sorted({model for _, model in steps})
+    asked = {model for (_, model), each in steps.items() if each.requests or each.cost_nano > 0}
+    assert asked <= set(report.models) <= {model for _, model in steps}
+    assert list(report.models) == sorted(report.models)
     assert sum(each.requests for each in report.models.values()) == whole.requests
     assert sum(point.figures.requests for point in report.trend) == whole.requests
     assert [point.start for point in report.trend] == sorted(p.start for p in report.trend)
