@@ -7,14 +7,14 @@ import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import uvicorn
 
 from crossmodel.assembly import CrossModel
 from crossmodel.dashboard.access import open_access
-from crossmodel.errors import ConfigurationError, MissingExtraError
+from crossmodel.errors import ConfigurationError, CrossModelError, MissingExtraError
 from crossmodel.settings import DashboardSettings, Settings, split_address
 
 GRACE_SECONDS: Final = 2
@@ -66,9 +66,7 @@ async def run(settings: Settings, *, ready: Callable[[str], None] = lambda _url:
     try:
         from crossmodel.dashboard.app import build  # noqa: PLC0415 - an extra, and slow to import
         from crossmodel.dashboard.gateway import Gateway  # noqa: PLC0415 - likewise
-        from crossmodel.dashboard.sources import (  # noqa: PLC0415 - likewise
-            Sources,
-        )
+        from crossmodel.dashboard.sources import Sources  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise MissingExtraError("the dashboard", "dashboard") from error
     dashboard = settings.dashboard
@@ -91,7 +89,19 @@ async def run(settings: Settings, *, ready: Callable[[str], None] = lambda _url:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         url = _url(listening.getsockname()[:2], is_tls=bool(dashboard.tls_certificate))
-        await _Server(config, lambda: ready(url)).serve(sockets=[listening])
+        tenants = {user.tenant or settings.loop.tenant for user in dashboard.users}
+        warming = asyncio.create_task(_warm(cm, tenants or {settings.loop.tenant}))
+        try:
+            await _Server(config, lambda: ready(url)).serve(sockets=[listening])
+        finally:
+            warming.cancel()
+
+
+async def _warm(cm: CrossModel, tenants: Iterable[str]) -> None:
+    """Search once, so that the first who does need not wait until the index is in memory."""
+    for tenant in tenants:
+        with contextlib.suppress(CrossModelError):  # whoever searches then is told
+            await cm.search_insights("insights", limit=1, tenant=tenant)
 
 
 def _check_tls(dashboard: DashboardSettings) -> None:
