@@ -25,7 +25,7 @@ def bench(monkeypatch, tmp_path):
         [sys.executable, str(here / "load.py")],
         [sys.executable, str(here / "upstream.py")],
         modules["processes"].Cores.of_this_machine(),
-        0.3,
+        1.0,
         tmp_path,
     )
     modules["script"] = runpy.run_path(str(BENCHMARKS / "gateway.py"))

@@ -66,11 +66,12 @@ class Upstream:
 
     @property
     def told(self):
-        return [
-            (body["data"]["status"], each["subject"])
-            for _, body in self.hooks
-            for each in body["data"]["alerts"]
-        ]
+        return [each for _, body in self.hooks for each in told_by(body)]
+
+
+def told_by(body):
+    """The states and subjects of a message."""
+    return [(body["data"]["status"], each["subject"]) for each in body["data"]["alerts"]]
 
 
 @pytest.fixture
@@ -139,7 +140,13 @@ def test_an_alert_outlives_the_gateway_that_raised_it(tmp_path, upstream):
     upstream.is_down = False
     with gateway(tmp_path, upstream):
         wait_for(lambda: ("resolved", "main") in upstream.told, 30)
-    assert upstream.told.count(("firing", "main")) == 1
+    # who is killed before it could note that something arrived sends it again, under the same id
+    ids = {
+        headers["webhook-id"]
+        for headers, body in upstream.hooks
+        if ("firing", "main") in told_by(body)
+    }
+    assert len(ids) == 1
     with sqlite3.connect(tmp_path / "state.db") as kept:
         states = kept.execute("SELECT subject, state, told FROM alerts").fetchall()
     assert ("main", "resolved", "resolved") in states
