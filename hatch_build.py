@@ -2,7 +2,7 @@
 
 mypyc turns the modules of :data:`HOT_PATH`, typed Python as all others, into C extensions that lie
 beside them and are preferred by ``import``. Nothing else differs but speed. ``CROSSMODEL_PURE=1``
-leaves them interpreted; docs/decisions/0026 says why and what was measured.
+leaves them interpreted; docs/decisions/0026 says why.
 """
 
 import os

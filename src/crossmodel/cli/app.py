@@ -18,11 +18,9 @@ from typer.main import get_command
 
 from crossmodel import __version__
 from crossmodel.cli.output import err, report
+from crossmodel.cli.serving import INTERRUPTED
 from crossmodel.errors import CrossModelError
 from crossmodel.telemetry import configure_logs
-
-INTERRUPTED = 130
-"""What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
 
 COMMANDS: Final = {
     "demo": "demo:demo",

@@ -9,9 +9,7 @@ from crossmodel.domain import checks
 from crossmodel.domain.alerts import Severity
 from crossmodel.errors import InvalidInputError
 from crossmodel.telemetry.alerts.policy import AlertPolicy
-
-LOG_FORMATS: Final = ("text", "json")
-LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+from crossmodel.telemetry.log_forms import FORMATS, LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,8 @@ class TelemetrySettings:
     def __post_init__(self) -> None:
         checks.unit_interval("sampling", self.sampling)
         checks.text("service_name", self.service_name)
-        checks.one_of("log_format", self.log_format, LOG_FORMATS)
-        checks.one_of("log_level", self.log_level, LOG_LEVELS)
+        checks.one_of("log_format", self.log_format, FORMATS)
+        checks.one_of("log_level", self.log_level, LEVELS)
         if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
             raise InvalidInputError("otlp_endpoint must start with http:// or https://")
 

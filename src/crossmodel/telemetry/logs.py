@@ -17,10 +17,8 @@ import structlog
 
 from crossmodel.domain import checks
 from crossmodel.domain.scope import current_scope
+from crossmodel.telemetry.log_forms import FORMATS, LEVELS
 from crossmodel.telemetry.secrets import Secrets
-
-FORMATS: Final = ("text", "json")
-LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 LEVEL_VARIABLE: Final = "CROSSMODEL_LOG_LEVEL"
 """The variable that overrides the level of the settings."""
