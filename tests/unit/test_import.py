@@ -85,4 +85,6 @@ except SystemExit:
     ).stderr.split()
     assert "crossmodel.cli.models" in loaded
     others = {name for name in loaded if name.startswith("crossmodel.cli.")}
-    assert others == {f"crossmodel.cli.{name}" for name in ("app", "models", "output", "serving", "source")}
+    assert others == {
+        f"crossmodel.cli.{name}" for name in ("app", "models", "output", "serving", "source")
+    }
