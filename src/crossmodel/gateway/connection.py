@@ -39,6 +39,9 @@ LINGER_SECONDS = 2.0
 MOST_DISCARDED: Final = 64 * 1024
 """Bytes of an unwanted body that are read to keep the connection; for more it is ended."""
 
+SEPARATORS: Final = 4
+"""Bytes of a header beside its name and value: a colon, a space and the end of the line."""
+
 SEND_BYTES: Final = 256 * 1024
 """What the system may hold of an answer that its client does not read."""
 
@@ -85,7 +88,6 @@ class ClientConnection(asyncio.Protocol):
         "_is_chunked",
         "_is_closing",
         "_is_deaf",
-        "_is_large",
         "_is_paused",
         "_keeps_alive",
         "_last",
@@ -112,13 +114,12 @@ class ClientConnection(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[Header] = []
-        self._head_bytes = 0  # of the headers that are whole
+        self._head_bytes = 0  # of the headers that are whole, and the target
         self._stretch = 0  # since a request began, or a part of its body came
         self._length: int | None = None
         self._last: RequestHead | None = None  # whose headers may come again
         self._whole = 0  # requests that the last bytes have made whole
         self._in_head = False
-        self._is_large = False  # whether what came in could hold a head that is too large
         self._reading: RequestHead | None = None  # between its head and its end
         self._body: list[bytes] = []
         self._size = 0
@@ -201,7 +202,6 @@ class ClientConnection(asyncio.Protocol):
         if is_between and self._recognises(data):
             return
         self._stretch += len(data)
-        self._is_large = self._stretch > self._server.limits.head_bytes
         self._whole = 0
         try:
             self._feed(data)
@@ -234,27 +234,25 @@ class ClientConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Another part of the request's target."""
         self._target += url
-        if len(self._target) > self._server.limits.head_bytes:
+        self._head_bytes += len(url)
+        if self._head_bytes > self._server.limits.head_bytes:
             raise RefusedError(414, "the target of the request is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; after the head it is a trailer, which means nothing to us."""
         if not self._in_head:
             return
-        if self._is_large:
-            self._count(name, value)
+        limits = self._server.limits
+        self._head_bytes += len(name) + len(value) + SEPARATORS
+        if self._head_bytes > limits.head_bytes:
+            raise RefusedError(431, "the headers of the request are too large")
         name = name.lower()
         if name == b"content-length":  # llhttp has seen to it that there is one, and digits alone
             self._length = int(value)
-        else:
-            self._headers.append((name, value))
-
-    def _count(self, name: bytes, value: bytes) -> None:
-        """Refuse a head that is too large; one that came in a piece of that size cannot be."""
-        self._head_bytes += len(name) + len(value)
-        limits = self._server.limits
-        if len(self._headers) >= limits.headers or self._head_bytes > limits.head_bytes:
-            raise RefusedError(431, "the headers of the request are too many or too large")
+            return
+        if len(self._headers) >= limits.headers:
+            raise RefusedError(431, "the request has too many headers")
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: it is looked at before the body is read."""
@@ -262,8 +260,6 @@ class ClientConnection(asyncio.Protocol):
         assert parser is not None
         path, _, query = self._target.partition(b"?")
         headers, length, last = self._headers, self._length, self._last
-        if len(headers) > self._server.limits.headers:
-            raise RefusedError(431, "the request has too many headers")
         version = parser.get_http_version()
         is_newest = version == "1.1"
         is_same = is_newest and last is not None and last.headers == headers

@@ -321,6 +321,24 @@ def test_what_is_refused_is_told_so_even_to_who_goes_on_sending(run, head, statu
     assert json.loads(body)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (b"x: " + b"y" * 3900 + b"\r\n", 200),
+        (b"x: " + b"y" * 4100 + b"\r\n", 431),
+        (b"x: " + b"y" * 2000 + b"\r\ny: " + b"y" * 2100 + b"\r\n", 431),
+    ],
+)
+@pytest.mark.parametrize("at", [1, 12, 30, 1000, 2040, 2600, 4000])
+def test_a_head_has_one_size_however_it_is_cut(run, more, status, at):
+    async def work():
+        async with serving() as server:
+            sent = post(more=more)
+            return await exchange(server, sent[:at], sent[at:], pause=0.02)
+
+    assert run(work())[0][0] == status
+
+
 def test_a_request_without_any_header_is_refused(run):
     async def work():
         async with serving() as server:
