@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
+from chaos_rig.asks import Ask
+from chaos_rig.client import Ending
 from chaos_rig.crowd import Crowd
 from chaos_rig.disk import disk
 from chaos_rig.faults import Director
-from chaos_rig.rig import ASKED, Rig
+from chaos_rig.rig import ASKED, USUAL, Rig
 from chaos_rig.verdict import Verdict, judge
 
 FILES: Final = 16_384
@@ -32,6 +34,20 @@ FILES: Final = 16_384
 BUDGET_PER_CLIENT_MINUTE: Final = 0.001
 MOST_BUDGET: Final = 1.0
 """USD: little enough to be used up halfway at the latest, and asked for until the end."""
+
+
+async def warm_up(rig: Rig, crowd: Crowd) -> None:
+    """Each provider answers once, before anything fails: memory is compared with what is held then.
+
+    Raises:
+        RuntimeError: if one of them does not.
+    """
+    await asyncio.to_thread(rig.settle)  # what learns is loaded after the first answers can be had
+    for name in ASKED:
+        told = await crowd.one(Ask(f"{name}.text", "text", f"warm{name}", USUAL))
+        if told.ending is not Ending.WHOLE:
+            raise RuntimeError(f"the answer of {name} was not whole before anything failed: {told}")
+    rig.rss_when_warm = await asyncio.to_thread(rig.settle)
 
 
 async def run(minutes: float, seed: int, clients: int) -> Verdict:
@@ -47,6 +63,7 @@ async def run(minutes: float, seed: int, clients: int) -> Verdict:
             try:
                 await asyncio.to_thread(rig.start)
                 crowd = Crowd(rig.listen, seed, ASKED, clients)
+                await warm_up(rig, crowd)
                 director = Director(rig, crowd, small, rng)
                 until = time.monotonic() + 60 * minutes
                 async with asyncio.TaskGroup() as group:

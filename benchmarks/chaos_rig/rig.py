@@ -24,6 +24,10 @@ TIMEOUT_SECONDS: Final = 5.0
 
 READY_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 30.0
+SETTLED_SECONDS: Final = 3.0
+SETTLED_BYTES: Final = 2**20
+"""Memory that grows by less in that time does not grow any more."""
+
 IN_FLIGHT: Final = "crossmodel_endpoint_requests_in_flight"
 
 INPUT_PRICE: Final = 10.0
@@ -95,7 +99,7 @@ class Rig:
         kills: moments of ``time.monotonic`` at which the gateway was killed.
         ended_by_itself: exit codes and last words of gateways that nobody had ended.
         starts: seconds that each start took until it was ready.
-        rss_at_start: bytes that the newest gateway held when it was ready.
+        rss_when_warm: bytes that the first gateway held once it had answered and learned.
     """
 
     folder: Path
@@ -108,7 +112,7 @@ class Rig:
     kills: list[float] = field(default_factory=list)
     ended_by_itself: list[str] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
-    rss_at_start: int = 0
+    rss_when_warm: int = 0
     _gateway: Running | None = None
 
     @property
@@ -155,7 +159,17 @@ class Rig:
                 raise RuntimeError(f"the gateway is not ready: {self.folder / 'gateway.log'}")
             time.sleep(0.01)
         self.starts.append(time.perf_counter() - gateway.started)
-        self.rss_at_start = rss_bytes(gateway.pid)
+
+    def settle(self) -> int:
+        """Waits until the gateway has loaded what it needs; how many bytes it holds then.
+
+        Learning loads the embedder, once: that is no growth.
+        """
+        before, now = 0, rss_bytes(self.gateway.pid)
+        while now > before + SETTLED_BYTES:
+            time.sleep(SETTLED_SECONDS)
+            before, now = now, rss_bytes(self.gateway.pid)
+        return now
 
     def kill_gateway(self) -> None:
         """``kill -9`` of the gateway alone; what it has started finds out by itself."""

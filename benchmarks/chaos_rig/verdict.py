@@ -26,7 +26,7 @@ LOST_SECONDS: Final = 0.25
 process some milliseconds after it was handed over, on a machine that has time for it."""
 
 GROWTH_BYTES: Final = 64 * 2**20
-"""How much more the gateway may hold in the end, at rest, than when it had started."""
+"""How much more the gateway may hold in the end, at rest, than when it was warm."""
 
 QUIET_SECONDS: Final = 10.0
 """How long after the last answer everything must be at rest."""
@@ -125,16 +125,16 @@ def _rest(verdict: Verdict, rig: Rig) -> None:
         lambda value: value == 0,
     )
     verdict.check("requests in flight at the providers", f"{busy}", busy == 0)
-    start = rig.rss_at_start
+    warm = rig.rss_when_warm
     now = _within(
         QUIET_SECONDS,
         lambda: rss_bytes(rig.gateway.pid),
-        lambda value: value <= start + GROWTH_BYTES,
+        lambda value: value <= warm + GROWTH_BYTES,
     )
     verdict.check(
-        f"memory is at most {GROWTH_BYTES // _MIB} MiB above its start",
-        f"{start / _MIB:.0f} MiB at the start, {now / _MIB:.0f} at the end",
-        now <= start + GROWTH_BYTES,
+        f"memory is at most {GROWTH_BYTES // _MIB} MiB above what it was when warm",
+        f"{warm / _MIB:.0f} MiB then, {now / _MIB:.0f} at the end",
+        now <= warm + GROWTH_BYTES,
     )
     slowest = max(rig.starts)
     verdict.check(
