@@ -435,5 +435,5 @@ CREATE INDEX ix_insights_tenant_seq ON insights (tenant, seq);
 
 CREATE INDEX ix_insights_tenant_standing_seq ON insights (tenant, standing, seq) WHERE standing <> 'active';
 
-INSERT INTO alembic_version (version_num) VALUES ('0012');
+INSERT INTO alembic_version (version_num) VALUES ('0013');
 
