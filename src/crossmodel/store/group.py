@@ -82,8 +82,7 @@ def _with_savepoint(
     connection.exec_driver_sql("SAVEPOINT work")
     try:
         tell = run(connection, work)
-        if not _is_open(connection):  # a full disk ends the transaction, whoever caught the error
-            raise StoreError("the database took the transaction back: nothing has changed")
+        _check_open(connection)
         connection.exec_driver_sql("RELEASE work")
     except Exception as error:
         failed = error
@@ -92,6 +91,11 @@ def _with_savepoint(
         connection.exec_driver_sql("ROLLBACK TO work")
         tell = lambda: work.future.set_exception(failed)  # noqa: E731 - as short as the other
     return tell
+
+
+def _check_open(connection: sa.Connection) -> None:
+    if not _is_open(connection):  # a full disk ends the transaction, whoever caught the error
+        raise StoreError("the database took the transaction back: nothing has changed")
 
 
 def _is_open(connection: sa.Connection) -> bool:

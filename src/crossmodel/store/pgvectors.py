@@ -1,7 +1,7 @@
 """Search of insights by what they mean, in PostgreSQL: pgvector's HNSW over half-precision vectors.
 
-Nothing is held in this process. The index is one for each embedder, over all tenants: those who have
-few insights are searched exactly instead, so that nobody's recall hangs on others.
+Nothing is held in this process. The index is one for each embedder, over all tenants: those who
+have few insights are searched exactly instead, so that nobody's recall hangs on others.
 """
 
 from __future__ import annotations

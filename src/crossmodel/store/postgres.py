@@ -159,14 +159,14 @@ class Connector:
                 "special in names and passwords percent-encoded",
                 path="store.url",
             ) from None
-        defaults = {
+        defaults: dict[str, Any] = {
             "application_name": "crossmodel",
             "connect_timeout": 10,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
         }
-        self._info = conninfo.make_conninfo(**{**defaults, **parts})
+        self._info = conninfo.make_conninfo(**(defaults | dict(parts)))
         host, name = parts.get("host") or "this machine", parts.get("dbname") or "its database"
         self.place = f"PostgreSQL, {name} on {host}"
         self.patience = 0.0
@@ -223,23 +223,24 @@ def _engine(connector: Connector, *, writes: bool) -> sa.Engine:
             if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
-    @sa.event.listens_for(engine, "handle_error")
-    def _refused(context: sa.ExceptionContext) -> None:
-        """Values that the database cannot hold: the caller's mistake, not the store's."""
-        error = context.original_exception
-        if isinstance(error, CrossModelError):
-            raise error
-        if isinstance(error, UnicodeEncodeError):
-            raise InvalidInputError(
-                "a name or id holds half of a surrogate pair, which is no character: remove it"
-            ) from None
-        if isinstance(error, psycopg.errors.NumericValueOutOfRange):
-            raise InvalidInputError("a whole number does not fit in 64 bits") from None
-        if isinstance(error, psycopg.DataError):
-            said = error.diag.message_primary or str(error)
-            raise InvalidInputError(f"a value cannot be kept: {said}") from None
-
+    sa.event.listen(engine, "handle_error", _refuse_values)
     return engine
+
+
+def _refuse_values(context: sa.ExceptionContext) -> None:
+    """What the database cannot hold is the caller's mistake, not the store's."""
+    error = context.original_exception
+    if isinstance(error, CrossModelError):
+        raise error
+    if isinstance(error, UnicodeEncodeError):
+        raise InvalidInputError(
+            "a name or id holds half of a surrogate pair, which is no character: remove it"
+        ) from None
+    if isinstance(error, psycopg.errors.NumericValueOutOfRange):
+        raise InvalidInputError("a whole number does not fit in 64 bits") from None
+    if isinstance(error, psycopg.DataError):
+        said = error.diag.message_primary or str(error)
+        raise InvalidInputError(f"a value cannot be kept: {said}") from None
 
 
 def _configure_writer(connection: psycopg.Connection[Any]) -> None:

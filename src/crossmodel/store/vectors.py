@@ -16,7 +16,6 @@ from typing import Any, Final
 import numpy as np
 import sqlalchemy as sa
 
-from crossmodel.domain.insight import Insight
 from crossmodel.store import schema, vector_files
 from crossmodel.store.embeddings import UNRELATED, Embeddings
 from crossmodel.store.following import Following

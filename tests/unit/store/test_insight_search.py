@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from crossmodel.domain.insight import Evidence, Insight, Standing
 from crossmodel.errors import InvalidInputError
 from crossmodel.store import following, frequencies, fulltext, nearest, open_store, schema
+from crossmodel.store.embeddings import embedded
 from crossmodel.store.migration import SCRIPTS
 from crossmodel.store.search import MOST_FOUND
-from crossmodel.store.embeddings import embedded
 from crossmodel.store.words import words_in
 from crossmodel.text.embedding import open_embedder
 

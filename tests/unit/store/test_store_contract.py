@@ -289,7 +289,7 @@ async def test_a_second_head_of_one_size_is_refused(store):
 
 async def test_errors_say_what_the_database_said_but_not_what_rows_held(store):
     await store.transact(lambda tx: tx.add_selection(selection("r")))
-    with pytest.raises(StoreError, match="(?i)unique") as caught:
+    with pytest.raises(StoreError, match=r"(?i)unique") as caught:
         await store.transact(lambda tx: tx.add_selection(selection("r")))
     assert "complexity" not in str(caught.value)
 

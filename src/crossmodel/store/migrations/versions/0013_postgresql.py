@@ -35,9 +35,10 @@ def upgrade() -> None:
     # ids and names are compared byte by byte, as on SQLite, whatever language the server speaks
     texts = connection.execute(
         sa.text(
-            "SELECT table_name, string_agg(format('ALTER %I TYPE text COLLATE \"C\"', column_name), ', ')"
-            " FROM information_schema.columns WHERE table_schema = current_schema()"
-            " AND data_type = 'text' GROUP BY table_name ORDER BY table_name"
+            "SELECT table_name, "
+            "string_agg(format('ALTER %I TYPE text COLLATE \"C\"', column_name), ', ') "
+            "FROM information_schema.columns WHERE table_schema = current_schema() "
+            "AND data_type = 'text' GROUP BY table_name ORDER BY table_name"
         )
     )
     for table, changes in texts.all():
