@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import os
+import threading
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from crossmodel.store import open_store
@@ -53,11 +55,25 @@ class PostgresServer:
         """The URL of a new database that has the schema."""
         if not self._has_template:
             self.sql(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
-            asyncio.run(_made(self.url(TEMPLATE)))
+            made = threading.Thread(target=asyncio.run, args=[_made(self.url(TEMPLATE))])
+            made.start()  # who asks may be in an event loop
+            made.join()
             self._has_template = True
         name = f"store_{next(self._numbers)}"
         self.sql(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self.url(name)
+
+    def kill(self) -> None:
+        """Kill the server, its processes with it, as the loss of its machine would."""
+        parent = psutil.Process(self.postmaster)
+        everyone = [parent, *parent.children(recursive=True)]
+        for process in everyone:
+            process.kill()
+        psutil.wait_procs(everyone, timeout=10)
+
+    def start(self) -> None:
+        """Start it again."""
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """Stop the server."""

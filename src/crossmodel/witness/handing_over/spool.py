@@ -86,7 +86,7 @@ def name_of(root: Path) -> str:
     link = root / NAME
     with contextlib.suppress(FileExistsError):  # a link is made whole or not at all
         link.symlink_to(secrets.token_hex(8))
-    return os.readlink(link)
+    return str(link.readlink())
 
 
 def segment_name(number: int) -> str:
