@@ -16,6 +16,7 @@ from crossmodel.settings.loop import (
 )
 from crossmodel.settings.operations import (
     AlertSettings,
+    DeploymentSettings,
     HealthSettings,
     SinkSettings,
     TelemetrySettings,
@@ -29,6 +30,7 @@ __all__ = [
     "CacheSettings",
     "DashboardSettings",
     "DashboardUser",
+    "DeploymentSettings",
     "GatewayLimits",
     "GatewaySettings",
     "HealthSettings",
