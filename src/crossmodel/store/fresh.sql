@@ -435,5 +435,13 @@ CREATE INDEX ix_insights_tenant_seq ON insights (tenant, seq);
 
 CREATE INDEX ix_insights_tenant_standing_seq ON insights (tenant, standing, seq) WHERE standing <> 'active';
 
-INSERT INTO alembic_version (version_num) VALUES ('0013');
+CREATE TABLE log_signer (
+	id INTEGER NOT NULL, 
+	holder TEXT NOT NULL, 
+	token BIGINT NOT NULL, 
+	until BIGINT NOT NULL, 
+	CONSTRAINT pk_log_signer PRIMARY KEY (id)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0014');
 
