@@ -542,7 +542,8 @@ async def _ledger(
 ) -> Ledger:
     """The ledger, once what earlier processes handed over and nobody has written is in it."""
     ledger = Ledger(vif, store)
-    await ledger.seal()  # what a crash has left unsigned, above all erasures
+    # what a crash has left unsigned, above all erasures
+    await ledger.seal(patient=False)
     told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
     if writer == "process" or (writer == "auto" and serves):
         try:

@@ -21,7 +21,7 @@ from crossmodel.domain.reliability import DayBin, Judgement, Observed
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.traffic import Traffic, TrafficKey, TrafficSums
 from crossmodel.domain.uplift import Tally, UpliftKey
-from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
+from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint, SigningClaim
 
 Result = TypeVar("Result")
 
@@ -147,24 +147,40 @@ class LogTransaction(LogReader, Protocol):
         """Keep the hashes of complete subtrees above level 0."""
         ...
 
-    def claim_signing(self, holder: str, now: datetime, until: datetime) -> int | None:
-        """Be the log's one signer until then; ``None`` while somebody else is.
+    def claim_signing(self, holder: str, now: datetime, until: datetime) -> SigningClaim | None:
+        """Be the log's one signer until then; ``None`` while another claim lasts.
 
-        Returns a token, larger than that of every signer before.
+        ``holder`` is a new name for each claim. A claim that would end later than twice as far
+        from ``now`` as this one is by a clock that is wrong, and does not last.
         """
         ...
 
-    def release_signing(self, token: int) -> bool:
-        """Let others sign; False if somebody else has claimed it since."""
+    def renew_signing(self, claim: SigningClaim, until: datetime) -> bool:
+        """Let a claim last until then; False if it was given back, or another has followed it."""
         ...
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint, token: int | None = None) -> None:
-        """Keep a signed head; one of the same size and another root is refused.
-
-        With a token, so is one whose signer has been followed by another; then others may sign.
+    def check_signing(self, claim: SigningClaim) -> None:
+        """Make sure that a claim has been followed by no other, whether it has ended or not.
 
         Raises:
-            StoreError: if it is refused.
+            StoreConflictError: if it has, or was given back.
+        """
+        ...
+
+    def release_signing(self, claim: SigningClaim) -> bool:
+        """Give a claim back; False if that was done, or another has followed it."""
+        ...
+
+    def add_checkpoint(
+        self, checkpoint: SignedCheckpoint, claim: SigningClaim | None = None
+    ) -> None:
+        """Keep a signed head; one of the same size and another root is refused.
+
+        With a ``claim``, so is one whose signer has been followed by another.
+
+        Raises:
+            StoreConflictError: as :meth:`check_signing`.
+            StoreError: if there is another root.
         """
         ...
 

@@ -63,6 +63,18 @@ class SignedCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningClaim:
+    """The right to sign the log's head, until it ends or is given back.
+
+    ``token`` is larger than those of all claims before; ``holder`` is a name that no other claim
+    has, also where a database has gone back and gives a token a second time.
+    """
+
+    holder: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogStanding:
     """How far the log has got.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
+from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint, SigningClaim
 from crossmodel.errors import NotFoundError, StoreConflictError, StoreError
 from crossmodel.ports import NodeAt, RawLeaf
 from crossmodel.store import schema
@@ -159,36 +159,48 @@ class LogTables(Rows):
                 found.update({(level, index): digest for index, digest in rows})
         return found
 
-    def claim_signing(self, holder: str, now: datetime, until: datetime) -> int | None:
-        """Be the log's one signer until then; the token to publish with, or ``None``."""
+    def claim_signing(self, holder: str, now: datetime, until: datetime) -> SigningClaim | None:
+        """Be the log's one signer until then; ``None`` while another claim lasts."""
         table = schema.log_signer
         row = self._one(table, id=_SIGNER)
         if row is None:
             first = {"id": _SIGNER, "holder": holder, "token": 1, "until": until}
             self._connection.execute(sa.insert(table), first)
-            return 1
-        is_held = row["holder"] != "" and row["until"] > now
-        if is_held and row["holder"] != holder:
+            return SigningClaim(holder, 1)
+        farthest = until + (until - now)
+        if row["holder"] and now < row["until"] <= farthest:
             return None
-        token: int = row["token"] if is_held else row["token"] + 1
-        changed = {"holder": holder, "token": token, "until": until}
+        claim = SigningClaim(holder, row["token"] + 1)
+        changed = {"holder": holder, "token": claim.token, "until": until}
         self._connection.execute(sa.update(table).where(table.c.id == _SIGNER), changed)
-        return token
+        return claim
 
-    def release_signing(self, token: int) -> bool:
-        """Let others sign; False if somebody else has claimed it since."""
+    def renew_signing(self, claim: SigningClaim, until: datetime) -> bool:
+        """Let a claim last until then; False if it was given back, or another has followed it."""
+        return self._change_claim(claim, {"until": until})
+
+    def check_signing(self, claim: SigningClaim) -> None:
+        """Make sure that a claim has been followed by no other, whether it has ended or not."""
+        row = self._one(schema.log_signer, id=_SIGNER, holder=claim.holder, token=claim.token)
+        if row is None:
+            raise StoreConflictError("another signer has taken over since, and what it does counts")
+
+    def release_signing(self, claim: SigningClaim) -> bool:
+        """Give a claim back; False if that was done, or another has followed it."""
+        return self._change_claim(claim, {"holder": ""})
+
+    def _change_claim(self, claim: SigningClaim, values: dict[str, Any]) -> bool:
         table = schema.log_signer
-        mine = sa.and_(table.c.id == _SIGNER, table.c.token == token)
-        done = self._connection.execute(sa.update(table).where(mine), {"holder": ""})
-        return done.rowcount == 1
+        own = sa.and_(table.c.holder == claim.holder, table.c.token == claim.token)
+        update = sa.update(table).where(table.c.id == _SIGNER, own)
+        return self._connection.execute(update.values(values)).rowcount == 1
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint, token: int | None = None) -> None:
-        """Keep a signed head, and let others sign; see the port for what is refused."""
-        if token is not None and not self.release_signing(token):
-            raise StoreConflictError(
-                f"the head of size {checkpoint.size} is not kept: another signer has taken over "
-                "since, and its heads count"
-            )
+    def add_checkpoint(
+        self, checkpoint: SignedCheckpoint, claim: SigningClaim | None = None
+    ) -> None:
+        """Keep a signed head; see the port for what is refused."""
+        if claim is not None:
+            self.check_signing(claim)
         row = self._one(schema.checkpoints, size=checkpoint.size)
         if row is None:
             self._connection.execute(sa.insert(schema.checkpoints), asdict(checkpoint))

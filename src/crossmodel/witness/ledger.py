@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -24,7 +24,7 @@ from crossmodel.reliability import brief, judge, set_standing
 from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
 from crossmodel.witness.evidence import parse_statement
-from crossmodel.witness.signing import new_holder, sign_head
+from crossmodel.witness.signing import sign_head
 from crossmodel.witness.statement import Draft
 from crossmodel.witness.traffic import (
     sums_of_extraction,
@@ -88,7 +88,6 @@ class Ledger:
     store: Store
     clock: Clock = utc_now
     handover: Outbox | None = None
-    signer: str = field(default_factory=new_holder)
 
     async def record_turn(self, turn: Turn, then: Kept | None = None) -> RecordedTurn:
         """Keep one turn of the loop, whole or failed; ``then`` is told what was learned.
@@ -305,21 +304,25 @@ class Ledger:
             is_scrubbed=is_scrubbed,
         )
 
-    async def seal(self) -> None:
-        """Sign what is not signed yet, where it may be: a log that was edited stays unsigned."""
+    async def seal(self, *, patient: bool = True) -> None:
+        """Sign what is not signed yet, where it may be: a log that was edited stays unsigned.
+
+        Unless it is ``patient``, that is left to whoever signs just now.
+        """
         try:
             await self.settle()
-            await self.checkpoint(now=True)
+            await self.checkpoint(now=True, patient=patient)
         except WitnessError as error:
             logger.error(  # noqa: TRY400 - the reason says it all, where from helps nobody
                 "the last records stay unsigned: %s; crossmodel verify says what is wrong", error
             )
 
-    async def checkpoint(self, *, now: bool = False) -> bool:
+    async def checkpoint(self, *, now: bool = False, patient: bool = True) -> bool:
         """Sign the head of the log if that is due, or ``now``; whether no record is unsigned then.
 
         The head is read and signed after the records under it are durable, and kept afterwards, by
-        one signer at a time: see :mod:`crossmodel.witness.signing`.
+        one signer at a time: see :mod:`crossmodel.witness.signing`. Where somebody else signs, it
+        waits if it was to be ``now``, unless it is not ``patient``.
         """
 
         def look(tx: LogTransaction) -> tuple[bool, bool]:
@@ -328,7 +331,7 @@ class Ledger:
 
         is_due, is_whole = await self.store.read(look)
         if is_due:
-            return await sign_head(self.store, self.vif, self.signer, patient=now)
+            return await sign_head(self.store, self.vif, patient=now and patient)
         return is_whole
 
     async def standing(self) -> LogStanding:

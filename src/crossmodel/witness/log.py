@@ -9,7 +9,13 @@ from operator import itemgetter
 from typing import Final
 
 from crossmodel.domain.period import utc_now
-from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint, Statement
+from crossmodel.domain.witness import (
+    Commitment,
+    LogLeaf,
+    SignedCheckpoint,
+    SigningClaim,
+    Statement,
+)
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogReader, LogTransaction, NodeAt, RawLeaf
 from crossmodel.witness import merkle
@@ -96,6 +102,11 @@ def append(
 def root_at(tx: LogReader, size: int) -> bytes:
     """Root of the log's first ``size`` leaves."""
     return merkle.fold([digest for _, digest in peaks(tx, size)])
+
+
+def has_head(tx: LogReader, head: SignedCheckpoint) -> bool:
+    """Whether the log's first ``head.size`` leaves give the head's root."""
+    return head.size <= tx.log_size() and root_at(tx, head.size) == head.root
 
 
 def inclusion_proof(tx: LogReader, index: int, size: int) -> list[bytes]:
@@ -225,15 +236,26 @@ class MemoryLog:
                 found[0, index] = self._leaves[index].leaf_hash
         return found
 
-    def claim_signing(self, holder: str, now: datetime, until: datetime) -> int | None:  # noqa: ARG002 - nobody else is there
+    def claim_signing(self, holder: str, now: datetime, until: datetime) -> SigningClaim | None:  # noqa: ARG002 - nobody else is there
         """Be the one signer: in memory there is no other."""
-        return 1
+        return SigningClaim(holder, 1)
 
-    def release_signing(self, token: int) -> bool:
-        """Let others sign: in memory there are none."""
-        return token == 1
+    def renew_signing(self, claim: SigningClaim, until: datetime) -> bool:  # noqa: ARG002 - as above
+        """Let a claim last: nobody ends it."""
+        return True
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint, token: int | None = None) -> None:  # noqa: ARG002 - as above
+    def check_signing(self, claim: SigningClaim) -> None:
+        """Nobody follows a claim."""
+
+    def release_signing(self, claim: SigningClaim) -> bool:  # noqa: ARG002 - as above
+        """Give a claim back, which nobody waits for."""
+        return True
+
+    def add_checkpoint(
+        self,
+        checkpoint: SignedCheckpoint,
+        claim: SigningClaim | None = None,  # noqa: ARG002 - as above
+    ) -> None:
         """Keep a signed head; one of the same size and another root is refused."""
         known = self._checkpoints.setdefault(checkpoint.size, checkpoint)
         if known.root != checkpoint.root:

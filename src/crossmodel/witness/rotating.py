@@ -8,6 +8,10 @@
 
 After a crash before 2 the new keys are unknown to the log and are destroyed; from then on the
 rotation has happened, and is carried to its end.
+
+Whoever does any of it holds the folder's lock, and is the log's one signer: a lock does not reach
+other machines that share the folder, and the database does. 2 and 3 make sure of that in their own
+transactions, so no process puts keys on record that another one, believing it dead, has destroyed.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from crossmodel.errors import WitnessError
-from crossmodel.ports import Store
+from crossmodel.domain.witness import SigningClaim
+from crossmodel.errors import StoreConflictError, WitnessError
+from crossmodel.ports import LogTransaction, Store
 from crossmodel.witness.keys.keyring import FolderKeyring
+from crossmodel.witness.keys.pairs import KeyPair
+from crossmodel.witness.signing import claimed_in_turn
 from crossmodel.witness.vif import CrossModelVIF
 
 logger = logging.getLogger(__name__)
@@ -29,6 +36,8 @@ async def rotate_keys(store: Store, vif: CrossModelVIF) -> int:
     Raises:
         WitnessError: if the keys are not in a folder of ours, somebody else is changing them, the
             log was edited, or the witness is switched off.
+        StoreConflictError: if this process was stopped for so long that another one took over, and
+            carries the rotation to its end or undoes it.
     """
     keyring = _folder(vif)
     if not vif.is_enabled:
@@ -38,10 +47,11 @@ async def rotate_keys(store: Store, vif: CrossModelVIF) -> int:
             raise WitnessError(
                 f"another process is changing the keys in {keyring.folder}: try again later"
             )
-        await _settle(store, vif, keyring)
-        new = await asyncio.to_thread(keyring.prepare)
-        leaf = await store.transact(lambda tx: vif.append_rotation(new, tx))
-        await _hand_over(store, vif, keyring, leaf)
+        async with claimed_in_turn(store) as claim:
+            await _settle(store, vif, keyring, claim)
+            new = await asyncio.to_thread(keyring.prepare)
+            leaf = await store.transact(lambda tx: _append(tx, vif, new, claim))
+            await _hand_over(store, vif, keyring, leaf, claim)
     return leaf
 
 
@@ -60,26 +70,37 @@ async def settle_keys(store: Store, vif: CrossModelVIF) -> None:
 
 async def _try_to_settle(store: Store, vif: CrossModelVIF, keyring: FolderKeyring) -> None:
     try:
-        await _settle(store, vif, keyring)
-    except WitnessError:
+        async with claimed_in_turn(store) as claim:
+            await _settle(store, vif, keyring, claim)
+    except (WitnessError, StoreConflictError):
         logger.exception("a rotation stays unfinished: crossmodel verify says what is wrong")
 
 
-async def _settle(store: Store, vif: CrossModelVIF, keyring: FolderKeyring) -> None:
+async def _settle(
+    store: Store, vif: CrossModelVIF, keyring: FolderKeyring, claim: SigningClaim
+) -> None:
     pending = keyring.upcoming()
     if pending is not None:
         leaf = await store.read(lambda tx: vif.rotation_to(pending, tx))
         if leaf is None:
             keyring.discard()
         else:
-            await _hand_over(store, vif, keyring, leaf)
+            await _hand_over(store, vif, keyring, leaf, claim)
     keyring.tidy()
 
 
-async def _hand_over(store: Store, vif: CrossModelVIF, keyring: FolderKeyring, leaf: int) -> None:
+def _append(tx: LogTransaction, vif: CrossModelVIF, new: KeyPair, claim: SigningClaim) -> int:
+    """Step 2."""
+    tx.check_signing(claim)
+    return vif.append_rotation(new, tx)
+
+
+async def _hand_over(
+    store: Store, vif: CrossModelVIF, keyring: FolderKeyring, leaf: int, claim: SigningClaim
+) -> None:
     """Steps 3 to 5. The head is signed when the record under it is durable."""
     head = await store.read(lambda tx: vif.sign_handover(leaf, tx))
-    await store.transact(lambda tx: tx.add_checkpoint(head))
+    await store.transact(lambda tx: tx.add_checkpoint(head, claim))
     await asyncio.to_thread(keyring.promote)
 
 

@@ -344,34 +344,39 @@ class CrossModelVIF:
         root = root_at(at, size)
         latest = at.latest_checkpoint()
         trust = self.trust_of(at)
-        if latest is not None and not self._agrees(
-            at, latest, Checkpoint(self.origin, size, root), trust
-        ):
+        if latest is None:
+            return root
+        signed = self._signed_by_us(latest, trust)
+        if signed is None:
+            raise WitnessError(
+                f"the log of {size} records does not extend a checkpoint of ours: that of "
+                f"{latest.size} is signed by none of our keys. Either somebody has replaced it, or "
+                "another machine signs with keys of its own: give all machines the same keys, as a "
+                "folder or a key service"
+            )
+        if not self._agrees(at, signed, Checkpoint(self.origin, size, root)):
             raise WitnessError(
                 f"the log of {size} records does not extend its checkpoint of {latest.size}: "
                 "records that were signed have changed; restore them before going on"
             )
         return root
 
-    def _agrees(
-        self, at: LogTransaction, latest: SignedCheckpoint, head: Checkpoint, trust: Trust
-    ) -> bool:
-        """Whether a head and what the latest note says are heads of one log.
-
-        Its other columns prove nothing. Only a handover head may be smaller than the latest one.
-        """
+    def _signed_by_us(self, latest: SignedCheckpoint, trust: Trust) -> Checkpoint | None:
+        """What the latest note says, if we signed it. Its other columns prove nothing."""
         try:
             note = Note.parse(latest.note)
             signed = Checkpoint.parse(note.text)
         except VerificationError:
-            return False
+            return None
         # one of the keys is enough: the configured algorithm may have changed since
-        if not any(
-            note.is_signed_by(self.origin, trusted.key)
-            for trusted in trust.keys
-            if trusted.covers(signed.size)
-        ):
-            return False
+        own = (trusted.key for trusted in trust.keys if trusted.covers(signed.size))
+        return signed if any(note.is_signed_by(self.origin, key) for key in own) else None
+
+    def _agrees(self, at: LogTransaction, signed: Checkpoint, head: Checkpoint) -> bool:
+        """Whether a head and the latest one are heads of one log.
+
+        Only a handover head may be smaller than the latest one.
+        """
         if signed.origin != head.origin or signed.size > at.log_size():
             return False
         first, second = sorted((signed, head), key=lambda each: each.size)

@@ -596,10 +596,12 @@ CHILD = """
 import asyncio, os, pathlib, signal, sys
 sys.path.insert(0, sys.argv[3])
 import test_rotation as here
+from crossmodel.witness import signing
 
 async def main(folder, point):
     store = await here.open_store(f"sqlite:///{folder}/s.db")
     ledger = here.opened_ledger(store, folder)
+    signing.CLAIM_SECONDS = 0.3  # how long the next process waits for the dead one
     setattr(*here.crash_at(point, lambda: os.kill(os.getpid(), signal.SIGKILL)))
     await here.rotate_keys(store, ledger.vif)
 

@@ -58,8 +58,11 @@ Apply = Callable[[Transaction, Sequence[bytes]], None]
 class Checkpoint(Protocol):
     """Signs the head of the log if that is due, or ``now``."""
 
-    def __call__(self, *, now: bool) -> Awaitable[bool]:
-        """Whether all is signed now; raises ``WitnessError`` if it must not be."""
+    def __call__(self, *, now: bool, patient: bool = True) -> Awaitable[bool]:
+        """Whether all is signed now; raises ``WitnessError`` if it must not be.
+
+        Where another process signs, ``now`` waits for it, unless it is not ``patient``.
+        """
         ...
 
 
@@ -131,7 +134,8 @@ class Writer:
         loop.add_reader(wake, self._hear, wake)
         try:
             await self._tidy()
-            await self._sign(now=True)  # records that a crash left without a checkpoint
+            # records that a crash left without a checkpoint: those to come wait for nobody's
+            await self._sign(now=True, patient=False)
             while await self._step(stay=stay):
                 pass
             if self._signing is not None:
@@ -220,11 +224,11 @@ class Writer:
             with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
                 file.write(piece)
 
-    async def _sign(self, *, now: bool = False) -> None:
+    async def _sign(self, *, now: bool = False, patient: bool = True) -> None:
         """Sign the head if that is due: a log that was edited stays unsigned, and is written on."""
         batches = self._batches
         try:
-            is_whole = await self._checkpoint(now=now)
+            is_whole = await self._checkpoint(now=now, patient=patient)
             self._is_signed = is_whole and batches == self._batches  # nothing came meanwhile
         except WitnessError:
             if not self._is_told:
