@@ -320,6 +320,10 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
         """All client keys, revoked ones too, oldest first."""
         ...
 
+    def client_keys_version(self) -> int:
+        """How often client keys were changed: other processes look whether that is the same."""
+        ...
+
     def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
         """Let a key be of no use from that moment on; returns it as it is now."""
         ...

@@ -10,6 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final, NamedTuple
+
+SHARE: Final = 8
+"""A process has more at hand than it needs only up to this part of what is left, one in so many:
+the nearer a budget is to its end, the smaller are its leases."""
+
+
+class Wanted(NamedTuple):
+    """What a call may cost at most, in USD, and whose budgets it is charged to."""
+
+    usd: float
+    tenant: str | None
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from crossmodel.domain.leases import BudgetAsk, BudgetGrant, Grants, RateAsk, RateGrant
+from crossmodel.domain.leases import SHARE, BudgetAsk, BudgetGrant, Grants, RateAsk, RateGrant
 from crossmodel.domain.traffic import NANO
 from crossmodel.store import schema
-
-SHARE: Final = 8
-"""A process gets more than it needs now only up to this part of what is left, one in so many: the
-nearer a budget is to its end, the smaller are its leases."""
 
 RATE_SECONDS: Final = 10.0
 """How long a lease of a rate is kept without a word of its process."""
@@ -125,7 +120,7 @@ class Leases:
         table = schema.budget_periods
         found = self._figures(table, place, "committed", lock=True)
         if found is None:
-            self._insert(table, {**place, "committed": self._spent(ask)}, unless_there=True)
+            self._insert_unless_there(table, {**place, "committed": self._spent(ask)})
             found = self._figures(table, place, "committed", lock=True)
             assert found is not None
         return int(found[0])
@@ -168,7 +163,7 @@ class Leases:
         found = self._figures(table, place, "units", "at", lock=True)
         if found is None:
             full = {**place, "units": ask.burst, "at": self._clock()}
-            self._insert(table, full, unless_there=True)
+            self._insert_unless_there(table, full)
             found = self._figures(table, place, "units", "at", lock=True)
             assert found is not None
         return found[0], found[1]
@@ -194,23 +189,22 @@ class Leases:
         mine = (table.c[name] == value for name, value in place.items())
         self._connection.execute(sa.update(table).where(*mine).values(values))
 
-    def _insert(
-        self, table: sa.Table, values: dict[str, Any], *, unless_there: bool = False
-    ) -> None:
-        if not unless_there:
-            self._connection.execute(sa.insert(table), values)
-        elif self._connection.dialect.name == "postgresql":
-            query = postgresql.insert(table).on_conflict_do_nothing()
-            self._connection.execute(query, values)
-        else:
-            self._connection.execute(sqlite.insert(table).on_conflict_do_nothing(), values)
+    def _insert(self, table: sa.Table, values: dict[str, Any]) -> None:
+        self._connection.execute(sa.insert(table), values)
+
+    def _insert_unless_there(self, table: sa.Table, values: dict[str, Any]) -> None:
+        """As text, which both databases understand: SQLAlchemy has it in each dialect only."""
+        names = ", ".join(f'"{name}"' for name in values)
+        given = ", ".join(f":{name}" for name in values)
+        query = f"INSERT INTO {table.name} ({names}) VALUES ({given}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
+        self._connection.execute(sa.text(query), values)
 
     def _database_time(self) -> float:
         """Of one clock for all processes: the database's, or this machine's, where the file is."""
         if self._connection.dialect.name == "sqlite":
             return time.time()
         now = sa.func.extract("epoch", sa.func.clock_timestamp())
-        return float(self._connection.scalar(sa.select(now)))
+        return float(self._connection.execute(sa.select(now)).scalar_one())
 
 
 def _part(

@@ -149,6 +149,10 @@ class SqlTransaction(LogTables, AlertTables):
         """All client keys, revoked ones too, oldest first."""
         return self._client_keys.all()
 
+    def client_keys_version(self) -> int:
+        """How often client keys were changed."""
+        return self._client_keys.version()
+
     def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
         """Let a key be of no use from that moment on; returns it as it is now."""
         return self._client_keys.revoke(name, at)
