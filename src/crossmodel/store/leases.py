@@ -212,18 +212,24 @@ def _part(
 ) -> Amount:
     """How much of what is left a process gets, at least 0.
 
-    All of its needs that can be met, those before others that came first; and what it wants at hand
-    besides, up to its share of what is left then. What it has unused helps to meet needs only where
-    not enough is left: else calls that come meanwhile would take it from those that wait.
+    All of its needs that can be met, those before others that came first. If all are met, also what
+    it wants at hand besides, up to its share of what is left then. What it has unused helps to meet
+    needs only where not enough is left: else calls that come meanwhile would take it from those
+    that wait.
     """
-    left = max(left, left - left)
-    needed = left - left
+    nothing = left - left
+    left = max(left, nothing)
+    needed, is_enough = nothing, True
     for need in needs:
         if needed + need <= left + unused + slack:
             needed += need
+        else:
+            is_enough = False
     met = min(needed, left)
+    if not is_enough:
+        return met
     share = (left - met + unused) // SHARE
-    return met + min(max(min(want, share) - unused, left - left), left - met)
+    return met + min(max(min(want, share) - unused, nothing), left - met)
 
 
 def _place_of_budget(ask: BudgetAsk) -> tuple[str, str, str, str]:
