@@ -132,6 +132,8 @@ class Sharing:
         """Give back what is not committed. What cannot be given back stays committed."""
         self._is_closing = True
         self._is_due.set()
+        for each in self._waiting:
+            each.tell(is_failed=True)
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
                 if self._task is not None:
@@ -144,7 +146,7 @@ class Sharing:
 
     def may_help(self, money: Wanted, units: Sequence[Units]) -> bool:
         """Whether to wait for a renewal could let a request go on that was refused."""
-        return self._task is not None and (
+        return not self._is_closing and (
             self.budgets.may_pass(money) and all(map(self.rates.may_pass, units))
         )
 
