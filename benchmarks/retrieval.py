@@ -29,9 +29,9 @@ from retrieval_data import Corpus, Made
 
 from crossmodel.domain.insight import Evidence, Insight, text_sha256
 from crossmodel.store import open_store, schema
+from crossmodel.store.embeddings import UNRELATED
 from crossmodel.store.search import DEPTH
 from crossmodel.store.transaction import _insight_row
-from crossmodel.store.vectors import UNRELATED
 from crossmodel.store.wanted import Wanted
 from crossmodel.store.words import tenant_code, words_of
 from crossmodel.text.embedding import Matrix, best_name, open_embedder

@@ -50,6 +50,7 @@ from .domain.models import Feature as Feature
 from .domain.models import ModelCapability as ModelCapability
 from .domain.models import ModelCapabilityProfile as ModelCapabilityProfile
 from .domain.models import ModelSpec as ModelSpec
+from .deployment import CrossModelConsciousnessDeployment as CrossModelConsciousnessDeployment
 from .domain.operations import DeploymentConfig as DeploymentConfig
 from .domain.operations import DeploymentResult as DeploymentResult
 from .domain.operations import DeploymentValidationResult as DeploymentValidationResult
@@ -82,6 +83,7 @@ from .domain.witness import VerificationReport as VerificationReport
 from .errors import BudgetExceededError as BudgetExceededError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import CrossModelError as CrossModelError
+from .errors import DeploymentError as DeploymentError
 from .errors import InvalidExtractionPatternError as InvalidExtractionPatternError
 from .errors import InvalidInputError as InvalidInputError
 from .errors import InvalidTaskRequirementError as InvalidTaskRequirementError

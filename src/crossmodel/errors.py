@@ -25,8 +25,9 @@
     ├── TransferError                              insights could not be handed over
     ├── StoreError                                 state could not be read or written
     │   └── StoreConflictError                     it contradicts what is kept already
-    └── WitnessError                               a proof could not be made
-        └── VerificationError                      a proof that must not be believed
+    ├── WitnessError                               a proof could not be made
+    │   └── VerificationError                      a proof that must not be believed
+    └── DeploymentError                            what should run does not; what ran before does
 
 Those that also derive from a built-in can be caught as that built-in.
 """
@@ -39,6 +40,7 @@ __all__ = [
     "BudgetExceededError",
     "ConfigurationError",
     "CrossModelError",
+    "DeploymentError",
     "ExtractionError",
     "ExtractionTimeoutError",
     "InvalidExtractionPatternError",
@@ -268,3 +270,7 @@ class VerificationError(WitnessError):
         super().__init__(f"step {step}: {message}" if step is not None else message)
         self.step = step
         self.reason = message
+
+
+class DeploymentError(CrossModelError):
+    """What should run does not; what ran before still does."""

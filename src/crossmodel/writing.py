@@ -48,7 +48,9 @@ class WriterSettings:
 
     @property
     def spool(self) -> Path | None:
-        """The folder of the store's spool; ``None`` if the store is no file."""
+        """The folder of the store's spool; ``None`` if there is none."""
+        if self.witness.spool_dir:
+            return Path(self.witness.spool_dir).absolute()
         path = self.store_url.removeprefix(SQLITE)
         if not self.store_url.startswith(SQLITE) or path in {"", ":memory:"}:
             return None
@@ -112,13 +114,15 @@ def open_handover(settings: WriterSettings) -> Handover:
     """A way to the store's writer process, which is started where none runs.
 
     Raises:
-        ConfigurationError: if the store is no file, or the system has no locks on files.
+        ConfigurationError: if there is no folder for a spool, or the system has no locks on files.
         WitnessError: if the spool cannot be written.
     """
     where = "witness.writer"
     root = settings.spool
     if root is None:
-        raise ConfigurationError("a writer process needs a store that is a file", path=where)
+        raise ConfigurationError(
+            "a writer process needs a store that is a file, or witness.spool_dir", path=where
+        )
     try:
         from crossmodel.witness.handing_over.handover import Handover  # noqa: PLC0415 - as the error says
         from crossmodel.witness.handing_over.spool import Spool  # noqa: PLC0415 - likewise

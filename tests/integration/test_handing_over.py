@@ -70,7 +70,7 @@ async def test_answers_do_not_wait_and_whoever_asks_for_the_record_does(settings
         outcomes = await cm.engine.store.read(lambda tx: tx.outcomes("default", last.id))
         assert [outcome.success for outcome in outcomes] == [True]
     wait_for_the_end_of_the_writer(root)
-    assert {path.name for path in root.iterdir()} <= {LOCK, "wake", "writer.log"}
+    assert {path.name for path in root.iterdir()} <= {LOCK, "name", "wake", "writer.log"}
     assert (root / "writer.log").read_text() == ""
 
 

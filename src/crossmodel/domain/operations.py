@@ -12,6 +12,8 @@ from crossmodel.domain import checks
 from crossmodel.domain.alerts import Severity
 from crossmodel.domain.period import utc_now
 
+TARGETS: Final = ("local", "ray")
+
 SHOWN: Final = 5
 """Findings that the one line of a result names."""
 
@@ -112,15 +114,26 @@ class HealthStatus:
 
 @dataclass(slots=True)
 class DeploymentConfig:
-    """What to deploy: how many instances, where they listen, from which settings file."""
+    """What to deploy.
+
+    Attributes:
+        target: ``local`` for processes of this machine, ``ray`` for a Ray cluster.
+        instances: how many gateways.
+        listen: host and port for clients.
+        config_path: the settings file; where there is none of the default name, the built-in
+            settings hold.
+        state_dir: the folder of a local deployment's state and logs; beside the settings file, in
+            ``crossmodel-deployment``, if empty.
+    """
 
     target: str = "local"
     instances: int = 1
     listen: str = "127.0.0.1:8080"
     config_path: str = "crossmodel.toml"
+    state_dir: str = ""
 
     def __post_init__(self) -> None:
-        checks.one_of("target", self.target, ("local", "ray"))
+        checks.one_of("target", self.target, TARGETS)
         checks.at_least("instances", self.instances, 1)
         checks.text("listen", self.listen)
 
@@ -147,7 +160,12 @@ class DeploymentResult:
 
 @dataclass(frozen=True, slots=True)
 class ResourceAllocation:
-    """What one instance may use."""
+    """What one instance may use.
+
+    Attributes:
+        cpu_cores: processors, more than 0.
+        memory_mb: MiB of memory.
+    """
 
     cpu_cores: float = 1.0
     memory_mb: int = 512

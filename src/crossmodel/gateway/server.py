@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Final
 
@@ -64,6 +65,21 @@ class Server:
         host_taken, port_taken, *_ = server.sockets[0].getsockname()
         return str(host_taken), int(port_taken)
 
+    async def listen_on(
+        self, listening: socket.socket, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Accept connections from a socket that listens already; returns its address."""
+        server = await self.loop.create_server(
+            lambda: ClientConnection(self),
+            sock=listening,
+            ssl=tls,
+            ssl_handshake_timeout=TLS_SECONDS if tls else None,
+            backlog=BACKLOG,
+        )
+        self._listening.append(server)
+        host, port, *_ = listening.getsockname()
+        return str(host), int(port)
+
     def forget(self, connection: ClientConnection) -> None:
         """A connection has ended."""
         self.connections.discard(connection)
@@ -74,9 +90,15 @@ class Server:
         """A request was refused before anything looked at it."""
         self.refusals[status] = self.refusals.get(status, 0) + 1
 
-    async def drain(self, seconds: float) -> int:
-        """Accept nothing new, let requests end, cut what takes longer; how many were cut."""
+    async def drain(self, seconds: float, *, linger: float = 0.0) -> int:
+        """Accept nothing new, let requests end, cut what takes longer; how many were cut.
+
+        For ``linger`` seconds what still comes is answered, with word that the connection ends:
+        where others listen on the address, clients lose nothing then.
+        """
         self.is_draining = True
+        if linger:
+            await asyncio.sleep(linger)
         for server in self._listening:
             server.close()
         for connection in list(self.connections):

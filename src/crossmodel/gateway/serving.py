@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import signal
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.keys import Keyring
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from crossmodel.gateway.control.serving import Running
 
 logger = logging.getLogger(__name__)
+
+LINGER_SECONDS: Final = 1.0
+"""How long a gateway whose socket others keep open goes on answering when it is told to end."""
+
+FIRST_SOCKET: Final = 3
+"""The number of the first socket that is handed over: SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,9 @@ async def serve(
 ) -> int:
     """Run a gateway until it is told to end; SIGTERM and SIGINT tell it, SIGHUP reloads.
 
+    Where a socket that listens is handed over, as systemd does it (sd_listen_fds(3)), that one
+    counts, and ``gateway.listen`` does not.
+
     Args:
         source: the settings file, which is read again when the gateway is told to reload.
         settings: what to run with: the file's, as the caller may have changed them.
@@ -74,10 +85,15 @@ async def serve(
     async with AsyncExitStack() as opened:
         ending = asyncio.Event()
         parts = await open_core(settings, opened)
-        _refuse_strangers(gateway, parts.state.keyring)
+        handed_over = _handed_over()
+        listen = gateway.listen if handed_over is None else _shown(handed_over.getsockname())
+        _refuse_strangers(listen, parts.state.keyring)
         server = Server(parts.core, gateway.limits)
         operations = LiveOperations(parts, server, source=source, on_drain=ending.set)
-        address = await _listen(server, gateway, tls, shares_port=shares_port)
+        if handed_over is not None:
+            address = await server.listen_on(handed_over, tls=tls)
+        else:
+            address = await _listen(server, gateway, tls, shares_port=shares_port)
         control = await _open_control(parts, operations)
         opened.push_async_callback(control.stop)
         settle()
@@ -85,7 +101,8 @@ async def serve(
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
         await parts.warm_up()
         await ending.wait()
-        return await server.drain(gateway.drain_seconds)
+        linger = LINGER_SECONDS if handed_over is not None else 0.0
+        return await server.drain(gateway.drain_seconds, linger=linger)
 
 
 async def _open_control(parts: Opened, operations: LiveOperations) -> Running:
@@ -112,6 +129,19 @@ async def _listen(
         ) from error
 
 
+def _handed_over() -> socket.socket | None:
+    """The listening socket that whoever started this process has handed over, if any."""
+    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
+        return None
+    if os.environ.pop("LISTEN_FDS", "0") != "1":
+        raise ConfigurationError(
+            "one listening socket can be handed over, for clients: LISTEN_FDS must be 1",
+            path="gateway.listen",
+        )
+    os.set_inheritable(FIRST_SOCKET, False)
+    return socket.socket(fileno=FIRST_SOCKET)
+
+
 def _heed_signals(operations: LiveOperations) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -135,11 +165,11 @@ async def _reload(operations: LiveOperations) -> None:
         logger.warning("reloaded: %s", "; ".join(changes) or "nothing has changed")
 
 
-def _refuse_strangers(gateway: GatewaySettings, keyring: Keyring) -> None:
-    host, _ = split_address(gateway.listen, "listen")
+def _refuse_strangers(listen: str, keyring: Keyring) -> None:
+    host, _ = split_address(listen, "listen")
     if not is_loopback(host) and not keyring.asks_for_keys:
         raise ConfigurationError(
-            f"{gateway.listen} can be reached from elsewhere, and no client needs a key: "
+            f"{listen} can be reached from elsewhere, and no client needs a key: "
             "add [[keys]], or listen on 127.0.0.1",
             path="gateway.listen",
         )
@@ -162,6 +192,9 @@ def _tls(gateway: GatewaySettings) -> ssl.SSLContext | None:
 
 
 def _url(address: tuple[str, int], *, tls: bool = False) -> str:
-    host, port = address
-    shown = f"[{host}]" if ":" in host else host
-    return f"http{'s' if tls else ''}://{shown}:{port}"
+    return f"http{'s' if tls else ''}://{_shown(address)}"
+
+
+def _shown(address: Sequence[Any]) -> str:
+    host, port, *_ = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -22,6 +22,7 @@ from crossmodel.settings.loop import (
 )
 from crossmodel.settings.operations import (
     AlertSettings,
+    DeploymentSettings,
     HealthSettings,
     SinkSettings,
     TelemetrySettings,
@@ -35,6 +36,7 @@ __all__ = [
     "CacheSettings",
     "DashboardSettings",
     "DashboardUser",
+    "DeploymentSettings",
     "GatewayLimits",
     "GatewaySettings",
     "HealthSettings",

@@ -16,7 +16,12 @@ WRITERS: Final = ("auto", "inline", "process")
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where state lives: ``sqlite:///file.db`` (relative to the working folder) or PostgreSQL."""
+    """Where state lives.
+
+    Attributes:
+        url: ``sqlite:///file.db`` (relative to the working folder), or ``postgresql://…`` as libpq
+            has it. Its password may come from ``PGPASSWORD`` or a password file instead.
+    """
 
     url: str = "sqlite:///crossmodel.db"
 
@@ -126,6 +131,9 @@ class WitnessSettings:
             writes many at once, and answers do not wait for it; with ``inline``, this process
             writes them, and an answer of the library is on the record when it is given. ``auto``:
             the gateway hands over where it can, the library writes inline.
+        spool_dir: the folder in which this machine keeps what waits for that process: on a disk of
+            its own, never shared with another machine. Empty: beside the store where that is a
+            file; where it is a server, none, and ``auto`` writes in the gateway's own process.
     """
 
     origin: str = "crossmodel.local/log"
@@ -136,6 +144,7 @@ class WitnessSettings:
     ed25519_signer: str = ""
     ed25519_public_key: str = ""
     writer: str = "auto"
+    spool_dir: str = ""
 
     def __post_init__(self) -> None:
         checks.text("origin", self.origin)

@@ -7,6 +7,7 @@ from typing import Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.alerts import Severity
+from crossmodel.domain.operations import TARGETS
 from crossmodel.errors import InvalidInputError
 from crossmodel.telemetry.alerts.policy import AlertPolicy
 from crossmodel.telemetry.log_forms import FORMATS, LEVELS
@@ -173,3 +174,22 @@ class AlertSettings(AlertPolicy):
 
     instance: str = ""
     sinks: tuple[SinkSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSettings:
+    """What ``crossmodel deploy`` runs; see :class:`~crossmodel.DeploymentConfig`.
+
+    Attributes:
+        target: ``local`` or ``ray``.
+        instances: how many gateways.
+        state_dir: the folder of a local deployment's state and logs.
+    """
+
+    target: str = "local"
+    instances: int = 1
+    state_dir: str = ""
+
+    def __post_init__(self) -> None:
+        checks.one_of("target", self.target, TARGETS)
+        checks.at_least("instances", self.instances, 1)

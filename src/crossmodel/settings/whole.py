@@ -22,7 +22,12 @@ from crossmodel.settings.loop import (
     StoreSettings,
     WitnessSettings,
 )
-from crossmodel.settings.operations import AlertSettings, HealthSettings, TelemetrySettings
+from crossmodel.settings.operations import (
+    AlertSettings,
+    DeploymentSettings,
+    HealthSettings,
+    TelemetrySettings,
+)
 
 DEFAULT_PROVIDER: Final = ProviderSettings(id="local", kind="local")
 DEFAULT_MODEL: Final = ModelSpec(
@@ -56,6 +61,7 @@ class Settings:
     cross_model_vif: CrossModelVIFConfig = field(default_factory=CrossModelVIFConfig)
     health: HealthSettings = field(default_factory=HealthSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    deployment: DeploymentSettings = field(default_factory=DeploymentSettings)
 
     @property
     def watches(self) -> bool:

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from crossmodel.domain.insight import Insight
 from crossmodel.store import schema
-from crossmodel.store.vectors import VectorIndex, embedded
+from crossmodel.store.embeddings import Embeddings, embedded
 
 BATCH: Final = 500
 """Insights that are given vectors in one transaction, in some 20 ms: writers wait no longer."""
 
 
-def are_missing(connection: sa.Connection, vectors: VectorIndex) -> bool:
+def are_missing(connection: sa.Connection, vectors: Embeddings) -> bool:
     """Whether any insight has no vector by the embedder."""
     table = schema.insight_vectors
     count = sa.select(sa.func.count())
@@ -23,14 +23,14 @@ def are_missing(connection: sa.Connection, vectors: VectorIndex) -> bool:
     return bool(have < insights)
 
 
-def missing(connection: sa.Connection, vectors: VectorIndex, after: int) -> list[int]:
+def missing(connection: sa.Connection, vectors: Embeddings, after: int) -> list[int]:
     """The first row numbers above ``after`` of insights that have no vector by the embedder."""
     seq = schema.insights.c.seq
     query = _without(vectors).with_only_columns(seq).where(seq > after)
     return list(connection.scalars(query.order_by(seq).limit(BATCH)))
 
 
-def fill(connection: sa.Connection, vectors: VectorIndex, seqs: list[int]) -> None:
+def fill(connection: sa.Connection, vectors: Embeddings, seqs: list[int]) -> None:
     """Give those of the insights their vector that are still there and still have none."""
     rows = connection.execute(_without(vectors).where(schema.insights.c.seq.in_(seqs))).all()
     found = [row.seq for row in rows]
@@ -46,7 +46,7 @@ def fill(connection: sa.Connection, vectors: VectorIndex, seqs: list[int]) -> No
     vectors.put(connection, [(row.seq, row.tenant) for row in rows], matrix)
 
 
-def _without(vectors: VectorIndex) -> sa.Select[Any]:
+def _without(vectors: Embeddings) -> sa.Select[Any]:
     insights, table = schema.insights, schema.insight_vectors
     columns = [
         insights.c[name] for name in ("seq", "tenant", "kind", "scope", "content", "metadata")

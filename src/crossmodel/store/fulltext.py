@@ -1,16 +1,15 @@
-"""SQLite's full text (FTS5) of insights, in a time that does not grow with how common words are.
+"""Full text of insights, in a time that does not grow with how common words are.
 
-FTS5 by itself ranks every row that holds any word of a query: one common word costs as much as the
-store is large. Here the rarest words alone say which insights are looked at; the most promising of
-those are scored by all words.
+Databases by themselves rank every row that holds any word of a query: one common word costs as much
+as the store is large. Here the rarest words alone say which insights are looked at; the most
+promising of those are scored by all words.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,29 +38,46 @@ B: Final = 0.75
 
 Rows = npt.NDArray[np.int64]
 
+Texts = Sequence[tuple[int, str, str]]
+"""Row numbers with the indexed words of content and of scope, apart by spaces."""
 
-class Fts5Index:
-    """SQLite's FTS5, ranked by BM25 (Robertson and Zaragoza, 2009); safe to share among threads."""
+Judged = Sequence[tuple[int, str, float, str]]
+"""Row numbers with tenant, trust and standing."""
 
-    _insert = sa.text("INSERT INTO insights_fts (rowid, content, scope) VALUES (:seq, :c, :s)")
-    _delete = sa.text("DELETE FROM insights_fts WHERE rowid = :seq")
-    _merge = sa.text("INSERT INTO insights_fts (insights_fts) VALUES ('optimize')")
-    _rows: Final = "(SELECT group_concat(rowid) FROM insights_fts WHERE insights_fts MATCH ?)"
-    _some: Final = (
-        "SELECT group_concat(rowid) FROM (SELECT rowid FROM insights_fts "
-        "WHERE insights_fts MATCH ? ORDER BY rowid DESC LIMIT ?)"
-    )
 
-    # the index's own table of texts: by way of the index itself, a row costs twice as much
-    _read: Final = (
-        "SELECT texts.id, c0, c1 FROM json_each(?) CROSS JOIN insights_fts_content AS texts "
-        "ON texts.id = value"
-    )
-    _judge: Final = (
-        "SELECT seq, tenant, trust, standing FROM json_each(?) CROSS JOIN insights ON seq = value"
-    )
+class WordTables(Protocol):
+    """Where a database keeps which words insights have. Words come with their tenant's code."""
 
-    def __init__(self) -> None:
+    def add(self, connection: sa.Connection, texts: Texts) -> None:
+        """Keep the words of insights; no row number is there already."""
+        ...
+
+    def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
+        """Take insights out; there is at least one."""
+        ...
+
+    def holders(self, connection: sa.Connection, words: Sequence[str]) -> list[Rows]:
+        """The insights that have each of the words, of which there is at least one."""
+        ...
+
+    def some(self, connection: sa.Connection, words: Sequence[str], most: int) -> Rows:
+        """At most so many of the insights that have all of the words."""
+        ...
+
+    def read(self, connection: sa.Connection, seqs: Sequence[int]) -> Texts:
+        """The words of those of the insights that are there."""
+        ...
+
+    def judge(self, connection: sa.Connection, seqs: Sequence[int]) -> Judged:
+        """What decides whether those of the insights that are there are wanted."""
+        ...
+
+
+class WordIndex:
+    """Insights ranked by BM25 (Robertson and Zaragoza, 2009); safe to share among threads."""
+
+    def __init__(self, tables: WordTables) -> None:
+        self._tables = tables
         self._sampler = Sampler()
 
     def add(
@@ -69,21 +85,15 @@ class Fts5Index:
     ) -> None:
         """Index new insights, each with its row number."""
         code = tenant_code(tenant)
-        rows = [
-            {"seq": seq, "c": indexed(code, insight.content), "s": indexed(code, insight.scope)}
-            for seq, insight in insights
+        texts = [
+            (q, indexed(code, each.content), indexed(code, each.scope)) for q, each in insights
         ]
-        connection.execute(self._insert, rows)
+        self._tables.add(connection, texts)
 
     def remove(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
-        """Take insights out so that none of their words is left in the index.
-
-        FTS5 notes a deletion beside the old entry; merging the whole index drops both. Its option
-        ``secure-delete`` would do so at once, but writes what SQLite before 3.42 cannot read.
-        """
+        """Take insights out so that none of their words is left in the index."""
         if seqs:
-            connection.execute(self._delete, [{"seq": seq} for seq in seqs])
-            connection.execute(self._merge)
+            self._tables.remove(connection, seqs)
 
     def find(
         self, connection: sa.Connection, query: str, limit: int, wanted: Wanted
@@ -107,10 +117,10 @@ class Fts5Index:
         }
         found: dict[int, float] = {}
         for start in range(0, min(len(rows), MOST_SCORED), SCORED):
-            part = json.dumps(rows[start : start + SCORED].tolist())
+            part = rows[start : start + SCORED].tolist()
             scores = {
                 seq: _bm25(weights, content.split(), scope.split(), known.length)
-                for seq, content, scope in connection.exec_driver_sql(self._read, (part,)).all()
+                for seq, content, scope in self._tables.read(connection, part)
             }
             found |= self._wanted(connection, scores, limit, wanted)
             if len(found) >= limit:
@@ -125,9 +135,9 @@ class Fts5Index:
         ordered = sorted(scores, key=lambda seq: (-scores[seq], seq))
         found: dict[int, float] = {}
         for start in range(0, len(ordered), limit):
-            part = json.dumps(ordered[start : start + limit])
-            for seq, *judged in connection.exec_driver_sql(self._judge, (part,)).all():
-                if wanted.admits(*judged):
+            part = ordered[start : start + limit]
+            for seq, tenant, trust, standing in self._tables.judge(connection, part):
+                if wanted.admits(tenant, trust, standing):
                     found[seq] = scores[seq]
             if len(found) >= limit:
                 break
@@ -136,21 +146,19 @@ class Fts5Index:
     def _holders(
         self, connection: sa.Connection, code: str, words: Sequence[str]
     ) -> dict[str, Rows]:
-        """The insights that have each of the words; lists as text, as rows cost three times it."""
+        """The insights that have each of the words."""
         if not words:
             return {}
-        query = "SELECT " + ", ".join([self._rows] * len(words))
-        found = connection.exec_driver_sql(query, tuple(f'"{code}{word}"' for word in words)).one()
-        return {word: _numbers(listed) for word, listed in zip(words, found, strict=True)}
+        found = self._tables.holders(connection, [code + word for word in words])
+        return dict(zip(words, found, strict=True))
 
     def _meeting(self, connection: sa.Connection, code: str, words: Sequence[str]) -> Rows:
         """Insights where the rarest two of common words meet, then others that have the rarest."""
         rows: list[Rows] = [np.empty(0, dtype=np.int64)]
         for together in (words[:2], words[:1]):
             if together and sum(map(len, rows)) < SCORED:
-                match = " AND ".join(f'"{code}{word}"' for word in together)
-                found = connection.exec_driver_sql(self._some, (match, SCORED)).scalar()
-                rows.append(_numbers(found))
+                coded = [code + word for word in together]
+                rows.append(self._tables.some(connection, coded, SCORED))
         joined = np.concatenate(rows)
         return joined[np.sort(np.unique(joined, return_index=True)[1])]
 
@@ -198,5 +206,6 @@ def _bm25(
     )
 
 
-def _numbers(listed: str | None) -> Rows:
+def numbers(listed: str | None) -> Rows:
+    """Row numbers that stand in a text, apart by commas."""
     return np.fromstring(listed or "", dtype=np.int64, sep=",")

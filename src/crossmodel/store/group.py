@@ -82,17 +82,24 @@ def _with_savepoint(
     connection.exec_driver_sql("SAVEPOINT work")
     try:
         tell = run(connection, work)
+        _check_open(connection)
+        connection.exec_driver_sql("RELEASE work")
     except Exception as error:
         failed = error
         if not _is_open(connection):
             raise
         connection.exec_driver_sql("ROLLBACK TO work")
         tell = lambda: work.future.set_exception(failed)  # noqa: E731 - as short as the other
-    if not _is_open(connection):  # a full disk ends the transaction, whoever caught the error
-        raise StoreError("the database took the transaction back: nothing has changed")
-    connection.exec_driver_sql("RELEASE work")
     return tell
 
 
+def _check_open(connection: sa.Connection) -> None:
+    if not _is_open(connection):  # a full disk ends the transaction, whoever caught the error
+        raise StoreError("the database took the transaction back: nothing has changed")
+
+
 def _is_open(connection: sa.Connection) -> bool:
-    return bool(getattr(connection.connection.driver_connection, "in_transaction", True))
+    driver_connection = connection.connection.driver_connection
+    if driver_connection is None or getattr(driver_connection, "closed", False):
+        return False
+    return bool(getattr(driver_connection, "in_transaction", True))

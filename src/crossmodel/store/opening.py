@@ -23,6 +23,16 @@ async def open_store(url: str, *, embedder: str | None = None) -> Store:
         from crossmodel.store.sqlite import SqliteStore  # noqa: PLC0415 - an ORM is slow to import
 
         return await SqliteStore.open(url, embedder=embedder)
+    if url.startswith("postgresql://"):
+        try:
+            from crossmodel.store.postgres import PostgresStore  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ConfigurationError(
+                "state in PostgreSQL needs an extra: pip install 'crossmodel[postgres]'",
+                path="store.url",
+            ) from None
+        return await PostgresStore.open(url, embedder=embedder)
     raise ConfigurationError(
-        "this version keeps state in SQLite: use sqlite:///FILE", path="store.url"
+        "state is kept in SQLite or PostgreSQL: use sqlite:///FILE or postgresql://…",
+        path="store.url",
     )

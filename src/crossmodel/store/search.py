@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from crossmodel.domain import checks
 from crossmodel.domain.insight import Insight
 from crossmodel.store import schema
+from crossmodel.store.embeddings import Embeddings
 from crossmodel.store.rows import chunks
-from crossmodel.store.vectors import VectorIndex
 from crossmodel.store.wanted import Wanted
 from crossmodel.text.embedding import Vector, open_embedder
 from crossmodel.text.ranking import diverse, fused
@@ -46,7 +46,7 @@ class FullText(Protocol):
 class SearchIndex:
     """Full text, and vectors if there are any: two rankings, fused. Safe to share among threads."""
 
-    def __init__(self, words: FullText, vectors: VectorIndex | None = None) -> None:
+    def __init__(self, words: FullText, vectors: Embeddings | None = None) -> None:
         self._words = words
         self._vectors = vectors
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from crossmodel.errors import (
-    CrossModelError,
-    InvalidInputError,
-    StoreConflictError,
-    StoreError,
-)
-from crossmodel.ports import Transaction
-from crossmodel.store import backfill, marks
-from crossmodel.store.fulltext import Fts5Index
-from crossmodel.store.group import Tell, Waiting, Work, run_together
+from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
+from crossmodel.store import marks
+from crossmodel.store.base import SqlStore
+from crossmodel.store.fts5 import Fts5Tables
+from crossmodel.store.fulltext import WordIndex
 from crossmodel.store.migration import migrate
 from crossmodel.store.search import SearchIndex
-from crossmodel.store.transaction import SqlTransaction
 from crossmodel.store.vectors import VectorIndex
-
-Result = TypeVar("Result")
 
 BUSY_SECONDS: Final = 30
 """How long a writer waits for another process's transaction."""
@@ -52,25 +41,8 @@ ADVICE: Final = {
 """What to do, by a piece of SQLite's message."""
 
 
-class SqliteStore:
+class SqliteStore(SqlStore):
     """The port ``Store`` on one SQLite file, or in memory."""
-
-    def __init__(
-        self, writer: sa.Engine, reader: sa.Engine, vectors: VectorIndex | None, *, shared: bool
-    ) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._vectors = vectors
-        self._search = SearchIndex(Fts5Index(), vectors)
-        self._closing = False
-        self._waiting = Waiting()
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="crossmodel-writer")
-        # an in-memory database lives in one connection, so its readers queue with its writer
-        self._reading = (
-            self._writing
-            if shared
-            else ThreadPoolExecutor(READERS, thread_name_prefix="crossmodel-reader")
-        )
 
     @classmethod
     async def open(cls, url: str, *, embedder: str | None = None) -> Self:
@@ -89,40 +61,17 @@ class SqliteStore:
         folder = None if shared else Path(f"{path}.vectors")
         vectors = VectorIndex(embedder, folder) if embedder is not None else None
         writer = _engine(path, StaticPool)
+        # an in-memory database lives in one connection, so its readers queue with its writer
         reader = writer if shared else _engine(path, QueuePool)
-        store = cls(writer, reader.execution_options(reading=True), vectors, shared=shared)
-        try:
-            await store._run(store._writing, store._prepare)
-        except BaseException:
-            await store.close()
-            raise
-        if vectors is not None:
-            store._writing.submit(store._fill_vectors, vectors)
+        store = cls(
+            writer,
+            reader.execution_options(reading=True),
+            SearchIndex(WordIndex(Fts5Tables()), vectors),
+            vectors,
+            readers=0 if shared else READERS,
+        )
+        await store._open(store._prepare)
         return store
-
-    async def transact(self, work: Callable[[Transaction], Result]) -> Result:
-        """Run ``work`` in a write transaction; durable when this returns.
-
-        Works that wait while another one is made durable become durable together.
-        """
-        waiting = Work(work)
-        self._waiting.add(waiting)
-        try:
-            self._writing.submit(self._write_waiting)
-        except RuntimeError:
-            if self._waiting.remove(waiting):
-                raise StoreError("the store is closed") from None
-        result: Result = await asyncio.wrap_future(waiting.future)
-        return result
-
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
-        """Run ``work`` on one consistent snapshot; writing in it is an error."""
-
-        def within() -> Result:
-            with _explained(self._reader), self._reader.begin() as connection:
-                return self._run_work(connection, work)[0]
-
-        return await self._run(self._reading, within)
 
     async def scrub(self) -> bool:
         """Move the write-ahead log into the database and empty its file.
@@ -132,38 +81,24 @@ class SqliteStore:
         """
         return await self._run(self._writing, self._scrub)
 
-    async def close(self) -> None:
-        """Let go of the file; safe to call twice."""
-
-        def stop() -> None:
-            self._closing = True
-            for pool in {self._writing, self._reading}:
-                pool.shutdown(wait=True)
-            if self._vectors is not None:
-                self._vectors.close()
-            self._reader.dispose()
-            self._writer.dispose()
-
-        await asyncio.to_thread(stop)
-
     def _prepare(self) -> None:
-        with _explained(self._writer), self._writer.begin() as connection:
+        with self._explained(), self._writer.begin() as connection:
             migrate(connection)
             owed = marks.get_mark(connection, marks.SCRUB)
         if owed is not None:
             self._scrub()
 
     def _scrub(self) -> bool:
-        with _explained(self._writer), self._writer.begin() as connection:
+        with self._explained(), self._writer.begin() as connection:
             owed = marks.get_mark(connection, marks.SCRUB)
         is_done = self._truncate_log()
         if is_done and owed is not None:
-            with _explained(self._writer), self._writer.begin() as connection:
+            with self._explained(), self._writer.begin() as connection:
                 marks.settle_scrub(connection, owed)
         return is_done
 
     def _truncate_log(self) -> bool:
-        with _explained(self._writer), closing(self._writer.raw_connection()) as connection:
+        with self._explained(), closing(self._writer.raw_connection()) as connection:
             execute = connection.cursor().execute
             execute(f"PRAGMA busy_timeout = {SCRUB_SECONDS * 1000 / SCRUB_TRIES:.0f}")
             try:
@@ -175,69 +110,11 @@ class SqliteStore:
                 execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
         return False
 
-    def _fill_vectors(self, vectors: VectorIndex, after: int = 0) -> None:
-        """One batch of the vectors that are missing; the next queues behind other writers."""
-        if self._closing:
-            return
-        with self._reader.begin() as connection:
-            if after == 0 and not backfill.are_missing(connection, vectors):
-                return
-            seqs = backfill.missing(connection, vectors, after)
-        if not seqs:
-            vectors.look_again()
-            return
-        with self._writer.begin() as connection:
-            backfill.fill(connection, vectors, seqs)
-        with suppress(RuntimeError):  # closed meanwhile: the next start goes on
-            self._writing.submit(self._fill_vectors, vectors, seqs[-1])
-
-    def _write_waiting(self) -> None:
-        """The works that wait, in one transaction; each caller hears when all are durable."""
-        works = self._waiting.take()
-        if not works:
-            return  # they shared the transaction before
-        try:
-            with _explained(self._writer), self._writer.begin() as connection:
-                tells = run_together(connection, works, self._write_one)
-        except BaseException as error:  # noqa: BLE001 - the callers get it
-            for work in works:
-                work.future.set_exception(error if len(works) == 1 else _copied(error))
-            return
-        for work, tell in zip(works, tells, strict=True):
-            try:
-                tell()
-            except Exception as error:  # noqa: BLE001 - one caller's trouble is not the next one's
-                work.future.set_exception(error)
-
-    def _write_one(self, connection: sa.Connection, work: Work) -> Tell:
-        with _explained(self._writer):
-            result, erased = self._run_work(connection, work.run)
-
-        def tell() -> None:
-            for tenant, seqs in erased:
-                self._search.forget(tenant, seqs)
-            work.future.set_result(result)
-
-        return tell
-
-    def _run_work(
-        self, connection: sa.Connection, work: Callable[[Transaction], Result]
-    ) -> tuple[Result, Sequence[tuple[str, Sequence[int]]]]:
-        """What a work returns, and which insights it erased."""
-        transaction = SqlTransaction(connection, self._search)
-        try:
-            return work(transaction), transaction.erased
-        except StopIteration as error:
-            # a future cannot carry it (PEP 479): the caller would wait for ever
-            raise RuntimeError("the work raised StopIteration") from error
-
-    @staticmethod
-    async def _run(pool: ThreadPoolExecutor, call: Callable[[], Result]) -> Result:
-        try:
-            future = pool.submit(call)
-        except RuntimeError:
-            raise StoreError("the store is closed") from None
-        return await asyncio.wrap_future(future)
+    def _describe(self, error: exc.DBAPIError) -> str:
+        message = str(error.orig)
+        advice = next((a for piece, a in ADVICE.items() if piece in message), "")
+        said = f"{self._writer.url.database}: SQLite says: {message}"
+        return f"{said}; {advice}" if advice else said
 
 
 def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
@@ -276,23 +153,3 @@ def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
             raise InvalidInputError("a whole number does not fit in 64 bits") from None
 
     return engine
-
-
-def _copied(error: BaseException) -> BaseException:
-    """An error of its own for each of several callers."""
-    return StoreError(str(error)) if isinstance(error, CrossModelError) else error
-
-
-@contextmanager
-def _explained(engine: sa.Engine) -> Iterator[None]:
-    """The database's errors as ours, with what to do and without what the rows held."""
-    try:
-        yield
-    except exc.DBAPIError as error:
-        message = str(error.orig)
-        advice = next((a for piece, a in ADVICE.items() if piece in message), "")
-        said = f"{engine.url.database}: SQLite says: {message}"
-        kind = StoreConflictError if isinstance(error, exc.IntegrityError) else StoreError
-        raise kind(f"{said}; {advice}" if advice else said) from None
-    except exc.SQLAlchemyError as error:
-        raise StoreError(f"the store refused this: {type(error).__name__}") from error

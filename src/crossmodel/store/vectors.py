@@ -16,17 +16,13 @@ from typing import Any, Final
 import numpy as np
 import sqlalchemy as sa
 
-from crossmodel.domain.insight import Insight, InsightKind
 from crossmodel.store import schema, vector_files
+from crossmodel.store.embeddings import UNRELATED, Embeddings
 from crossmodel.store.following import Following
 from crossmodel.store.nearest import Nearest
 from crossmodel.store.rows import chunks
 from crossmodel.store.wanted import JUDGED, Wanted
-from crossmodel.text.embedding import Embedder, Matrix, Vector, embedder_name, open_embedder
-
-UNRELATED: Final = 0.3
-"""A cosine that nine of ten pairs of sentences of different subjects stay below (in Python's
-manual, static 0.91, hashed 0.90, MiniLM 0.86 of them): what lies below is not found."""
+from crossmodel.text.embedding import Matrix, Vector
 
 SPARE: Final = 0.5
 """What is measured exactly beyond what is asked for, as a share of it: neighbours change places
@@ -38,7 +34,7 @@ MOST_BYTES: Final = 2**30
 """Memory for vectors of tenants beside the one that is searched; the last used stay."""
 
 
-class VectorIndex:
+class VectorIndex(Embeddings):
     """Vectors by one embedder; safe to share among threads.
 
     ``folder`` is where graphs of many vectors are kept between starts; ``None`` keeps none.
@@ -48,22 +44,10 @@ class VectorIndex:
     """
 
     def __init__(self, embedder: str, folder: Path | None) -> None:
-        self.name = embedder_name(embedder)
+        super().__init__(embedder)
         self._folder = folder
         self._tenants: OrderedDict[str, Following] = OrderedDict()
         self._lock = threading.Lock()
-
-    @property
-    def embedder(self) -> Embedder:
-        """The embedder, loaded when it is first needed."""
-        return open_embedder(self.name)
-
-    def add(
-        self, connection: sa.Connection, tenant: str, insights: Sequence[tuple[int, Insight]]
-    ) -> None:
-        """Keep the vectors of new insights, each with its row number."""
-        matrix = self.embedder.embed_all([embedded(insight) for _, insight in insights])
-        self.put(connection, [(seq, tenant) for seq, _ in insights], matrix)
 
     def put(
         self, connection: sa.Connection, insights: Sequence[tuple[int, str]], matrix: Matrix
@@ -198,13 +182,3 @@ _VECTORS: Final = (
         schema.insight_vectors.c.embedder == sa.bindparam("embedder"),
     )
 )
-
-
-def embedded(insight: Insight) -> str:
-    """What of an insight becomes its vector: what it is about and what it says.
-
-    A worked example is known by its input as well, since that is what questions are like.
-    """
-    given = insight.metadata.get("input") if insight.kind == InsightKind.EXAMPLE else None
-    parts = [insight.scope, insight.content, given if isinstance(given, str) else ""]
-    return "\n".join(part for part in parts if part)

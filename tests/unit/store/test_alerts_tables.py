@@ -36,8 +36,8 @@ def note(number):
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await open_store(f"sqlite:///{tmp_path}/s.db")
+async def store(durable_url):
+    opened = await open_store(durable_url)
     yield opened
     await opened.close()
 

@@ -19,8 +19,8 @@ def told(content, source, kind="claim", **fields):
 
 
 @pytest.fixture
-async def store():
-    opened = await open_store("sqlite:///:memory:")
+async def store(store_url):
+    opened = await open_store(store_url)
     yield opened
     await opened.close()
 

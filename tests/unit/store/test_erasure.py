@@ -24,10 +24,9 @@ NEXT = "Parcels for Nelvik go through gate Q."
 TEXT = f"Caf\u00e9 \U0001f600 first. {SAID} {NEXT} Last."
 
 
-@pytest.fixture(params=["file", "memory"])
-async def store(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
-    opened = await open_store(url)
+@pytest.fixture
+async def store(store_url):
+    opened = await open_store(store_url)
     yield opened
     await opened.close()
 
@@ -86,9 +85,10 @@ async def test_every_row_of_it_goes(store):
             [{"tenant": "t", "topic": "x", "item": n, "insight_id": i, "retired": ""}
              for n, i in enumerate((rule.id, other.id))],
         )  # fmt: skip
+        vector = b"v" if tx._connection.dialect.name == "sqlite" else "[1, 0]"
         tx._connection.execute(
-            sa.insert(schema.insight_vectors),
-            {"insight_seq": seq, "tenant": "t", "embedder": "e", "vector": b"v"},
+            sa.text("INSERT INTO insight_vectors VALUES (:seq, 't', 'e', :vector)"),
+            {"seq": seq, "vector": vector},
         )
 
     await store.transact(measured)

@@ -16,8 +16,8 @@ from crossmodel.store import open_store, pages
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await open_store(f"sqlite:///{tmp_path}/s.db")
+async def store(durable_url):
+    opened = await open_store(durable_url)
     yield opened
     await opened.close()
 
@@ -118,7 +118,8 @@ async def test_what_is_out_of_range_is_refused(store, asked):
         ({"standing": "quarantined"}, "ix_insights_tenant_standing_seq"),
     ],
 )
-async def test_an_index_knows_what_comes_next(store, asked, index):
+async def test_an_index_knows_what_comes_next(tmp_path, asked, index):
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
     said = []
     with sa.create_engine(store._reader.url).connect() as connection:
         sa.event.listen(connection, "before_cursor_execute", lambda *a: said.append((a[2], a[3])))
@@ -126,6 +127,7 @@ async def test_an_index_knows_what_comes_next(store, asked, index):
         pages.Pages(connection).insights("t", **of)
         statement, values = said[-1]
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    await store.close()
     told = " ".join(row[3] for row in plan)
     assert index in told
     assert "TEMP B-TREE" not in told

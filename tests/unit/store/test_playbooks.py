@@ -7,10 +7,9 @@ from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.store import open_store
 
 
-@pytest.fixture(params=["file", "memory"])
-async def store(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
-    opened = await open_store(url)
+@pytest.fixture
+async def store(store_url):
+    opened = await open_store(store_url)
     yield opened
     await opened.close()
 

@@ -14,10 +14,9 @@ DAY, NEXT = date(2026, 3, 2), date(2026, 3, 3)
 ONCE = Observed(1, 0.9, 0.5)
 
 
-@pytest.fixture(params=["file", "memory"])
-async def store(request, tmp_path):
-    url = f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
-    opened = await open_store(url)
+@pytest.fixture
+async def store(store_url):
+    opened = await open_store(store_url)
     yield opened
     await opened.close()
 

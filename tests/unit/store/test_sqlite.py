@@ -182,7 +182,7 @@ async def test_what_cannot_be_opened_is_explained(tmp_path):
     with pytest.raises(StoreError, match="unable to open"):
         await open_store(f"sqlite:///{tmp_path}")
     with pytest.raises(ConfigurationError, match="sqlite:///FILE"):
-        await open_store("postgresql://localhost/x")
+        await open_store("mysql://localhost/x")
 
 
 async def test_a_scrub_settles_nothing_that_was_erased_after_it_began(tmp_path):

@@ -31,8 +31,8 @@ EVER = TimePeriod(datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = await open_store(f"sqlite:///{tmp_path}/s.db")
+async def store(durable_url):
+    opened = await open_store(durable_url)
     yield opened
     await opened.close()
 

@@ -5,12 +5,15 @@ the writer deletes when it is done with them. So the queue takes no memory, drop
 outlives either side. It is not forced to disk: what must survive the machine, and not only the
 process, is waited for (see :mod:`crossmodel.witness.handing_over.handover`).
 
+Several machines may have a spool each for one database: producers' names begin with their spool's.
+
 A producer holds a lock on its folder for as long as it lives. Where it has got to stands in the
 database, in the transaction that holds the records; ``done`` tells the producer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -35,6 +38,7 @@ PROGRESS_TRIES: Final = 1000
 
 WAKE: Final = "wake"
 DONE: Final = "done"
+NAME: Final = "name"
 UNFINISHED: Final = "."
 """Folders whose names start so are being made or removed: they hold nothing to be read."""
 
@@ -73,6 +77,18 @@ def is_producer(name: str) -> bool:
     return _PRODUCER.fullmatch(name) is not None
 
 
+def name_of(root: Path) -> str:
+    """The spool's own name, 16 hex digits, which the first to ask gives it.
+
+    Raises:
+        OSError: if it has none and its folder cannot be written.
+    """
+    link = root / NAME
+    with contextlib.suppress(FileExistsError):  # a link is made whole or not at all
+        link.symlink_to(secrets.token_hex(8))
+    return str(link.readlink())
+
+
 def segment_name(number: int) -> str:
     """The file of a segment."""
     return f"{number:08d}.spool"
@@ -97,8 +113,6 @@ class Spool:
         segment_bytes: int = SEGMENT_BYTES,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
-        self.producer = secrets.token_hex(16)
-        self.folder = root / self.producer
         self._segment_bytes = segment_bytes
         self._buffer_bytes = buffer_bytes
         self._frames: list[bytes] = []
@@ -107,7 +121,11 @@ class Spool:
         self._position = Position(0, 0)
         self._process = os.getpid()
         self._segment = self._done = self._wake = -1
+        self._root = root
         try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.producer = name_of(root) + secrets.token_hex(8)
+            self.folder = root / self.producer
             self._lock = self._make_folder(root)
             self._done = os.open(self.folder / DONE, os.O_RDONLY | os.O_CLOEXEC)
             self._segment = self._open_segment(0)
@@ -230,7 +248,7 @@ class Spool:
     def _explained(self, error: OSError) -> WitnessError:
         advice = ADVICE.get(error.errno or 0, "see what is wrong with the folder")
         return WitnessError(
-            f"cannot write records to {self.folder.parent}: {error.strerror}; {advice}; "
+            f"cannot write records to {self._root}: {error.strerror}; {advice}; "
             "nothing that was acknowledged is lost"
         )
 

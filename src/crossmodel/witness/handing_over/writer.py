@@ -23,7 +23,14 @@ from typing import Final, Protocol
 from crossmodel.errors import InvalidInputError, StoreConflictError, WitnessError
 from crossmodel.ports import Store, Transaction
 from crossmodel.witness.handing_over.drain import Batch, Drain
-from crossmodel.witness.handing_over.spool import UNFINISHED, WAKE, Position, is_producer, make_fifo
+from crossmodel.witness.handing_over.spool import (
+    UNFINISHED,
+    WAKE,
+    Position,
+    is_producer,
+    make_fifo,
+    name_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -242,10 +249,11 @@ class Writer:
                 if time.time() - folder.stat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
         here = {folder.name for folder in self._folders()}
+        mine = name_of(self._root)  # other machines have theirs
 
         def forget(tx: Transaction) -> None:
             for producer in tx.spools():
-                if producer not in here:
+                if producer.startswith(mine) and producer not in here:
                     tx.forget_spool(producer)
 
         await self._store.transact(forget)

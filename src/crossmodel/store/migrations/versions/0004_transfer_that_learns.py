@@ -24,13 +24,17 @@ SEQUENCE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Apply."""
+    no_bytes = "X''" if op.get_bind().dialect.name == "sqlite" else r"'\x'"
     for table, column in (
         ("insights", sa.Column("trust", sa.Float(), nullable=False, server_default="0.5")),
         ("insights", sa.Column("standing", sa.Text(), nullable=False, server_default="active")),
         (
             "insights",
             sa.Column(
-                "standing_reason", sa.LargeBinary(), nullable=False, server_default=sa.text("X''")
+                "standing_reason",
+                sa.LargeBinary(),
+                nullable=False,
+                server_default=sa.text(no_bytes),
             ),
         ),
         ("transfers", sa.Column("arm", sa.Text(), nullable=False, server_default="insights")),
