@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from crossmodel.balancing.rate import Units
@@ -35,7 +36,7 @@ LEAST_SECONDS: Final = 0.02
 FAILED_SECONDS: Final = 0.25
 """Time to the next try after one that has failed."""
 
-PATIENCE_SECONDS: Final = 2.0
+PATIENCE_SECONDS: Final = 5.0
 """How long a request waits for a renewal at most."""
 
 CLOSING_SECONDS: Final = 5.0
@@ -122,6 +123,7 @@ class Sharing:
         self._task: asyncio.Task[None] | None = None
         budgets.on_low = self._hurry
         budgets.renew = self.renewed
+        budgets.refresh = self.refresh
         self.rates.on_low = self._is_due.set
 
     def start(self) -> None:
@@ -169,6 +171,16 @@ class Sharing:
         if self.may_help(money, ()):
             self.wait(money, (), then)
             await done
+
+    async def refresh(self) -> None:
+        """Learn what others have committed of budgets, for whoever looks at them."""
+        for budget, period in self.budgets.periods().items():
+            try:
+                committed = await self._store.read(partial(_committed, budget, period))
+            except CrossModelError as error:
+                logger.warning("budgets are shown as they were last known: %s", error)
+                return
+            self.budgets.learn(budget, period, committed)
 
     async def _run(self) -> None:
         turn_at = self._clock() + self._turn_seconds
@@ -263,3 +275,7 @@ class Sharing:
             self._is_due.set()
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._is_due.set)
+
+
+def _committed(budget: str, period: str, tx: Transaction) -> dict[tuple[str, str], int]:
+    return tx.leased_budgets(budget, period)

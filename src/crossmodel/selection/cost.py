@@ -123,6 +123,8 @@ class CostOptimizer:
         config: as given.
         renew: waits until more is leased of budgets that several processes share, for a call that
             found too little; ``None`` where one process has them all.
+        refresh: learns what others have committed of them, for those who look at :meth:`standings`;
+            likewise.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class CostOptimizer:
     ) -> None:
         self.config = config or CostOptimizationConfig()
         self.renew: Callable[[Wanted], Awaitable[None]] | None = None
+        self.refresh: Callable[[], Awaitable[None]] | None = None
         self._clock = clock
         self._on_alert = on_alert or _log_alert
         self._lock = threading.Lock()

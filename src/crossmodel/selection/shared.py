@@ -270,6 +270,21 @@ class SharedBudgets(CostOptimizer):
         for alert in crossed:
             self._on_alert(alert)
 
+    def periods(self) -> Mapping[str, str]:
+        """The present period of each budget."""
+        with self._lock:
+            return self._today().periods
+
+    def learn(self, budget: str, period: str, committed: Mapping[tuple[str, str], int]) -> None:
+        """Know what all have committed, by scope and owner in billionths of a USD; to be shown."""
+        with self._lock:
+            periods = self._today().periods
+            if periods[budget] != period:
+                return
+            for (scope, owner), usd in committed.items():
+                part = self._enter(self._account(scope, owner, budget), periods)
+                part.elsewhere = max(usd - part.granted, 0)
+
     def _ask(
         self, account: Account, part: _Part, day: datetime, needs: list[int], *, is_end: bool
     ) -> BudgetAsk | None:

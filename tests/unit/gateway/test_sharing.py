@@ -42,7 +42,7 @@ def question(**more):
     return chat(max_tokens=20, **more)
 
 
-async def until(holds, seconds=5.0):
+async def until(holds, seconds=10.0):
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.005)
