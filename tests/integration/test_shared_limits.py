@@ -170,7 +170,7 @@ async def _recorded(url):
 def test_a_budget_is_never_overspent_and_hardly_underspent(gateways, store_url):
     answered = hammer(gateways)
     at_once = BUDGET - come_back(gateways)
-    answered += hammer(gateways, refusals=3)  # what was leased and not spent has come back
+    answered += Client(gateways[2], 1).join().count(200)  # what was leased has come back
     left = BUDGET - come_back(gateways)
     for gateway in gateways:
         gateway.stop()
@@ -189,7 +189,7 @@ def test_one_that_is_killed_costs_no_more_than_its_lease(gateways, store_url):
 
     hammer(gateways, meanwhile=kill)
     come_back(gateways[1:])
-    hammer(gateways[1:], refusals=3)
+    Client(gateways[2], 1).join()
     committed = come_back(gateways[1:])
     for gateway in gateways:
         gateway.stop()
