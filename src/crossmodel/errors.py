@@ -149,15 +149,22 @@ class BudgetExceededError(SelectionError):
 
     ``scope`` says whose budget it is: ``"key"``, ``"tenant"``, or empty for everybody's.
     ``retry_after_seconds`` is when its next period begins; ``None`` if a whole period's budget is
-    too small for such a call.
+    too small for such a call. ``is_passing`` says that the budget may have enough, of which this
+    process has leased too little at this moment: it shares the budget with others.
     """
 
     def __init__(
-        self, message: str = "", *, scope: str = "", retry_after_seconds: float | None = None
+        self,
+        message: str = "",
+        *,
+        scope: str = "",
+        retry_after_seconds: float | None = None,
+        is_passing: bool = False,
     ) -> None:
         super().__init__(message)
         self.scope = scope
         self.retry_after_seconds = retry_after_seconds
+        self.is_passing = is_passing
 
 
 class ProviderError(CrossModelError):

@@ -13,6 +13,7 @@ from crossmodel.domain.erasure import Erased
 from crossmodel.domain.events import Event
 from crossmodel.domain.incidents import Incident
 from crossmodel.domain.insight import Insight, Standing
+from crossmodel.domain.leases import BudgetAsk, Grants, RateAsk
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import TimePeriod
 from crossmodel.domain.playbook import Delta, Playbook
@@ -336,6 +337,10 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
         """All client keys, revoked ones too, oldest first."""
         ...
 
+    def client_keys_version(self) -> int:
+        """How often client keys were changed: other processes look whether that is the same."""
+        ...
+
     def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
         """Let a key be of no use from that moment on; returns it as it is now."""
         ...
@@ -484,6 +489,25 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
 
     def set_mark(self, name: str, value: int | None) -> None:
         """Remember how far a piece of upkeep has come; with ``None`` forget it."""
+        ...
+
+    def lease(self, holder: str, budgets: Sequence[BudgetAsk], rates: Sequence[RateAsk]) -> Grants:
+        """Give a process its part of budgets and rates, and take back what it lets go of.
+
+        Granted by this transaction, which must be durable before the process relies on it.
+        """
+        ...
+
+    def end_leases(self, holder: str) -> None:
+        """Forget a process that holds nothing any more; what it has committed stays committed."""
+        ...
+
+    def forget_leases(self, budget: str, before: str) -> None:
+        """Forget what was committed of a budget in the periods before the one that is named."""
+        ...
+
+    def leased_budgets(self, budget: str, period: str) -> dict[tuple[str, str], int]:
+        """What all processes have committed of a budget, by scope and owner, in 1e-9 USD."""
         ...
 
     def add_transfer(self, record: TransferRecord) -> None:
