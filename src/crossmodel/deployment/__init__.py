@@ -1,0 +1,1 @@
+"""Running CrossModel for others: on this machine, or on a cluster."""
