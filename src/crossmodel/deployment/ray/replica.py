@@ -1,0 +1,70 @@
+"""One replica of the gateway in Ray Serve: ``gateway/asgi.py`` behind Serve's proxy.
+
+Replicas are built where they run, from a settings file that lies on every node. A declarative
+configuration of Serve, such as that of KubeRay, names :func:`build` as its ``import_path``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+from ray import serve
+from ray.serve import Application, Deployment
+
+from crossmodel.gateway.asgi import GatewayApp
+from crossmodel.gateway.core import Core
+
+DEPLOYMENT: Final = "gateway"
+
+MARK: Final = "deployment.probe"
+"""The mark that is set to see whether the store can be written."""
+
+STORE_SECONDS: Final = 5.0
+"""How long the store may take for a small write."""
+
+
+@serve.deployment(
+    name=DEPLOYMENT,
+    max_ongoing_requests=1000,  # the models are what is waited for: one process holds many calls
+    max_surge_percent=100,  # whoever replaces a replica answers before that one goes
+)
+@serve.ingress()
+class Gateway:
+    """A replica. Its requests are counted by Serve, which routes, drains and restarts it.
+
+    Args:
+        config: the settings file, on the node of the replica.
+        version: names the state of that file: other replicas replace those of another version.
+    """
+
+    def __init__(self, config: str, version: str = "") -> None:
+        self.version = version
+        self._app = GatewayApp(Path(config))
+
+    def __serve_build_asgi_app__(self) -> GatewayApp:
+        """What answers; Serve runs its lifespan."""
+        return self._app
+
+    async def probe(self) -> dict[str, str]:
+        """What is wrong with the parts that requests need, by part; empty where all is well."""
+        core: Core = await self._app.open()
+        store = core.state.engine.store
+        moment = int(time.time())
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await store.transact(lambda tx: tx.set_mark(MARK, moment))
+        except TimeoutError:
+            return {"store": f"a write takes more than {STORE_SECONDS:g} s"}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the store cannot be used
+            return {"store": f"cannot be written: {type(error).__name__}"}
+        return {}
+
+
+def build(args: Mapping[str, Any]) -> Application:
+    """The application, of ``{"config": "/path/on/every/node/crossmodel.toml"}``."""
+    deployment = cast("Deployment", Gateway)
+    return deployment.bind(str(args["config"]), str(args.get("version", "")))
