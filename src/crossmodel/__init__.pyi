@@ -83,6 +83,7 @@ from .errors import BudgetExceededError as BudgetExceededError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import CrossModelError as CrossModelError
 from .errors import InvalidExtractionPatternError as InvalidExtractionPatternError
+from .errors import DeploymentError as DeploymentError
 from .errors import InvalidInputError as InvalidInputError
 from .errors import InvalidTaskRequirementError as InvalidTaskRequirementError
 from .errors import MissingExtraError as MissingExtraError

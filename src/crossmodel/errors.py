@@ -23,6 +23,7 @@
     ├── ExtractionError                            insights could not be drawn from a text
     │   └── ExtractionTimeoutError  (TimeoutError) a pattern or a process took too long
     ├── TransferError                              insights could not be handed over
+    ├── DeploymentError                            what was to run does not; what ran before does
     ├── StoreError                                 state could not be read or written
     │   └── StoreConflictError                     it contradicts what is kept already
     └── WitnessError                               a proof could not be made
@@ -39,6 +40,7 @@ __all__ = [
     "BudgetExceededError",
     "ConfigurationError",
     "CrossModelError",
+    "DeploymentError",
     "ExtractionError",
     "ExtractionTimeoutError",
     "InvalidExtractionPatternError",
@@ -237,6 +239,10 @@ class TransferError(CrossModelError):
     def __init__(self, message: str = "", *, retryable: bool = True) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class DeploymentError(CrossModelError):
+    """What was to run does not, and why; what ran before runs on."""
 
 
 class StoreError(CrossModelError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -58,8 +59,8 @@ def is_uri(source: str) -> bool:
     return "://" in source
 
 
-def find_files(source: str) -> list[File]:
-    """The file itself, or those of a folder and below it that are read, in order of name.
+def find_files(source: str, wanted: Callable[[str], bool] = is_read) -> list[File]:
+    """The file itself, or those of a folder and below it with a wanted name, in order of name.
 
     Raises:
         NotFoundError: if there is no such file or folder.
@@ -67,8 +68,8 @@ def find_files(source: str) -> list[File]:
         MissingExtraError: if it takes Apache Arrow, and that is not installed.
     """
     if is_uri(source):
-        return _find_in_store(source)
-    return [_local(path) for path in files_in(Path(source))]
+        return _find_in_store(source, wanted)
+    return [_local(path) for path in files_in(Path(source), wanted)]
 
 
 def _local(path: Path) -> File:
@@ -76,7 +77,7 @@ def _local(path: Path) -> File:
     return File(str(path.resolve()), path.name, stat.st_size, stat.st_mtime_ns)
 
 
-def _find_in_store(uri: str) -> list[File]:
+def _find_in_store(uri: str, wanted: Callable[[str], bool]) -> list[File]:
     shown = _without_secrets(uri)
     try:
         from pyarrow import ArrowException  # noqa: PLC0415 - part of an extra
@@ -93,7 +94,7 @@ def _find_in_store(uri: str) -> list[File]:
         below = system.get_file_info(FileSelector(path, recursive=True))
     except (ArrowException, OSError) as error:
         raise InvalidInputError(f"cannot read {shown}: {error}".replace(uri, shown)) from None
-    files = [each for each in below if each.type == FileType.File and is_read(each.base_name)]
+    files = [each for each in below if each.type == FileType.File and wanted(each.base_name)]
     files.sort(key=lambda each: PurePosixPath(each.path).parts)
     return [_remote(each, uri) for each in files]
 

@@ -1,61 +1,136 @@
-"""Where the gateway can be deployed: what every target can do, and what it says of itself."""
+"""What a deployment runs on: the port that this machine and a cluster fill."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
 
-from crossmodel.domain.operations import DeploymentValidationResult, ResourceAllocation
+from crossmodel.domain.operations import DeploymentConfig, ResourceAllocation
+from crossmodel.domain.period import utc_now
+
+
+class InstanceState(StrEnum):
+    """How far an instance has come."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One gateway of a deployment.
+
+    Attributes:
+        id: what it is called there.
+        state: how far it has come.
+        control_url: where it tells of itself; empty where it cannot be reached from here.
+        pid: its process on this machine; 0 where it is elsewhere.
+        restarts: how often its place was taken by another because it had ended.
+        error: why it does not start, if it does not.
+    """
+
+    id: str
+    state: InstanceState
+    control_url: str = ""
+    pid: int = 0
+    restarts: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentStatus:
-    """What runs at this moment.
+    """What is running now.
 
     Attributes:
-        is_running: whether clients are answered.
-        url: where, as in ``http://host:port``; empty if nothing runs.
-        instances: how many instances take requests.
-        wanted: how many there should be.
-        resources: what each may use; ``None`` if nobody said.
-        message: what is under way or wrong, for people.
+        deployment_id: names the deployment; ``None`` if there is none.
+        target: ``local`` or ``ray``.
+        url: where clients reach it, such as ``http://127.0.0.1:8080``; empty if nowhere.
+        wanted: how many instances there should be.
+        instances: those that there are.
+        resources: what each may use, where that was said.
+        is_supervised: whether somebody looks after them.
+        generation: rises with each deployment over the one before.
+        looked_at: when this was so.
     """
 
-    is_running: bool
+    deployment_id: str | None
+    target: str
     url: str = ""
-    instances: int = 0
     wanted: int = 0
+    instances: tuple[Instance, ...] = ()
     resources: ResourceAllocation | None = None
-    message: str = ""
+    is_supervised: bool = False
+    generation: int = 0
+    looked_at: datetime = field(default_factory=utc_now)
+
+    @property
+    def ready(self) -> int:
+        """How many instances answer."""
+        return sum(each.state is InstanceState.READY for each in self.instances)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether as many answer as should, and no others run."""
+        return self.ready == self.wanted == len(self.instances)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        resources = self.resources
+        return {
+            "deployment_id": self.deployment_id,
+            "target": self.target,
+            "url": self.url,
+            "wanted": self.wanted,
+            "ready": self.ready,
+            "instances": [
+                {
+                    "id": each.id,
+                    "state": each.state.value,
+                    "control_url": each.control_url,
+                    "pid": each.pid,
+                    "restarts": each.restarts,
+                    "error": each.error,
+                }
+                for each in self.instances
+            ],
+            "resources": resources
+            and {"cpu_cores": resources.cpu_cores, "memory_mb": resources.memory_mb},
+            "is_supervised": self.is_supervised,
+            "generation": self.generation,
+            "looked_at": self.looked_at.isoformat(),
+        }
 
 
 class Target(Protocol):
-    """Runs instances of the gateway. What fails raises a ``CrossModelError`` that says why.
+    """A place where gateways run. Each call returns when what it says is so.
 
-    Whatever changes what runs returns when the change is complete, and leaves running what ran
-    before if it cannot be made. No accepted request is lost by a change.
+    Calls raise ``DeploymentError`` when it does not become so; then what ran before runs on, and
+    what was begun is ended. Accepted requests are answered in any case.
     """
 
-    def deploy(self) -> DeploymentStatus:
-        """Run the instances, or replace those that run by ones of the settings as they are now."""
+    def deploy(self, config: DeploymentConfig) -> DeploymentStatus:
+        """Run as many instances as the configuration says.
+
+        One after the other takes the place of what ran before.
+        """
         ...
 
     def scale(self, instances: int) -> DeploymentStatus:
-        """Run so many instances, at least one."""
+        """Run so many instances from now on."""
         ...
 
     def resize(self, resources: ResourceAllocation) -> DeploymentStatus:
-        """Replace the instances one after the other by ones that may use so much each."""
+        """Let each instance use so much; they are replaced one after the other if need be."""
         ...
 
     def status(self) -> DeploymentStatus:
-        """What runs now; nothing that runs is no error."""
-        ...
-
-    def validate(self) -> DeploymentValidationResult:
-        """Probe what runs: each check says what it found."""
+        """What is running now; no error if nothing is."""
         ...
 
     def undeploy(self) -> None:
-        """End all instances once they have answered what they accepted; again, it is no error."""
+        """End all instances, each after the requests that it has taken; again is no error."""
         ...

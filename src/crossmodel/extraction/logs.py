@@ -7,7 +7,7 @@ of ``messages``. A row that is none of these is reported and costs no other row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -57,22 +57,22 @@ def read_path(
         yield from _read_file(file, source_model)
 
 
-def files_in(path: Path) -> list[Path]:
-    """The file itself, or those of a folder and below it that are read, in order of name.
+def is_read(name: str) -> bool:
+    """Whether a file of that name is read where it was not named by itself."""
+    return PurePath(name).suffix.lower() in SUFFIXES
+
+
+def files_in(path: Path, wanted: Callable[[str], bool] = is_read) -> list[Path]:
+    """The file itself, or those of a folder and below it with a wanted name, in order of name.
 
     Raises:
         NotFoundError: if there is no such file or folder.
     """
     if path.is_dir():
-        return sorted(f for f in path.rglob("*") if f.is_file() and is_read(f.name))
+        return sorted(f for f in path.rglob("*") if f.is_file() and wanted(f.name))
     if path.is_file():
         return [path]
     raise NotFoundError(f"there is no file or folder {path}")
-
-
-def is_read(name: str) -> bool:
-    """Whether a file of that name is read where it was not named by itself."""
-    return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def _read_file(path: Path, source_model: str) -> Iterator[LoggedAnswer | UnreadableRow]:

@@ -15,10 +15,16 @@ from typing import Any, Final, cast
 from ray import serve
 from ray.serve import Application, Deployment
 
+from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.asgi import GatewayApp
 from crossmodel.gateway.core import Core
+from crossmodel.settings import load_settings, split_address
+from crossmodel.wire.hosts import is_loopback
 
 DEPLOYMENT: Final = "gateway"
+
+LOOPBACK: Final = "127.0.0.1:8000"
+"""Where Serve listens unless it is told otherwise."""
 
 MARK: Final = "deployment.probe"
 """The mark that is set to see whether the store can be written."""
@@ -38,16 +44,31 @@ class Gateway:
 
     Args:
         config: the settings file, on the node of the replica.
-        version: names the state of that file: other replicas replace those of another version.
+        listen: where the proxies listen.
     """
 
-    def __init__(self, config: str, version: str = "") -> None:
-        self.version = version
+    def __init__(self, config: str, listen: str = LOOPBACK) -> None:
+        load_settings(config)  # what is wrong with it is told from here
         self._app = GatewayApp(Path(config))
+        self._listen = listen
 
     def __serve_build_asgi_app__(self) -> GatewayApp:
-        """What answers; Serve runs its lifespan."""
+        """What answers."""
         return self._app
+
+    async def _run_asgi_lifespan_startup(self) -> None:
+        """Serve's own step, in which a reason gets lost: so what may fail is done before it."""
+        core = await self._app.open()
+        if not core.state.keyring.asks_for_keys:
+            host, _ = split_address(self._listen, "listen")
+            if not is_loopback(host):
+                raise ConfigurationError(
+                    f"{self._listen} can be reached from elsewhere, and no client needs a key: "
+                    "add [[keys]], or listen on 127.0.0.1",
+                    path="gateway.listen",
+                )
+        # of what Serve mixes in
+        await super()._run_asgi_lifespan_startup()  # type: ignore[misc]
 
     async def probe(self) -> dict[str, str]:
         """What is wrong with the parts that requests need, by part; empty where all is well."""
@@ -67,4 +88,4 @@ class Gateway:
 def build(args: Mapping[str, Any]) -> Application:
     """The application, of ``{"config": "/path/on/every/node/crossmodel.toml"}``."""
     deployment = cast("Deployment", Gateway)
-    return deployment.bind(str(args["config"]), str(args.get("version", "")))
+    return deployment.bind(str(args["config"]), str(args.get("listen", LOOPBACK)))

@@ -15,7 +15,7 @@ from ray.serve._private.client import ServeControllerClient
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
-from crossmodel.errors import CrossModelError
+from crossmodel.errors import DeploymentError
 
 Declared = dict[str, dict[str, Any]]
 """What was declared, by name of the application."""
@@ -58,5 +58,5 @@ def wait_for_proxies() -> None:
 def _client() -> ServeControllerClient:
     client = _get_global_client()
     if client is None:
-        raise CrossModelError("Ray Serve does not run on the cluster: crossmodel deploy starts it")
+        raise DeploymentError("Ray Serve does not run on the cluster: crossmodel deploy starts it")
     return client

@@ -55,6 +55,7 @@ def connect(address: str | None = None, **options: Any) -> None:
             log_to_driver=False,  # what is wrong comes back as an error, not between our lines
             **options,
         )
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigurationError(
             f"no Ray cluster can be reached at {address or 'RAY_ADDRESS'}: {error}"

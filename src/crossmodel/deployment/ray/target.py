@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +17,15 @@ from ray import serve
 from crossmodel.deployment.ray import serving
 from crossmodel.deployment.ray.replica import DEPLOYMENT
 from crossmodel.deployment.ray.session import connect
-from crossmodel.deployment.target import DeploymentStatus
+from crossmodel.deployment.target import DeploymentStatus, Instance, InstanceState
 from crossmodel.domain import checks
 from crossmodel.domain.operations import (
+    DeploymentConfig,
     DeploymentValidationResult,
     HealthCheckResult,
     ResourceAllocation,
 )
-from crossmodel.errors import CrossModelError
+from crossmodel.errors import CrossModelError, DeploymentError
 from crossmodel.settings import load_settings, split_address
 
 IMPORT_PATH: Final = "crossmodel.deployment.ray.replica:build"
@@ -35,6 +36,16 @@ FAILED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
 POLL_SECONDS: Final = 0.2
 PROBE_SECONDS: Final = 10.0
 
+STATES: Final = {
+    "RUNNING": InstanceState.READY,
+    "STOPPING": InstanceState.DRAINING,
+    "PENDING_MIGRATION": InstanceState.DRAINING,
+}
+"""Those of Serve; in all others a replica has not begun to answer."""
+
+GENERATION: Final = "generation"
+"""The argument of the application that tells each deployment from the one before."""
+
 MEGABYTE: Final = 1024 * 1024
 
 ANSWERED: Final = (200, 401)
@@ -43,30 +54,27 @@ ANSWERED: Final = (200, 401)
 
 @dataclass(frozen=True, slots=True)
 class RayOptions:
-    """How the gateway runs on Ray Serve.
+    """How the gateway runs on Ray Serve, beside what every deployment is told.
 
     Attributes:
-        config: the settings file; it lies under the same path on every node.
-        listen: host and port of the proxies; Serve takes them when it starts, once per cluster.
-        instances: how many replicas; where there is ``autoscaling``, how many at first.
+        address: of the cluster; ``auto`` finds the one of RAY_ADDRESS or of this machine.
+        name: of the application in Serve.
         resources: what each replica reserves on its node.
         autoscaling: Serve's ``autoscaling_config`` as it is, such as ``{"min_replicas": 2,
-            "max_replicas": 20, "target_ongoing_requests": 100}``; ``None`` for a fixed number.
-        name: of the application in Serve.
-        address: of the cluster; ``auto`` finds the one of RAY_ADDRESS or of this machine.
-        drain_seconds: how long a replica that goes may take to answer what it has accepted.
-        deploy_seconds: how long a change may take.
+            "max_replicas": 20, "target_ongoing_requests": 100}``: it begins with the instances of
+            the configuration. ``None`` for a fixed number.
+        drain_seconds: how long a replica that goes may take to answer what it has accepted and to
+            write its records; then it is killed. What it has not written is not lost: whoever opens
+            the store on that node next writes it.
+        deploy_seconds: how long a change may take, draining included.
     """
 
-    config: Path
-    listen: str = "127.0.0.1:8080"
-    instances: int = 1
+    address: str = "auto"
+    name: str = "crossmodel"
     resources: ResourceAllocation = field(default_factory=ResourceAllocation)
     autoscaling: Mapping[str, Any] | None = None
-    name: str = "crossmodel"
-    address: str = "auto"
-    drain_seconds: float = 30.0
-    deploy_seconds: float = 300.0
+    drain_seconds: float = 60.0
+    deploy_seconds: float = 600.0
 
 
 class RayTarget:
@@ -75,26 +83,36 @@ class RayTarget:
     Other applications of the cluster stay as they are. What is deployed outlives this process.
     """
 
-    def __init__(self, options: RayOptions) -> None:
-        self._options = options
+    def __init__(self, options: RayOptions | None = None) -> None:
+        self._options = options or RayOptions()
 
-    def deploy(self) -> DeploymentStatus:
-        """Run the replicas, or replace those that run by ones of the settings as they are now.
+    def deploy(self, config: DeploymentConfig) -> DeploymentStatus:
+        """Run the replicas; they take the place of those that run, each before one of these goes.
+
+        The settings file lies under the same path on every node. Where the proxies listen is set
+        once per cluster, when Serve starts.
 
         Raises:
             ConfigurationError: if the settings cannot be used, or the cluster is not there.
-            CrossModelError: if a replica cannot start; what ran before runs on.
+            DeploymentError: if the replicas do not run.
         """
-        wanted = self._wanted()
+        host, port = split_address(config.listen, "listen")
+        version = _version(Path(config.config_path))
         connect(self._options.address)
-        serving.start(*split_address(self._options.listen, "listen"))
-        return self._change(wanted)
+        serving.start(host, port)
+        http = serving.details()["http_options"]
+        if (http["host"], http["port"]) != (host, port):
+            raise DeploymentError(
+                f"Serve of this cluster listens on {http['host']}:{http['port']} already, not on "
+                f"{config.listen}: name its address, or shut Serve down first"
+            )
+        return self._change(self._wanted(config, version))
 
     def scale(self, instances: int) -> DeploymentStatus:
         """Run so many replicas; those that stay are not restarted. It ends autoscaling.
 
         Raises:
-            CrossModelError: if nothing runs, or the cluster has no room; it is as before then.
+            DeploymentError: if nothing runs, or the cluster has no room.
         """
         checks.at_least("instances", instances, 1)
         return self._adjust("autoscaling_config", num_replicas=instances)
@@ -103,7 +121,7 @@ class RayTarget:
         """Replace the replicas by ones that reserve so much each; each answers until one is there.
 
         Raises:
-            CrossModelError: if nothing runs, or the cluster has no room; it is as before then.
+            DeploymentError: if nothing runs, or the cluster has no room.
         """
         return self._adjust(ray_actor_options=_reserved(resources))
 
@@ -113,19 +131,18 @@ class RayTarget:
         application = self._application()
         deployment = application.get("deployments", {}).get(DEPLOYMENT)
         if deployment is None:
-            return DeploymentStatus(is_running=False, message=str(application.get("message", "")))
-        states = Counter(str(replica["state"]) for replica in deployment["replicas"])
-        under_way = {state: n for state, n in states.items() if state != RUNNING}
+            return DeploymentStatus(None, "ray")
+        here = ray.get_runtime_context().get_node_id()
         reserved = deployment["deployment_config"].get("ray_actor_options") or {}
         return DeploymentStatus(
-            is_running=states[RUNNING] > 0,
+            deployment_id=self._options.name,
+            target="ray",
             url=_url(serving.details()["http_options"]),
-            instances=states[RUNNING],
             wanted=deployment["target_num_replicas"],
-            resources=ResourceAllocation(
-                reserved.get("num_cpus") or 1.0, int(reserved.get("memory") or MEGABYTE) // MEGABYTE
-            ),
-            message=", ".join(f"{n} {state.lower()}" for state, n in sorted(under_way.items())),
+            instances=tuple(_instance(each, here) for each in deployment["replicas"]),
+            resources=_allocation(reserved),
+            is_supervised=True,
+            generation=_generation(application),
         )
 
     def validate(self) -> DeploymentValidationResult:
@@ -145,22 +162,28 @@ class RayTarget:
         if self._application():
             serve.delete(self._options.name)
 
-    def _wanted(self) -> dict[str, Any]:
+    def _wanted(self, config: DeploymentConfig, version: str) -> dict[str, Any]:
         options = self._options
-        many: dict[str, Any] = {"num_replicas": options.instances}
+        many: dict[str, Any] = {"num_replicas": config.instances}
         if options.autoscaling is not None:
-            first = {"initial_replicas": options.instances}
+            first = {"initial_replicas": config.instances}
             many = {"autoscaling_config": {**first, **options.autoscaling}}
         return {
             "name": options.name,
             "route_prefix": "/",
             "import_path": IMPORT_PATH,
-            "args": {"config": str(options.config.resolve()), "version": _version(options.config)},
+            "args": {
+                "config": str(Path(config.config_path).resolve()),
+                "listen": config.listen,
+                "version": version,
+                GENERATION: _generation(self._application()) + 1,
+            },
             "deployments": [
                 {
                     "name": DEPLOYMENT,
                     "ray_actor_options": _reserved(options.resources),
                     "graceful_shutdown_timeout_s": options.drain_seconds,
+                    "logging_config": {"enable_access_log": False},  # the witness has it all
                     **many,
                 }
             ],
@@ -171,7 +194,7 @@ class RayTarget:
         connect(self._options.address)
         running = serving.declared().get(self._options.name)
         if running is None:
-            raise CrossModelError("nothing is deployed there: crossmodel deploy does that")
+            raise DeploymentError("nothing is deployed there: crossmodel deploy does that")
         (deployment,) = running["deployments"]
         kept = {name: value for name, value in deployment.items() if name not in without}
         return self._change({**running, "deployments": [{**kept, **changes}]})
@@ -179,10 +202,13 @@ class RayTarget:
     def _change(self, wanted: Mapping[str, Any]) -> DeploymentStatus:
         """Have Serve run that; or what ran before, if it cannot."""
         before = serving.declared()
-        serving.declare({**before, self._options.name: wanted})
         try:
+            serving.declare({**before, self._options.name: wanted})
             return self._settled()
-        except CrossModelError:
+        except ray.exceptions.RayError as error:
+            serving.declare(before)
+            raise DeploymentError(f"Serve does not take it: {error}") from error
+        except DeploymentError:
             serving.declare(before)
             raise
 
@@ -190,22 +216,22 @@ class RayTarget:
         """Wait until all that should run does, and nothing else.
 
         Raises:
-            CrossModelError: if it cannot, or does not in time.
+            DeploymentError: if it cannot, or does not in time.
         """
         deadline = time.monotonic() + self._options.deploy_seconds
         while time.monotonic() < deadline:
             application = self._application()
             if application.get("status") in FAILED:
-                raise CrossModelError(f"the replicas do not start: {_reason(application)}")
+                raise DeploymentError(f"the replicas do not start: {_reason(application)}")
             status = self.status()
-            is_whole = status.instances == status.wanted > 0 and not status.message
-            if application.get("status") == RUNNING and is_whole:
+            if application.get("status") == RUNNING and status.wanted and status.is_whole:
                 serving.wait_for_proxies()
                 return status
             time.sleep(POLL_SECONDS)
-        raise CrossModelError(
-            f"it does not run after {self._options.deploy_seconds:g} s: {self.status().message}; "
-            "has the cluster room for it?"
+        status = self.status()
+        raise DeploymentError(
+            f"after {self._options.deploy_seconds:g} s {status.ready} of {status.wanted} replicas "
+            "run: has the cluster room for them?"
         )
 
     def _application(self) -> dict[str, Any]:
@@ -215,23 +241,24 @@ class RayTarget:
 
     def _probe_replicas(self) -> dict[str, Any]:
         status = self.status()
-        if not status.is_running or status.instances < status.wanted:
-            raise CrossModelError(
-                f"{status.instances} of {status.wanted} run; {_reason(self._application())}"
-            )
-        return {"running": status.instances}
+        if not status.ready or status.ready < status.wanted:
+            reason = _reason(self._application())
+            raise DeploymentError(f"{status.ready} of {status.wanted} run; {reason}")
+        return {"ready": status.ready}
 
     def _probe_parts(self) -> dict[str, Any]:
         handle = serve.get_deployment_handle(DEPLOYMENT, self._options.name)
-        wrong = handle.probe.remote().result(timeout_s=PROBE_SECONDS)
+        with ThreadPoolExecutor(1) as elsewhere:  # Ray waits in no thread that has an event loop
+            asking = elsewhere.submit(lambda: handle.probe.remote().result(timeout_s=PROBE_SECONDS))
+            wrong = asking.result()
         if wrong:
-            raise CrossModelError("; ".join(f"{part} {reason}" for part, reason in wrong.items()))
+            raise DeploymentError("; ".join(f"{part} {reason}" for part, reason in wrong.items()))
         return {}
 
     def _probe_proxy(self) -> dict[str, Any]:
         answer = httpx.get(f"{self.status().url}/v1/models", timeout=PROBE_SECONDS)
         if answer.status_code not in ANSWERED:
-            raise CrossModelError(f"GET /v1/models is answered with {answer.status_code}")
+            raise DeploymentError(f"GET /v1/models is answered with {answer.status_code}")
         return {"status": answer.status_code}
 
 
@@ -247,6 +274,24 @@ def _version(config: Path) -> str:
 
 def _reserved(resources: ResourceAllocation) -> dict[str, Any]:
     return {"num_cpus": resources.cpu_cores, "memory": resources.memory_mb * MEGABYTE}
+
+
+def _allocation(reserved: Mapping[str, Any]) -> ResourceAllocation | None:
+    if not reserved.get("num_cpus") or not reserved.get("memory"):
+        return None
+    return ResourceAllocation(reserved["num_cpus"], int(reserved["memory"]) // MEGABYTE)
+
+
+def _generation(application: Mapping[str, Any]) -> int:
+    declared = application.get("deployed_app_config") or {}
+    return int(declared.get("args", {}).get(GENERATION, 0))
+
+
+def _instance(replica: Mapping[str, Any], here: str) -> Instance:
+    """A replica; its process is of interest on its own node alone."""
+    state = STATES.get(replica["state"], InstanceState.STARTING)
+    pid = replica.get("pid") if replica.get("node_id") == here else None
+    return Instance(replica["replica_id"], state, pid=pid or 0)
 
 
 def _url(http: Mapping[str, Any]) -> str:
