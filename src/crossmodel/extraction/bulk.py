@@ -84,6 +84,12 @@ class ExtractionJob(NamedTuple):
         """That of an extractor; patterns that were registered with it by hand are not in it."""
         return cls(extractor.config, extractor.confidence_calculator.to_dict())
 
+    def extractor(self) -> InsightExtractor:
+        """One that finds the same."""
+        made = InsightExtractor(self.config)
+        made.confidence_calculator.restore(self.calibration)
+        return made
+
 
 def batched(answers: Iterable[LoggedAnswer]) -> Iterator[list[LoggedAnswer]]:
     """The answers in batches that are worth sending to a process."""
@@ -122,9 +128,7 @@ _extractors: dict[str, InsightExtractor] = {}
 def _extract_batch(job: ExtractionJob, batch: Sequence[LoggedAnswer]) -> list[Extracted]:
     key = repr(job)
     if key not in _extractors:
-        extractor = InsightExtractor(job.config)
-        extractor.confidence_calculator.restore(job.calibration)
-        _extractors[key] = extractor
+        _extractors[key] = job.extractor()
     return [_extract_one(_extractors[key], answer) for answer in batch]
 
 

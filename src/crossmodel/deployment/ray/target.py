@@ -35,6 +35,7 @@ FAILED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
 
 POLL_SECONDS: Final = 0.2
 PROBE_SECONDS: Final = 10.0
+ROLL_BACK_SECONDS: Final = 60.0
 
 STATES: Final = {
     "RUNNING": InstanceState.READY,
@@ -206,11 +207,21 @@ class RayTarget:
             serving.declare({**before, self._options.name: wanted})
             return self._settled()
         except ray.exceptions.RayError as error:
-            serving.declare(before)
+            self._roll_back(before)
             raise DeploymentError(f"Serve does not take it: {error}") from error
         except DeploymentError:
-            serving.declare(before)
+            self._roll_back(before)
             raise
+
+    def _roll_back(self, before: serving.Declared) -> None:
+        """Declare again what ran before, and wait until it is all there: the replicas that are."""
+        serving.declare(before)
+        deadline = time.monotonic() + ROLL_BACK_SECONDS
+        while self._options.name in before and time.monotonic() < deadline:
+            status = self.status()
+            if status.wanted and status.ready >= status.wanted:
+                return
+            time.sleep(POLL_SECONDS)
 
     def _settled(self) -> DeploymentStatus:
         """Wait until all that should run does, and nothing else.
