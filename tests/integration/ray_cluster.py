@@ -42,10 +42,10 @@ def descendants() -> dict[int, str]:
     return found
 
 
-def kill_one(name: str) -> int:
+def kill_one(name: str, spare: tuple[str, ...] = ()) -> int:
     """Kill one process of ours whose command begins with ``name``; 0 if there is none."""
     for pid, command in sorted(descendants().items(), reverse=True):
-        if command.startswith(name):
+        if command.startswith(name) and not any(each in command for each in spare):
             os.kill(pid, signal.SIGKILL)
             return pid
     return 0

@@ -33,7 +33,7 @@ def ray_cluster():
 def target():
     from crossmodel.deployment.ray.target import RayOptions, RayTarget
 
-    made = RayTarget(RayOptions(resources=SMALL, drain_seconds=10, deploy_seconds=20))
+    made = RayTarget(RayOptions(resources=SMALL, drain_seconds=10, deploy_seconds=90))
     yield made
     made.undeploy()
 
@@ -174,6 +174,8 @@ async def test_a_replica_that_is_killed_under_load_takes_no_acknowledged_request
 
 
 async def test_what_cannot_run_leaves_running_what_ran(tmp_path, target):
+    from crossmodel.deployment.ray.target import RayOptions, RayTarget
+
     path = settings(tmp_path / "state")
     deployed = await asyncio.to_thread(target.deploy, config(path))
     replica = {each.id for each in deployed.instances}
@@ -182,8 +184,9 @@ async def test_what_cannot_run_leaves_running_what_ran(tmp_path, target):
         await load.more(5)
         with pytest.raises(DeploymentError, match=r"router\.npz"):
             await asyncio.to_thread(target.deploy, config(broken))
+        hasty = RayTarget(RayOptions(deploy_seconds=5))
         with pytest.raises(DeploymentError, match="room"):
-            await asyncio.to_thread(target.resize, ResourceAllocation(50, 200))
+            await asyncio.to_thread(hasty.resize, ResourceAllocation(50, 200))
         await load.more(5)
     assert (load.told, load.broken) == ([], [])
     broken.write_text("[gateway]\nlisten = 7")
