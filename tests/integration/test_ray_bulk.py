@@ -1,5 +1,6 @@
 """Bulk work on Ray Data: the same bytes as on one process, whatever is killed meanwhile."""
 
+import asyncio
 import csv
 import json
 import os
@@ -177,7 +178,7 @@ async def test_a_store_gets_each_insight_once_however_often_the_run_is_interrupt
     small_shards(monkeypatch, 20_000)
     source = log(tmp_path / "in.jsonl", 300)
     one, other = settings_of(tmp_path / "one"), settings_of(tmp_path / "other")
-    assert run("extract", source, "-c", one).exit_code == 1
+    assert (await asyncio.to_thread(run, "extract", source, "-c", one)).exit_code == 1
 
     def broken_off(after):
         def few(work, items):
@@ -218,8 +219,6 @@ async def test_two_runs_of_the_same_do_not_count_twice(tmp_path, monkeypatch, sp
     first = []
 
     def again():
-        import asyncio
-
         return asyncio.run(extract_spread.learn([str(source)], "unknown", settings, map))
 
     with pytest.raises(StoreConflictError, match="another run"):
@@ -229,7 +228,8 @@ async def test_two_runs_of_the_same_do_not_count_twice(tmp_path, monkeypatch, sp
 
 
 def test_a_router_is_the_same_to_the_byte_from_one_file_and_from_a_folder(tmp_path):
-    rows = list(csv.reader((EXAMPLES / "outcomes.csv").open(newline="")))
+    with (EXAMPLES / "outcomes.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
     folder = tmp_path / "outcomes"
     folder.mkdir()
     for number in range(4):
@@ -276,7 +276,7 @@ def test_what_the_work_raises_is_raised_and_what_it_returns_comes_in_order(sprea
     assert list(spread(slow_first, range(5))) == list(range(5))
     with pytest.raises(InvalidInputError, match="not 3"):
         list(spread(refuse, [1, 3]))
-    with pytest.raises(CrossModelError, match="ZeroDivisionError: division by zero"):
+    with pytest.raises(CrossModelError, match="ZeroDivisionError: integer division"):
         list(spread(lambda number: 1 // number, [1, 0]))
 
 

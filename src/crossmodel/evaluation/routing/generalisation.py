@@ -16,6 +16,7 @@ from crossmodel.evaluation.routing.parts import (
     TUNE,
     Train,
     complete_rows,
+    one_thread,
     outcomes_of,
     predict,
     uniform,
@@ -114,6 +115,10 @@ class _LeavingOut:
     train: Train
 
     def __call__(self, domain: str) -> LeftOut:
+        with one_thread():
+            return self._leave_out(domain)
+
+    def _leave_out(self, domain: str) -> LeftOut:
         domains = np.array(self.table.domains)
         inside, outside = np.flatnonzero(domains == domain), np.flatnonzero(domains != domain)
         rest, judged = self.table.take(outside), self.table.take(inside)
@@ -172,6 +177,10 @@ class _Learning:
     train: Train
 
     def __call__(self, size: int) -> Labelled:
+        with one_thread():
+            return self._learn(size)
+
+    def _learn(self, size: int) -> Labelled:
         truth, _ = outcomes_of(self.held_out)
         learned = self.learned.take(range(size))
         ours = predict(self.train(learned), self.held_out)
