@@ -148,8 +148,25 @@ class LogTransaction(LogReader, Protocol):
         """Keep the hashes of complete subtrees above level 0."""
         ...
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep a signed head; one of the same size and another root is refused."""
+    def claim_signing(self, holder: str, now: datetime, until: datetime) -> int | None:
+        """Be the log's one signer until then; ``None`` while somebody else is.
+
+        Returns a token, larger than that of every signer before.
+        """
+        ...
+
+    def release_signing(self, token: int) -> bool:
+        """Let others sign; False if somebody else has claimed it since."""
+        ...
+
+    def add_checkpoint(self, checkpoint: SignedCheckpoint, token: int | None = None) -> None:
+        """Keep a signed head; one of the same size and another root is refused.
+
+        With a token, so is one whose signer has been followed by another; then others may sign.
+
+        Raises:
+            StoreError: if it is refused.
+        """
         ...
 
     def attach_signature(self, size: int, line: str) -> None:

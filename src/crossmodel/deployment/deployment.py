@@ -19,7 +19,7 @@ from crossmodel.domain.operations import (
     ResourceAllocation,
     ScalingResult,
 )
-from crossmodel.errors import CrossModelError
+from crossmodel.errors import CrossModelError, InvalidInputError
 from crossmodel.settings import Settings, load_settings
 
 STATE_DIR: Final = "crossmodel-deployment"
@@ -64,6 +64,10 @@ class ScalingManager:
         Raises:
             InvalidInputError: if it is less than 1.
         """
+        if not isinstance(target_instances, int):
+            raise InvalidInputError(
+                f"target_instances must be a whole number, not {target_instances!r}"
+            )
         checks.at_least("target_instances", target_instances, 1)
         return self._scaled(lambda: self.target.scale(target_instances))
 

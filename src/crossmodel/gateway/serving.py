@@ -81,11 +81,11 @@ async def serve(
         CrossModelError: if the store or the keys cannot be opened.
     """
     gateway = settings.gateway
+    handed_over = _handed_over()  # first: processes that are started below must not have it
     tls = _tls(gateway)
     async with AsyncExitStack() as opened:
         ending = asyncio.Event()
         parts = await open_core(settings, opened)
-        handed_over = _handed_over()
         listen = gateway.listen if handed_over is None else _shown(handed_over.getsockname())
         _refuse_strangers(listen, parts.state.keyring)
         server = Server(parts.core, gateway.limits)

@@ -435,6 +435,14 @@ CREATE INDEX ix_insights_tenant_seq ON insights (tenant, seq);
 
 CREATE INDEX ix_insights_tenant_standing_seq ON insights (tenant, standing, seq) WHERE standing <> 'active';
 
+CREATE TABLE log_signer (
+	id INTEGER NOT NULL, 
+	holder TEXT NOT NULL, 
+	token BIGINT NOT NULL, 
+	until BIGINT NOT NULL, 
+	CONSTRAINT pk_log_signer PRIMARY KEY (id)
+);
+
 CREATE TABLE budget_periods (
 	budget TEXT NOT NULL, 
 	period TEXT NOT NULL, 

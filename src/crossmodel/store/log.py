@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
-from crossmodel.errors import NotFoundError, StoreError
+from crossmodel.errors import NotFoundError, StoreConflictError, StoreError
 from crossmodel.ports import NodeAt, RawLeaf
 from crossmodel.store import schema
 from crossmodel.store.rows import CHUNK, Rows, chunks, exact_bytes
@@ -31,6 +32,7 @@ _MOVE_SPOOL: Final = sa.text(
     'INSERT INTO log_spools (producer, segment, "offset") VALUES (:p, :s, :o) '
     'ON CONFLICT (producer) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset"'
 )
+_SIGNER: Final = 1
 _LEAF: Final = attrgetter(*LogLeaf.__slots__)
 _COMMITMENT: Final = attrgetter(*Commitment.__slots__)
 
@@ -157,8 +159,36 @@ class LogTables(Rows):
                 found.update({(level, index): digest for index, digest in rows})
         return found
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
-        """Keep a signed head; one of the same size and another root is refused."""
+    def claim_signing(self, holder: str, now: datetime, until: datetime) -> int | None:
+        """Be the log's one signer until then; the token to publish with, or ``None``."""
+        table = schema.log_signer
+        row = self._one(table, id=_SIGNER)
+        if row is None:
+            first = {"id": _SIGNER, "holder": holder, "token": 1, "until": until}
+            self._connection.execute(sa.insert(table), first)
+            return 1
+        is_held = row["holder"] != "" and row["until"] > now
+        if is_held and row["holder"] != holder:
+            return None
+        token: int = row["token"] if is_held else row["token"] + 1
+        changed = {"holder": holder, "token": token, "until": until}
+        self._connection.execute(sa.update(table).where(table.c.id == _SIGNER), changed)
+        return token
+
+    def release_signing(self, token: int) -> bool:
+        """Let others sign; False if somebody else has claimed it since."""
+        table = schema.log_signer
+        mine = sa.and_(table.c.id == _SIGNER, table.c.token == token)
+        done = self._connection.execute(sa.update(table).where(mine), {"holder": ""})
+        return done.rowcount == 1
+
+    def add_checkpoint(self, checkpoint: SignedCheckpoint, token: int | None = None) -> None:
+        """Keep a signed head, and let others sign; see the port for what is refused."""
+        if token is not None and not self.release_signing(token):
+            raise StoreConflictError(
+                f"the head of size {checkpoint.size} is not kept: another signer has taken over "
+                "since, and its heads count"
+            )
         row = self._one(schema.checkpoints, size=checkpoint.size)
         if row is None:
             self._connection.execute(sa.insert(schema.checkpoints), asdict(checkpoint))

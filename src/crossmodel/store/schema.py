@@ -445,6 +445,16 @@ checkpoints = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
 )
 
+# Who signs the log's head just now: one row. See crossmodel.witness.signing.
+log_signer = sa.Table(
+    "log_signer",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("until", Moment, nullable=False),
+)
+
 commitments = sa.Table(
     "commitments",
     metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -17,13 +17,14 @@ from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import SelectionRecord, SourceText
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.traffic import TrafficKey, minute_of
-from crossmodel.domain.witness import LogLeaf, LogStanding, SignedCheckpoint
+from crossmodel.domain.witness import LogLeaf, LogStanding
 from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.reliability import brief, judge, set_standing
 from crossmodel.text.payloads import texts_in
 from crossmodel.witness import statement
 from crossmodel.witness.evidence import parse_statement
+from crossmodel.witness.signing import new_holder, sign_head
 from crossmodel.witness.statement import Draft
 from crossmodel.witness.traffic import (
     sums_of_extraction,
@@ -87,6 +88,7 @@ class Ledger:
     store: Store
     clock: Clock = utc_now
     handover: Outbox | None = None
+    signer: str = field(default_factory=new_holder)
 
     async def record_turn(self, turn: Turn, then: Kept | None = None) -> RecordedTurn:
         """Keep one turn of the loop, whole or failed; ``then`` is told what was learned.
@@ -316,19 +318,17 @@ class Ledger:
     async def checkpoint(self, *, now: bool = False) -> bool:
         """Sign the head of the log if that is due, or ``now``; whether no record is unsigned then.
 
-        The head is read and signed after the records under it are durable, and kept afterwards.
+        The head is read and signed after the records under it are durable, and kept afterwards, by
+        one signer at a time: see :mod:`crossmodel.witness.signing`.
         """
 
-        def sign(tx: LogTransaction) -> tuple[SignedCheckpoint | None, bool]:
+        def look(tx: LogTransaction) -> tuple[bool, bool]:
             unsigned = self.vif.unsigned(tx) > 0
-            if unsigned and (now or self.vif.checkpoint_due(tx)):
-                return self.vif.sign_checkpoint(tx), True
-            return None, not unsigned
+            return unsigned and (now or self.vif.checkpoint_due(tx)), not unsigned
 
-        signed, is_whole = await self.store.read(sign)
-        if signed is not None:
-            kept = signed
-            await self.store.transact(lambda tx: tx.add_checkpoint(kept))
+        is_due, is_whole = await self.store.read(look)
+        if is_due:
+            return await sign_head(self.store, self.vif, self.signer, patient=now)
         return is_whole
 
     async def standing(self) -> LogStanding:

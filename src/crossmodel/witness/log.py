@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from operator import itemgetter
 from typing import Final
 
@@ -224,7 +225,15 @@ class MemoryLog:
                 found[0, index] = self._leaves[index].leaf_hash
         return found
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
+    def claim_signing(self, holder: str, now: datetime, until: datetime) -> int | None:  # noqa: ARG002 - nobody else is there
+        """Be the one signer: in memory there is no other."""
+        return 1
+
+    def release_signing(self, token: int) -> bool:
+        """Let others sign: in memory there are none."""
+        return token == 1
+
+    def add_checkpoint(self, checkpoint: SignedCheckpoint, token: int | None = None) -> None:  # noqa: ARG002 - as above
         """Keep a signed head; one of the same size and another root is refused."""
         known = self._checkpoints.setdefault(checkpoint.size, checkpoint)
         if known.root != checkpoint.root:

@@ -108,7 +108,11 @@ class Supervisor:
 
     def step(self) -> None:
         """Compare once, and do what is to be done."""
-        self.wanted = self.folder.wanted or self.wanted
+        wanted = self.folder.wanted or self.wanted
+        if wanted.generation != self.wanted.generation:  # what failed before may do now
+            for place in self.places:
+                place.failures, place.not_before, place.error = 0, 0.0, ""
+        self.wanted = wanted
         while len(self.places) < self.wanted.instances:
             self.places.append(Place(len(self.places)))
         for place in self.places:
@@ -258,9 +262,9 @@ class Supervisor:
 
     def _tell(self) -> None:
         running = [
-            each.kept(place.error)
+            each.kept(error)
             for place in self.places
-            for each in (place.current, place.coming)
+            for each, error in ((place.current, ""), (place.coming, place.error))
             if each is not None
         ]
         failing = tuple(
