@@ -15,9 +15,18 @@ import ray
 from ray import serve
 
 from crossmodel.deployment.ray import serving
+from crossmodel.deployment.ray.details import (
+    GENERATION,
+    allocation_of,
+    generation_of,
+    instance_of,
+    reason_of,
+    to_reserve,
+    url_of,
+)
 from crossmodel.deployment.ray.replica import DEPLOYMENT
 from crossmodel.deployment.ray.session import connect
-from crossmodel.deployment.target import DeploymentStatus, Instance, InstanceState
+from crossmodel.deployment.target import DeploymentStatus
 from crossmodel.domain import checks
 from crossmodel.domain.operations import (
     DeploymentConfig,
@@ -35,18 +44,6 @@ FAILED: Final = ("DEPLOY_FAILED", "UNHEALTHY")
 POLL_SECONDS: Final = 0.2
 PROBE_SECONDS: Final = 10.0
 ROLL_BACK_SECONDS: Final = 60.0
-
-STATES: Final = {
-    "RUNNING": InstanceState.READY,
-    "STOPPING": InstanceState.DRAINING,
-    "PENDING_MIGRATION": InstanceState.DRAINING,
-}
-"""Those of Serve; in all others a replica has not begun to answer."""
-
-GENERATION: Final = "generation"
-"""The argument of the application that tells each deployment from the one before."""
-
-MEGABYTE: Final = 1024 * 1024
 
 ANSWERED: Final = (200, 401)
 """What the gateway says to a client without a key, which is enough to know that it answers."""
@@ -130,7 +127,7 @@ class RayTarget:
         Raises:
             DeploymentError: if nothing runs, or the cluster has no room.
         """
-        return self._adjust(ray_actor_options=_reserved(resources))
+        return self._adjust(ray_actor_options=to_reserve(resources))
 
     def status(self) -> DeploymentStatus:
         """What runs now."""
@@ -144,12 +141,12 @@ class RayTarget:
         return DeploymentStatus(
             deployment_id=self._options.name,
             target="ray",
-            url=_url(serving.details()["http_options"]),
+            url=url_of(serving.details()["http_options"]),
             wanted=deployment["target_num_replicas"],
-            instances=tuple(_instance(each, here) for each in deployment["replicas"]),
-            resources=_allocation(reserved),
+            instances=tuple(instance_of(each, here) for each in deployment["replicas"]),
+            resources=allocation_of(reserved),
             is_supervised=True,
-            generation=_generation(application),
+            generation=generation_of(application),
         )
 
     def probe(self) -> tuple[HealthCheckResult, ...]:
@@ -181,12 +178,12 @@ class RayTarget:
                 "config": str(Path(config.config_path).resolve()),
                 "listen": config.listen,
                 "version": version,
-                GENERATION: _generation(self._application()) + 1,
+                GENERATION: generation_of(self._application()) + 1,
             },
             "deployments": [
                 {
                     "name": DEPLOYMENT,
-                    "ray_actor_options": _reserved(options.resources),
+                    "ray_actor_options": to_reserve(options.resources),
                     "graceful_shutdown_timeout_s": options.drain_seconds,
                     "logging_config": {"enable_access_log": False},  # the witness has it all
                     **many,
@@ -237,7 +234,7 @@ class RayTarget:
         while time.monotonic() < deadline:
             application = self._application()
             if application.get("status") in FAILED:
-                raise DeploymentError(f"the replicas do not start: {_reason(application)}")
+                raise DeploymentError(f"the replicas do not start: {reason_of(application)}")
             status = self.status()
             if application.get("status") == RUNNING and status.wanted and status.is_whole:
                 serving.wait_for_proxies()
@@ -257,7 +254,7 @@ class RayTarget:
     def _probe_replicas(self) -> dict[str, Any]:
         status = self.status()
         if not status.ready or status.ready < status.wanted:
-            reason = _reason(self._application())
+            reason = reason_of(self._application())
             raise DeploymentError(f"{status.ready} of {status.wanted} run; {reason}")
         return {"ready": status.ready}
 
@@ -285,42 +282,6 @@ def _version(config: Path) -> str:
     """
     load_settings(config)
     return hashlib.sha256(config.read_bytes()).hexdigest()[:16]
-
-
-def _reserved(resources: ResourceAllocation) -> dict[str, Any]:
-    return {"num_cpus": resources.cpu_cores, "memory": resources.memory_mb * MEGABYTE}
-
-
-def _allocation(reserved: Mapping[str, Any]) -> ResourceAllocation | None:
-    if not reserved.get("num_cpus") or not reserved.get("memory"):
-        return None
-    return ResourceAllocation(reserved["num_cpus"], int(reserved["memory"]) // MEGABYTE)
-
-
-def _generation(application: Mapping[str, Any]) -> int:
-    declared = application.get("deployed_app_config") or {}
-    return int(declared.get("args", {}).get(GENERATION, 0))
-
-
-def _instance(replica: Mapping[str, Any], here: str) -> Instance:
-    """A replica; its process is of interest on its own node alone."""
-    state = STATES.get(replica["state"], InstanceState.STARTING)
-    pid = replica.get("pid") if replica.get("node_id") == here else None
-    return Instance(replica["replica_id"], state, pid=pid or 0)
-
-
-def _url(http: Mapping[str, Any]) -> str:
-    host = http["host"]
-    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - all of them: any will do
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{http['port']}"
-
-
-def _reason(application: Mapping[str, Any]) -> str:
-    """What Serve says is wrong, without the stack: its last line tells the error."""
-    deployments = application.get("deployments", {}).values()
-    said = [application.get("message", ""), *(each.get("message", "") for each in deployments)]
-    lines = [line.strip() for text in said for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "Serve does not say why"
 
 
 def _checked(name: str, probe: Callable[[], dict[str, Any]]) -> HealthCheckResult:
