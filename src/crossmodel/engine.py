@@ -257,6 +257,30 @@ class Engine:
             self._tell_of_record(source_request or source.sha256, tenant, len(leaves), began)
             return result
 
+    async def keep(
+        self,
+        extracted: Sequence[tuple[SourceText, ExtractionResult]],
+        *,
+        mark: str,
+        count: int,
+    ) -> int:
+        """Witness and keep what was extracted elsewhere, as one step; see ``record_sources``.
+
+        Returns how many insights are new.
+
+        Raises:
+            StoreConflictError: if somebody else has done this step; nothing was kept then.
+        """
+        began = time.perf_counter()
+        trusted = [(source, self._trusted(result)) for source, result in extracted]
+        leaves = await self.ledger.record_sources(trusted, self._curate, mark=mark, count=count)
+        if self.hooks:
+            for source, result in trusted:
+                self.hooks(ExtractionEvent.of(result, source.tenant))
+            if trusted:
+                self._tell_of_record(mark, trusted[0][0].tenant, len(leaves), began)
+        return len(leaves)
+
     async def extract(
         self,
         text: str,

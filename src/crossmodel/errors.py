@@ -23,6 +23,7 @@
     ├── ExtractionError                            insights could not be drawn from a text
     │   └── ExtractionTimeoutError  (TimeoutError) a pattern or a process took too long
     ├── TransferError                              insights could not be handed over
+    ├── DeploymentError                            what was to run does not; what ran before does
     ├── StoreError                                 state could not be read or written
     │   └── StoreConflictError                     it contradicts what is kept already
     ├── WitnessError                               a proof could not be made
@@ -248,6 +249,10 @@ class TransferError(CrossModelError):
         self.retryable = retryable
 
 
+class DeploymentError(CrossModelError):
+    """What was to run does not, and why; what ran before runs on."""
+
+
 class StoreError(CrossModelError):
     """The store could not be opened, read or written."""
 
@@ -270,7 +275,3 @@ class VerificationError(WitnessError):
         super().__init__(f"step {step}: {message}" if step is not None else message)
         self.step = step
         self.reason = message
-
-
-class DeploymentError(CrossModelError):
-    """What should run does not; what ran before still does."""

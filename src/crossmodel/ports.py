@@ -25,6 +25,7 @@ from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 NodeAt = tuple[int, int]
 """Where a node of the Merkle tree stands: (level, index); leaves are level 0."""
@@ -60,6 +61,22 @@ class TokenCounter(Protocol):
 
     def __call__(self, text: str, /) -> int:
         """How many tokens ``text`` has, at most."""
+        ...
+
+
+class Spread(Protocol):
+    """Does the same work on many items, wherever there is room; the built-in ``map`` does it here.
+
+    Results come in the order of the items, some ahead of whoever takes them but not all: what the
+    caller does with one holds the others back. ``work`` must depend on its item alone and do no
+    harm when it is done twice, since it is done again where a machine or process is lost. It and
+    the items have to be picklable.
+    """
+
+    def __call__(
+        self, work: Callable[[Item], Result], items: Sequence[Item], /
+    ) -> Iterable[Result]:
+        """What ``work`` makes of each item; the first error that it raises is raised."""
         ...
 
 
