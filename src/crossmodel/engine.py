@@ -24,6 +24,7 @@ from crossmodel.domain.events import (
 )
 from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.insight import RELEASED, ExtractionResult, Insight, Standing
+from crossmodel.domain.leases import Wanted
 from crossmodel.domain.models import ModelCapability, ModelCapabilityProfile, ModelSpec
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.records import DEFAULT_TENANT, RankedInsight, SourceText
@@ -32,6 +33,7 @@ from crossmodel.domain.selection import ModelSelection, Outcome, RequestContext,
 from crossmodel.domain.traffic import dearest_prices
 from crossmodel.domain.transfer import RejectedInsight, TransferResult, utf8_bytes
 from crossmodel.errors import (
+    BudgetExceededError,
     CrossModelError,
     ModelNotFoundError,
     NoAvailableModelsError,
@@ -255,6 +257,30 @@ class Engine:
             self._tell_of_record(source_request or source.sha256, tenant, len(leaves), began)
             return result
 
+    async def keep(
+        self,
+        extracted: Sequence[tuple[SourceText, ExtractionResult]],
+        *,
+        mark: str,
+        count: int,
+    ) -> int:
+        """Witness and keep what was extracted elsewhere, as one step; see ``record_sources``.
+
+        Returns how many insights are new.
+
+        Raises:
+            StoreConflictError: if somebody else has done this step; nothing was kept then.
+        """
+        began = time.perf_counter()
+        trusted = [(source, self._trusted(result)) for source, result in extracted]
+        leaves = await self.ledger.record_sources(trusted, self._curate, mark=mark, count=count)
+        if self.hooks:
+            for source, result in trusted:
+                self.hooks(ExtractionEvent.of(result, source.tenant))
+            if trusted:
+                self._tell_of_record(mark, trusted[0][0].tenant, len(leaves), began)
+        return len(leaves)
+
     async def extract(
         self,
         text: str,
@@ -334,7 +360,13 @@ class Engine:
         if request.response_schema is not None:
             at_most += utf8_bytes(str(request.response_schema))  # providers charge for it
         most = model.cost_usd(at_most, request.max_tokens or model.context_window)
-        reservation = budget.reserve(most, tenant=tenant, key=key)
+        try:
+            reservation = budget.reserve(most, tenant=tenant, key=key)
+        except BudgetExceededError as error:
+            if budget.renew is None or not error.is_passing:
+                raise
+            await budget.renew(Wanted(most, tenant, key))
+            reservation = budget.reserve(most, tenant=tenant, key=key)
         spent = 0.0
         try:
             completion = await self.providers[model.provider].complete(request)

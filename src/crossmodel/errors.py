@@ -23,6 +23,7 @@
     ├── ExtractionError                            insights could not be drawn from a text
     │   └── ExtractionTimeoutError  (TimeoutError) a pattern or a process took too long
     ├── TransferError                              insights could not be handed over
+    ├── DeploymentError                            what was to run does not; what ran before does
     ├── StoreError                                 state could not be read or written
     │   └── StoreConflictError                     it contradicts what is kept already
     ├── WitnessError                               a proof could not be made
@@ -149,15 +150,22 @@ class BudgetExceededError(SelectionError):
 
     ``scope`` says whose budget it is: ``"key"``, ``"tenant"``, or empty for everybody's.
     ``retry_after_seconds`` is when its next period begins; ``None`` if a whole period's budget is
-    too small for such a call.
+    too small for such a call. ``is_passing`` says that the budget may have enough, of which this
+    process has leased too little at this moment: it shares the budget with others.
     """
 
     def __init__(
-        self, message: str = "", *, scope: str = "", retry_after_seconds: float | None = None
+        self,
+        message: str = "",
+        *,
+        scope: str = "",
+        retry_after_seconds: float | None = None,
+        is_passing: bool = False,
     ) -> None:
         super().__init__(message)
         self.scope = scope
         self.retry_after_seconds = retry_after_seconds
+        self.is_passing = is_passing
 
 
 class ProviderError(CrossModelError):
@@ -241,6 +249,10 @@ class TransferError(CrossModelError):
         self.retryable = retryable
 
 
+class DeploymentError(CrossModelError):
+    """What was to run does not, and why; what ran before runs on."""
+
+
 class StoreError(CrossModelError):
     """The store could not be opened, read or written."""
 
@@ -263,7 +275,3 @@ class VerificationError(WitnessError):
         super().__init__(f"step {step}: {message}" if step is not None else message)
         self.step = step
         self.reason = message
-
-
-class DeploymentError(CrossModelError):
-    """What should run does not; what ran before still does."""

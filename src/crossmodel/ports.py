@@ -13,6 +13,7 @@ from crossmodel.domain.erasure import Erased
 from crossmodel.domain.events import Event
 from crossmodel.domain.incidents import Incident
 from crossmodel.domain.insight import Insight, Standing
+from crossmodel.domain.leases import BudgetAsk, Grants, RateAsk
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import TimePeriod
 from crossmodel.domain.playbook import Delta, Playbook
@@ -24,6 +25,7 @@ from crossmodel.domain.uplift import Tally, UpliftKey
 from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint, SigningClaim
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 NodeAt = tuple[int, int]
 """Where a node of the Merkle tree stands: (level, index); leaves are level 0."""
@@ -59,6 +61,22 @@ class TokenCounter(Protocol):
 
     def __call__(self, text: str, /) -> int:
         """How many tokens ``text`` has, at most."""
+        ...
+
+
+class Spread(Protocol):
+    """Does the same work on many items, wherever there is room; the built-in ``map`` does it here.
+
+    Results come in the order of the items, some ahead of whoever takes them but not all: what the
+    caller does with one holds the others back. ``work`` must depend on its item alone and do no
+    harm when it is done twice, since it is done again where a machine or process is lost. It and
+    the items have to be picklable.
+    """
+
+    def __call__(
+        self, work: Callable[[Item], Result], items: Sequence[Item], /
+    ) -> Iterable[Result]:
+        """What ``work`` makes of each item; the first error that it raises is raised."""
         ...
 
 
@@ -352,6 +370,10 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
         """All client keys, revoked ones too, oldest first."""
         ...
 
+    def client_keys_version(self) -> int:
+        """How often client keys were changed: other processes look whether that is the same."""
+        ...
+
     def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
         """Let a key be of no use from that moment on; returns it as it is now."""
         ...
@@ -500,6 +522,25 @@ class Transaction(LogTransaction, AlertTransaction, Protocol):
 
     def set_mark(self, name: str, value: int | None) -> None:
         """Remember how far a piece of upkeep has come; with ``None`` forget it."""
+        ...
+
+    def lease(self, holder: str, budgets: Sequence[BudgetAsk], rates: Sequence[RateAsk]) -> Grants:
+        """Give a process its part of budgets and rates, and take back what it lets go of.
+
+        Granted by this transaction, which must be durable before the process relies on it.
+        """
+        ...
+
+    def end_leases(self, holder: str) -> None:
+        """Forget a process that holds nothing any more; what it has committed stays committed."""
+        ...
+
+    def forget_leases(self, budget: str, before: str) -> None:
+        """Forget what was committed of a budget in the periods before the one that is named."""
+        ...
+
+    def leased_budgets(self, budget: str, period: str) -> dict[tuple[str, str], int]:
+        """What all processes have committed of a budget, by scope and owner, in 1e-9 USD."""
         ...
 
     def add_transfer(self, record: TransferRecord) -> None:

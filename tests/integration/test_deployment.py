@@ -4,13 +4,17 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crossmodel import (
     CrossModelConsciousnessDeployment,
@@ -20,6 +24,7 @@ from crossmodel import (
 )
 from crossmodel.deployment import InstanceState
 from crossmodel.store import open_store
+from postgres_server import PostgresServer
 
 pytestmark = pytest.mark.slow
 
@@ -96,11 +101,12 @@ def pids(deployment):
     return [each.pid for each in deployment.status().instances]
 
 
-def on_record(folder, requests):
+def on_record(where, requests):
     """How many records the log has about each of the requests, once all are written."""
+    url = where if isinstance(where, str) else f"sqlite:///{where}/crossmodel.db"
 
     async def look():
-        store = await open_store(f"sqlite:///{folder}/crossmodel.db")
+        store = await open_store(url)
         try:
             give_up = time.monotonic() + 20
             while True:
@@ -186,6 +192,35 @@ def test_instances_go_on_without_their_supervisor_and_are_taken_over(deployment,
         assert status.is_supervised
     assert len(load.failed) <= 2, load.failed
     assert set(load.answered) - set(on_record(tmp_path, load.answered)) == set()
+
+
+def test_postgresql_dies_under_load_and_every_answer_is_on_record(tmp_path):
+    server = PostgresServer()
+    try:
+        url = server.store()
+        made = CrossModelConsciousnessDeployment(config(tmp_path, instances=2))
+        (tmp_path / "crossmodel.toml").write_text(
+            SETTINGS + f'[store]\nurl = "{url}"\n[witness]\nspool_dir = "spool"\n'
+        )
+        result = made.deploy()
+        assert result.success, result.error
+        with Load(made.status().url) as load:
+            time.sleep(1.0)
+            server.kill()
+            during = len(load.answered)
+            time.sleep(2.0)
+            during = len(load.answered) - during
+            server.start()
+            time.sleep(2.0)
+            assert made.scale_horizontal(1).success
+        made.undeploy()
+        assert during > 0, "answers waited for the database"
+        found = on_record(url, load.answered)
+        assert set(load.answered) <= set(found)
+        assert all("503" in each for each in load.failed), load.failed
+        assert max(Counter(found[each] for each in load.answered)) <= 2  # none was written twice
+    finally:
+        server.stop()
 
 
 def test_what_does_not_start_takes_the_place_of_nothing(deployment, tmp_path):

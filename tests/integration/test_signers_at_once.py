@@ -78,8 +78,8 @@ asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+def server():
+    server = PostgresServer()
     yield server
     server.stop()
 

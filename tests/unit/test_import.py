@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 HEAVY = ("sqlalchemy", "alembic", "xllamacpp", "pydantic", "httpx", "httptools", "starlette",
-         "uvicorn", "numpy", "rich", "typer", "cryptography", "structlog", "msgspec")  # fmt: skip
+         "uvicorn", "numpy", "pyarrow", "ray", "rich", "typer", "cryptography", "structlog", "msgspec")  # fmt: skip
 
 
 def test_import_loads_no_server_no_model_runtime_and_no_orm():
@@ -33,7 +33,7 @@ print(*sorted(loaded))
 LATER = (
     "alembic", "cloudpickle", "cryptography.x509", "detect_secrets", "httpx",
     "httpcore", "markdown_it", "onnxruntime", "opentelemetry", "phonenumbers", "prometheus_client",
-    "pydantic", "rapidfuzz", "rich",
+    "pyarrow", "pydantic", "rapidfuzz", "ray", "rich",
     "safetensors", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm", "stamina", "stdnum",
     "structlog", "tokenizers", "typer", "usearch", "xllamacpp",
     "crossmodel.extraction.extractor", "crossmodel.replay.replayer",

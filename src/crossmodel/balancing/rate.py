@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
@@ -31,3 +32,15 @@ class RateLimit:
             # 1 / per_second must be a number too, which it is not for the least of floats
             if math.isinf(checks.limit(name, value)) or math.isinf(1.0 / value):
                 raise InvalidInputError(f"{name} must be finite, and not as near to 0 as {value}")
+
+
+Place = tuple[str, str]
+"""A key's name, and ``requests`` or ``tokens``."""
+
+
+class Units(NamedTuple):
+    """What a call takes of one of its key's rates."""
+
+    place: Place
+    cost: float
+    limit: RateLimit

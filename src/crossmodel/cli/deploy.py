@@ -158,6 +158,8 @@ def _deployment(
             listen=listen or settings.gateway.listen,
             config_path=str(source or DEFAULT_CONFIG),
             state_dir=wanted.state_dir,
+            ray_address=wanted.ray_address,
+            autoscaling=wanted.autoscaling,
         )
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from crossmodel.cli.engines import EngineName, EngineOption, spread_by
 from crossmodel.cli.evaluate_extraction import extraction
 from crossmodel.cli.evaluate_transfer import transfer
 from crossmodel.cli.output import (
@@ -37,10 +38,10 @@ def evaluate() -> None:
 @app.command("selection")
 def selection(
     data: Annotated[
-        Path,
+        str,
         typer.Option(
-            help="Outcomes as parquet, csv or jsonl: prompt, model, quality, cost_usd; query_id "
-            "and domain if there are.",
+            help="Outcomes as parquet, csv or jsonl, a folder or an object store of them: prompt, "
+            "model, quality, cost_usd; query_id and domain if there are.",
             show_default=False,
         ),
     ],
@@ -62,6 +63,7 @@ def selection(
         typer.Option(help="Train without this model, then let it join, outcome by outcome."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write quality against cost as SVG.")] = None,
+    engine: EngineOption = EngineName.LOCAL,
     json: JsonOption = False,
 ) -> None:
     """Put a learned router beside random, single models, neighbours, regression and an oracle."""
@@ -69,10 +71,10 @@ def selection(
     from crossmodel.evaluation.routing.reading import read_outcomes, write_predictions
     from crossmodel.evaluation.routing.trained import load, train
 
-    table = read_outcomes(data)
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True) as progress, spread_by(engine) as spread:
         task = progress.add_task("judging")
+        table = read_outcomes(data, spread)
 
         def tell(what: str) -> None:
             progress.update(task, description=what)
@@ -83,11 +85,15 @@ def selection(
             else judge.judge_trained(table, load(router))
         )
         domains = (
-            generalisation.leave_one_domain_out(table, train, tell)
+            generalisation.leave_one_domain_out(table, train, tell, spread)
             if leave_one_domain_out
             else None
         )
-        labels = generalisation.label_curve(table, train, progress=tell) if label_curve else None
+        labels = (
+            generalisation.label_curve(table, train, progress=tell, spread=spread)
+            if label_curve
+            else None
+        )
         joined = (
             generalisation.new_model(table, train, new_model, progress=tell)
             if new_model is not None

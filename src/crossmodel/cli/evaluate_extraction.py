@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from crossmodel.cli.engines import EngineName, EngineOption, spread_by
 from crossmodel.cli.output import (
     ConfigOption,
     JsonOption,
@@ -46,6 +47,7 @@ def extraction(
     calibration_out: Annotated[
         Path | None, typer.Option(help="Write the calibration that all labels give, as JSON.")
     ] = None,
+    engine: EngineOption = EngineName.LOCAL,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,9 +60,9 @@ def extraction(
     file = read_answers(data)
     extractor = build_extractor(load_settings(config_source(config)))
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True) as progress, spread_by(engine) as spread:
         task = progress.add_task("extracting")
-        found = judge(file, extractor, lambda what: progress.update(task, description=what))
+        found = judge(file, extractor, lambda what: progress.update(task, description=what), spread)
     if items is not None:
         _write_items(found, items)
     if plot is not None:

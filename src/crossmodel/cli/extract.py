@@ -6,16 +6,15 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.progress import Progress
 
-import crossmodel
-from crossmodel.cli.insights import insight_dict
+from crossmodel.bulk.places import is_uri
+from crossmodel.bulk.rows import digest_of, encoded, made_by, result_row
+from crossmodel.cli.engines import EngineName, EngineOption, spread_by
 from crossmodel.cli.output import (
     REFUSED,
     ConfigOption,
@@ -48,7 +47,7 @@ def extract(
         list[str] | None, typer.Argument(help="Files or folders; - reads standard input.")
     ] = None,
     jsonl: Annotated[
-        Path | None, typer.Option(help="Rows {id, source_model, prompt?, output} to extract from.")
+        str | None, typer.Option(help="Rows {id, source_model, prompt?, output} to extract from.")
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--out", help="Where the rows of --jsonl get their insights.")
@@ -63,27 +62,57 @@ def extract(
     assisted: Annotated[
         str | None, typer.Option(help="Ask this model as well what the answers say; may cost.")
     ] = None,
+    engine: EngineOption = EngineName.LOCAL,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Extract insights and keep them, witnessed; with --jsonl and --out only write them down.
 
-    Reads text, Markdown, JSON, JSONL, and the logs of OpenAI-style and Anthropic APIs.
+    Reads text, Markdown, JSON, JSONL, and the logs of OpenAI-style and Anthropic APIs; from files,
+    folders and object stores, such as s3://bucket/folder.
     """
     if (jsonl is None) != (to is None):
         raise InvalidInputError("--jsonl and --out belong together")
-    if jsonl is not None and to is not None:
-        settings = _settings(config, assisted)
-        crew = workers or _worthwhile_workers(jsonl)
-        unreadable = run_async(_write(jsonl, to, source_model, settings, crew))
-    elif paths:
-        unreadable = run_async(_learn(paths, source_model, _settings(config, assisted), json))
-    else:
+    if jsonl is None and not paths:
         raise InvalidInputError("name files or folders to read, or - for standard input")
+    settings = _settings(config, assisted)
+    if engine is not EngineName.LOCAL or any(
+        is_uri(each) for each in (jsonl, *(paths or ())) if each
+    ):
+        unreadable = _spread(paths or [], jsonl, to, source_model, settings, engine, json)
+    elif jsonl is not None and to is not None:
+        source = Path(jsonl)
+        crew = workers or _worthwhile_workers(source)
+        unreadable = run_async(_write(source, to, source_model, settings, crew))
+    else:
+        unreadable = run_async(_learn(paths or [], source_model, settings, json))
     for row in unreadable:
         err.print(plain(f"skipped {row.origin}: {row.reason}"), style="yellow")
     if unreadable:
         raise typer.Exit(REFUSED)
+
+
+def _spread(
+    paths: list[str],
+    jsonl: str | None,
+    to: Path | None,
+    source_model: str,
+    settings: Settings,
+    engine: EngineName,
+    as_json: bool,
+) -> list[UnreadableRow]:
+    from crossmodel.cli.extract_spread import learn, tell, write
+
+    if "-" in paths:
+        raise InvalidInputError("standard input is read by this machine alone: name files")
+    with spread_by(engine) as spread:
+        if jsonl is not None and to is not None:
+            return write(jsonl, to, source_model, settings, spread)
+        kept = run_async(learn(paths, source_model, settings, spread))
+    tell(kept, as_json=as_json)
+    if kept.failed and not kept.unreadable:
+        raise typer.Exit(REFUSED)
+    return kept.unreadable
 
 
 def _worthwhile_workers(source: Path) -> int:
@@ -114,7 +143,7 @@ async def _learn(
                 )
                 results.append((answer, result))
     if as_json:
-        print_json([_row(answer.id, result) for answer, result in results])
+        print_json([result_row(answer.id, result) for answer, result in results])
     else:
         _show(results)
     return [row for row in rows if not isinstance(row, LoggedAnswer)]
@@ -134,7 +163,13 @@ async def _write(
     source: Path, to: Path, source_model: str, settings: Settings, workers: int
 ) -> list[UnreadableRow]:
     """Write a row for each row; the store is opened only where budgets need it."""
-    from crossmodel.assembly import CrossModel, Extracted, build_extractor, extract_all
+    from crossmodel.assembly import (
+        CrossModel,
+        Extracted,
+        ExtractionJob,
+        build_extractor,
+        extract_all,
+    )
 
     extractor = build_extractor(settings)
 
@@ -142,10 +177,9 @@ async def _write(
         for found in extract_all(answers, extractor, workers=workers):
             yield found
 
-    learned = extractor.confidence_calculator.to_dict()
-    made_by = f"{crossmodel.__version__}\x1f{extractor.config!r}\x1f{learned!r}"
+    made = made_by(ExtractionJob.of(extractor))
     if not settings.insight_extractor.model_assisted.model:
-        return await _write_rows(source, to, source_model, made_by, alone)
+        return await _write_rows(source, to, source_model, made, alone)
     async with CrossModel(settings, with_models=False, with_assistant=True) as cm:
 
         async def assisted(answers: Iterable[LoggedAnswer]) -> AsyncIterator[Extracted]:
@@ -159,14 +193,14 @@ async def _write(
                 else:
                     yield Extracted(answer, result)
 
-        return await _write_rows(source, to, source_model, made_by, assisted)
+        return await _write_rows(source, to, source_model, made, assisted)
 
 
 async def _write_rows(
     source: Path,
     to: Path,
     source_model: str,
-    made_by: str,
+    made: str,
     extract_each: Callable[[Iterable[LoggedAnswer]], AsyncIterator[Extracted]],
 ) -> list[UnreadableRow]:
     """One row out for each row in, whatever becomes of the others.
@@ -184,7 +218,7 @@ async def _write_rows(
             for row in read_path(source, source_model=source_model):
                 if not isinstance(row, LoggedAnswer):
                     unreadable.append(row)
-                elif has(_digest(row, made_by)):
+                elif has(digest_of(row, made)):
                     progress.advance(task, len(row.output))
                 else:
                     yield row
@@ -195,9 +229,9 @@ async def _write_rows(
             part, file = stack.enter_context(resuming(to)), None
         wanted = answers(part.has if part else lambda _: False)
         async for found in extract_each(wanted):
-            written = msgspec.json.encode(_found_row(found))
+            written = encoded(found)
             if part is not None:
-                part.write(_digest(found.answer, made_by), written)
+                part.write(digest_of(found.answer, made), written)
             elif file is not None:
                 file.write(written + b"\n")
             progress.advance(task, len(found.answer.output))
@@ -212,35 +246,6 @@ def _is_pipe(path: Path) -> bool:
 
 def _size(source: Path) -> int | None:
     return source.stat().st_size if source.is_file() else None
-
-
-def _digest(answer: LoggedAnswer, made_by: str) -> str:
-    from hashlib import blake2b
-
-    told = f"{answer.id}\x1f{answer.source_model}\x1f{answer.output}\x1f{made_by}"
-    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _found_row(found: Extracted) -> dict[str, Any]:
-    if found.result is None:
-        return {"id": found.answer.id, "insights": [], "error": found.error}
-    return _row(found.answer.id, found.result)
-
-
-def _row(row_id: str, result: ExtractionResult) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": row_id,
-        "insights": [insight_dict(insight) for insight in result.insights],
-    }
-    if result.errors:
-        row["errors"] = dict(result.errors)
-    if "model_assisted" in result.errors or result.usage != Usage():
-        row |= {
-            "rejected": dict(result.rejected),
-            "usage": asdict(result.usage),
-            "cost_usd": result.cost_usd,
-        }
-    return row
 
 
 def _show(results: list[tuple[LoggedAnswer, ExtractionResult]]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
 from rich.text import Text
 
+from crossmodel.bulk.rows import insight_dict
 from crossmodel.cli import insights_reliability, insights_standing
 from crossmodel.cli.output import (
     ConfigOption,
@@ -224,25 +225,6 @@ def highlighted(text: str, span: Span, context: int = CONTEXT) -> Text:
     marked = plain(span.of(text))
     marked.stylize("black on yellow")
     return before + marked + after
-
-
-def insight_dict(insight: Insight) -> dict[str, Any]:
-    """Plain values, for JSON and tables."""
-    return {
-        "id": insight.id,
-        "type": str(insight.insight_type),
-        "kind": str(insight.kind),
-        "content": insight.content,
-        "scope": insight.scope,
-        "confidence": round(insight.confidence_score, 4),
-        "source_model": insight.source_model,
-        "validation_status": str(insight.validation_status),
-        "trust": round(insight.trust, 4),
-        "standing": str(insight.standing),
-        "standing_reason": insight.standing_reason,
-        "evidence": [{"start": e.start, "end": e.end} for e in insight.evidence],
-        "links": list(insight.links),
-    }
 
 
 def _print(found: list[tuple[Insight, float | None]], as_json: bool) -> None:

@@ -41,12 +41,13 @@ class PartFile:
         if self.resumed < len(self._done) and self._done[self.resumed][0] == digest.encode():
             self.resumed += 1
             return True
-        if self._done[self.resumed :]:
-            end = self._done[self.resumed - 1][1] if self.resumed else 0
-            self._file.seek(end)
-            self._file.truncate()
-            del self._done[self.resumed :]
+        self._forget_others()
         return False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are rows that were not passed over."""
+        return self.resumed < len(self._done)
 
     def write(self, digest: str, row: bytes) -> None:
         """Add a row; it is on its way to the disk when this returns."""
@@ -54,9 +55,16 @@ class PartFile:
         self._file.flush()
 
     def finish(self, target: BinaryIO) -> None:
-        """Copy the rows to where they belong."""
+        """Copy the rows to where they belong; what was not passed over belongs nowhere."""
+        self._forget_others()
         self._file.seek(0)
         target.writelines(line[_DIGEST + 1 :] for line in self._file)
+
+    def _forget_others(self) -> None:
+        if self.has_more:
+            self._file.seek(self._done[self.resumed - 1][1] if self.resumed else 0)
+            self._file.truncate()
+            del self._done[self.resumed :]
 
 
 @contextmanager

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from crossmodel.cli.engines import EngineName, EngineOption, spread_by
 from crossmodel.cli.output import JsonOption, out, plain, print_json, replacing
 
 
 def train_router(
     outcomes: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="What each model made of each prompt: parquet, csv or jsonl with the columns "
-            "prompt, model, quality (0..1), cost_usd; query_id and domain if there are.",
+            help="What each model made of each prompt: parquet, csv or jsonl, a folder or an "
+            "object store of them, with the columns prompt, model, quality (0..1), cost_usd; "
+            "query_id and domain if there are.",
             show_default=False,
         ),
     ],
@@ -26,14 +28,16 @@ def train_router(
         str,
         typer.Option(help="static, minilm (slower), hashed (NumPy alone), or best of fast ones."),
     ] = "best",
+    engine: EngineOption = EngineName.LOCAL,
     json: JsonOption = False,
 ) -> None:
     """Train a router on outcomes and write it to one small file."""
     from crossmodel.evaluation.routing.reading import read_outcomes
     from crossmodel.evaluation.routing.trained import save, train
 
-    table = read_outcomes(outcomes)
-    trained = train(table, embedder)
+    with spread_by(engine) as spread:
+        table = read_outcomes(outcomes, spread)
+        trained = train(table, embedder, spread=spread)
     with replacing(router) as file:
         size = save(trained, file)
     report: dict[str, Any] = {

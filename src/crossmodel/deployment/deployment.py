@@ -155,11 +155,15 @@ class CrossModelConsciousnessDeployment:
     def _validate_deployment(self, status: DeploymentStatus) -> DeploymentValidationResult:
         """Probe it. In a thread and its folder: who asks may be in an event loop, and elsewhere."""
         path = Path(self.config.config_path).absolute()
+        try:
+            more = self.deployment_manager.target.probe()
+        except CrossModelError as error:
+            return DeploymentValidationResult(is_valid=False, error=str(error))
 
         def probe() -> DeploymentValidationResult:
             try:
                 settings = _settings(path)
-                return self.monitoring_setup.validate(status, settings)
+                return self.monitoring_setup.validate(status, settings, more)
             except CrossModelError as error:
                 return DeploymentValidationResult(is_valid=False, error=str(error))
 
@@ -181,9 +185,10 @@ def target_of(config: DeploymentConfig) -> Target:
         MissingExtraError: if that needs an extra that is not installed.
     """
     if config.target == "ray":
-        from crossmodel.deployment.ray.target import RayTarget  # noqa: PLC0415 - an extra
+        from crossmodel.deployment.ray.target import RayOptions, RayTarget  # noqa: PLC0415 - an extra
 
-        return RayTarget()
+        options = RayOptions(address=config.ray_address, autoscaling=config.autoscaling or None)
+        return RayTarget(options)
     from crossmodel.deployment.local.target import LocalTarget  # noqa: PLC0415 - as the other
 
     home = Path(config.config_path).absolute().parent

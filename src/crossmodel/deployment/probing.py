@@ -38,10 +38,16 @@ class MonitoringSetup:
 
     seconds: float = 10.0
 
-    def validate(self, status: DeploymentStatus, settings: Settings) -> DeploymentValidationResult:
+    def validate(
+        self,
+        status: DeploymentStatus,
+        settings: Settings,
+        more: tuple[HealthCheckResult, ...] = (),
+    ) -> DeploymentValidationResult:
         """Probe every instance, the clients' address, a model where that is free, and the log.
 
-        The settings must be read where the deployment runs: relative paths mean the same there.
+        ``more`` is what the target has found out by itself. The settings must be read where the
+        deployment runs: relative paths mean the same there.
         """
         with httpx.Client(timeout=self.seconds, trust_env=False, verify=False) as client:  # noqa: S501 - our own certificate, at an address of ours
             asked = _Asked(client, status, settings)
@@ -51,6 +57,7 @@ class MonitoringSetup:
                 _timed("clients", asked.clients),
                 _timed("request", asked.request),
                 _timed("records", asked.records),
+                *more,
             ]
         wrong = [f"{each.check_name}: {each.error}" for each in checks if not each.is_healthy]
         return DeploymentValidationResult(not wrong, "; ".join(wrong) or None, tuple(checks))

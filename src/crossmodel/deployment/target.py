@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from crossmodel.domain.operations import DeploymentConfig, ResourceAllocation
+from crossmodel.domain.operations import DeploymentConfig, HealthCheckResult, ResourceAllocation
 from crossmodel.domain.period import utc_now
 
 
@@ -130,6 +130,10 @@ class Target(Protocol):
 
     def status(self) -> DeploymentStatus:
         """What is running now; no error if nothing is."""
+        ...
+
+    def probe(self) -> tuple[HealthCheckResult, ...]:
+        """What only this target can find out of what runs."""
         ...
 
     def undeploy(self) -> None:

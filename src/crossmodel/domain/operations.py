@@ -124,6 +124,9 @@ class DeploymentConfig:
             settings hold.
         state_dir: the folder of a local deployment's state and logs; beside the settings file, in
             ``crossmodel-deployment``, if empty.
+        ray_address: of the cluster; ``auto`` finds the one of RAY_ADDRESS or of this machine.
+        autoscaling: Ray Serve's ``autoscaling_config``, passed through, such as
+            ``{"min_replicas": 2, "max_replicas": 20}``; empty for a fixed number.
     """
 
     target: str = "local"
@@ -131,6 +134,8 @@ class DeploymentConfig:
     listen: str = "127.0.0.1:8080"
     config_path: str = "crossmodel.toml"
     state_dir: str = ""
+    ray_address: str = "auto"
+    autoscaling: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks.one_of("target", self.target, TARGETS)

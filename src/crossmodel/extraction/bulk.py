@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
@@ -45,7 +45,7 @@ def extract_all(
         for answer in answers:
             yield _extract_one(extractor, answer)
         return
-    job = _Job(extractor.config, extractor.confidence_calculator.to_dict())
+    job = ExtractionJob.of(extractor)
     idle: SimpleQueue[Worker] = SimpleQueue()
     crew = [Worker() for _ in range(workers)]
     for each in crew:
@@ -54,14 +54,14 @@ def extract_all(
     def read(batch: list[LoggedAnswer]) -> list[Extracted]:
         worker = idle.get()
         try:
-            return _read(worker, job, batch)
+            return read_apart(worker, job, batch)
         finally:
             idle.put(worker)
 
     waiting: deque[Future[list[Extracted]]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
-        for batch in _batches(answers):
+        for batch in batched(answers):
             waiting.append(pool.submit(read, batch))
             if len(waiting) >= workers * _BATCHES_AHEAD:
                 yield from waiting.popleft().result()
@@ -73,12 +73,26 @@ def extract_all(
             each.close()
 
 
-class _Job(NamedTuple):
+class ExtractionJob(NamedTuple):
+    """What an extractor is made from again in another process; it can be sent anywhere."""
+
     config: InsightExtractorConfig
     calibration: dict[str, Any]
 
+    @classmethod
+    def of(cls, extractor: InsightExtractor) -> ExtractionJob:
+        """That of an extractor; patterns that were registered with it by hand are not in it."""
+        return cls(extractor.config, extractor.confidence_calculator.to_dict())
 
-def _batches(answers: Iterable[LoggedAnswer]) -> Iterator[list[LoggedAnswer]]:
+    def extractor(self) -> InsightExtractor:
+        """One that finds the same."""
+        made = InsightExtractor(self.config)
+        made.confidence_calculator.restore(self.calibration)
+        return made
+
+
+def batched(answers: Iterable[LoggedAnswer]) -> Iterator[list[LoggedAnswer]]:
+    """The answers in batches that are worth sending to a process."""
     batch: list[LoggedAnswer] = []
     size = 0
     for answer in answers:
@@ -91,13 +105,19 @@ def _batches(answers: Iterable[LoggedAnswer]) -> Iterator[list[LoggedAnswer]]:
         yield batch
 
 
-def _read(worker: Worker, job: _Job, batch: list[LoggedAnswer]) -> list[Extracted]:
+def read_apart(
+    worker: Worker, job: ExtractionJob, batch: Sequence[LoggedAnswer]
+) -> list[Extracted]:
+    """What is found in each of a batch, by a process of its own.
+
+    An answer that hangs or breaks the process costs only itself.
+    """
     try:
         found: list[Extracted] = worker.call(_extract_batch, job, batch, seconds=_SECONDS)
     except ExtractionError as error:
         if len(batch) == 1:
             return [Extracted(batch[0], None, str(error))]
-        return [each for answer in batch for each in _read(worker, job, [answer])]
+        return [each for answer in batch for each in read_apart(worker, job, [answer])]
     return found
 
 
@@ -105,12 +125,10 @@ _extractors: dict[str, InsightExtractor] = {}
 """The extractor of a worker process, which is made once."""
 
 
-def _extract_batch(job: _Job, batch: list[LoggedAnswer]) -> list[Extracted]:
+def _extract_batch(job: ExtractionJob, batch: Sequence[LoggedAnswer]) -> list[Extracted]:
     key = repr(job)
     if key not in _extractors:
-        extractor = InsightExtractor(job.config)
-        extractor.confidence_calculator.restore(job.calibration)
-        _extractors[key] = extractor
+        _extractors[key] = job.extractor()
     return [_extract_one(_extractors[key], answer) for answer in batch]
 
 

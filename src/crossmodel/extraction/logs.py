@@ -7,9 +7,9 @@ of ``messages``. A row that is none of these is reported and costs no other row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import msgspec
@@ -53,30 +53,55 @@ def read_path(
     Raises:
         NotFoundError: if there is no such file or folder.
     """
+    for file in files_in(path):
+        yield from _read_file(file, source_model)
+
+
+def is_read(name: str) -> bool:
+    """Whether a file of that name is read where it was not named by itself."""
+    return PurePath(name).suffix.lower() in SUFFIXES
+
+
+def files_in(path: Path, wanted: Callable[[str], bool] = is_read) -> list[Path]:
+    """The file itself, or those of a folder and below it with a wanted name, in order of name.
+
+    Raises:
+        NotFoundError: if there is no such file or folder.
+    """
     if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
-        for file in files:
-            yield from _read_file(file, source_model)
-    elif path.is_file():
-        yield from _read_file(path, source_model)
-    else:
-        raise NotFoundError(f"there is no file or folder {path}")
+        return sorted(f for f in path.rglob("*") if f.is_file() and wanted(f.name))
+    if path.is_file():
+        return [path]
+    raise NotFoundError(f"there is no file or folder {path}")
 
 
 def _read_file(path: Path, source_model: str) -> Iterator[LoggedAnswer | UnreadableRow]:
     origin = path.name
     try:
-        if path.suffix.lower() in {".jsonl", ".ndjson"}:
-            with path.open(encoding="utf-8", newline="\n") as lines:
-                yield from _read_lines(lines, origin, source_model)
+        if is_lines(path.name):
+            with path.open("rb") as lines:
+                yield from read_lines(lines, origin=origin, source_model=source_model)
         else:
-            # newline="" keeps CRLF: offsets point into the text as it is
-            with path.open(encoding="utf-8", newline="") as file:
-                yield from read_text(file.read(), origin=origin, source_model=source_model)
-    except UnicodeDecodeError as error:
-        yield UnreadableRow(origin, f"not UTF-8: {error.reason} at byte {error.start}")
+            yield from read_document(path.read_bytes(), origin=origin, source_model=source_model)
     except OSError as error:
         yield UnreadableRow(origin, f"cannot be read: {error.strerror}")
+
+
+def is_lines(name: str) -> bool:
+    """Whether a file of that name holds a row in each line."""
+    return name.lower().endswith((".jsonl", ".ndjson"))
+
+
+def read_document(
+    content: bytes, *, origin: str, source_model: str = UNKNOWN_MODEL
+) -> Iterator[LoggedAnswer | UnreadableRow]:
+    """Every answer in a whole file, as :func:`read_text` finds them."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        yield UnreadableRow(origin, f"not UTF-8: {error.reason} at byte {error.start}")
+    else:
+        yield from read_text(text, origin=origin, source_model=source_model)
 
 
 def read_text(
@@ -89,7 +114,7 @@ def read_text(
         except msgspec.DecodeError:
             lines = text.split("\n")  # and not at U+2028, which JSON strings may hold
             if _is_json_object(next(line for line in lines if line.strip())):
-                yield from _read_lines(lines, origin, source_model)
+                yield from read_lines(lines, origin=origin, source_model=source_model)
                 return
         else:
             rows = whole if isinstance(whole, list) else [whole]
@@ -109,18 +134,27 @@ def _is_json_object(line: str) -> bool:
         return False
 
 
-def _read_lines(
-    lines: Any, origin: str, source_model: str
+def read_lines(
+    lines: Iterable[bytes | str],
+    *,
+    origin: str,
+    source_model: str = UNKNOWN_MODEL,
+    first: int = 1,
 ) -> Iterator[LoggedAnswer | UnreadableRow]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    """Every answer in lines of JSON; ``first`` is the number of the first of them in its file."""
+    for number, line in enumerate(lines, first):
+        where = f"{origin}:{number}"
         try:
-            row = msgspec.json.decode(line)
+            text = line.decode() if isinstance(line, bytes) else line
+            if not text.strip():
+                continue
+            row = msgspec.json.decode(text)
+        except UnicodeDecodeError as error:
+            yield UnreadableRow(where, f"not UTF-8: {error.reason} at byte {error.start}")
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
-            yield UnreadableRow(f"{origin}:{number}", f"not JSON: {error}")
+            yield UnreadableRow(where, f"not JSON: {error}")
         else:
-            yield from _read_row(row, f"{origin}:{number}", source_model)
+            yield from _read_row(row, where, source_model)
 
 
 def _read_row(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.ids import time_ordered_id
@@ -19,6 +21,18 @@ from crossmodel.gateway.replies import Refusal
 from crossmodel.gateway.request import AskedFor
 from crossmodel.gateway.served import Served
 from crossmodel.gateway.state import GatewayState
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.sharing import Waiting
+
+PASSING: Final = Refusal(
+    503,
+    "the limits that gateways share cannot be read at this moment",
+    code="limits_unavailable",
+    retry_after=1.0,
+    should_retry=True,
+)
+"""Too little is leased, and a renewal may help; what it says is for those who wait in vain."""
 
 FASTEST = 1000.0
 """Tokens per second that hardly any model writes."""
@@ -75,13 +89,18 @@ class Account:
         key = self._key
         return frozenset(key.models) if key is not None and key.models else None
 
-    def admit(self, most: Bound) -> Refusal | None:
-        """Set aside what the request may take; or say why it may not be made."""
-        admitted = self.state.admission.admit(self._key, self.tenant, *most)
+    def admit(self, most: Bound, *, is_last: bool = False) -> Refusal | None:
+        """Set aside what the request may take; or say why it may not be made.
+
+        :data:`PASSING` is to be waited for, by :meth:`wait`. ``is_last`` is set after that.
+        """
+        admitted = self.state.admission.admit(self._key, self.tenant, *most, is_last=is_last)
         if isinstance(admitted, Admitted):
             self._admitted = admitted
             self._most_usd = self._reserved_usd = most.most_usd
             return None
+        if admitted.is_passing:
+            return PASSING
         return Refusal(
             admitted.status,
             admitted.message,
@@ -89,6 +108,15 @@ class Account:
             retry_after=admitted.retry_after_seconds,
             should_retry=admitted.should_retry,
         )
+
+    def wait(self, most: Bound, then: Callable[[Refusal | None], None]) -> Waiting:
+        """Set it aside after the next renewal of what is leased; ``then`` is told as by admit."""
+
+        def again(is_failed: bool) -> None:
+            refusal = self.admit(most, is_last=True)
+            then(PASSING if is_failed and refusal is not None else refusal)
+
+        return self.state.admission.wait(self._key, self.tenant, *most, again)
 
     def affords(self, in_flight: int) -> bool:
         """Set aside what another attempt may cost besides those in flight; whether that could be.

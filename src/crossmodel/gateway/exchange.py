@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,9 +23,10 @@ from crossmodel.balancing import (
 )
 from crossmodel.errors import CrossModelError, ProviderResponseError
 from crossmodel.gateway import replies
-from crossmodel.gateway.account import Account
+from crossmodel.gateway.account import PASSING, Account
 from crossmodel.gateway.attempt import GOOD, Attempt
 from crossmodel.gateway.bounds import BYTES_PER_TOKEN as TOKEN_BYTES
+from crossmodel.gateway.bounds import Bound
 from crossmodel.gateway.cache import CachedAnswer, cache_key
 from crossmodel.gateway.choosing import Choice
 from crossmodel.gateway.facts import NO_FACTS, facts_of
@@ -40,6 +42,9 @@ from crossmodel.gateway.routes import Route
 from crossmodel.gateway.targets import Target
 from crossmodel.gateway.translation.errors import error_status, translate_error
 from crossmodel.gateway.translation.message_stream import CUT
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.sharing import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +75,7 @@ class Exchange:
     __slots__ = (
         "_account", "_asked", "_attempts", "_begun", "_blamed", "_cache_key", "_choice",
         "_client", "_failure", "_headers", "_is_over", "_is_paused", "_next", "_query", "_route",
-        "_started", "_state", "_task", "_timer", "_tried", "_tries", "deadline",
+        "_started", "_state", "_task", "_timer", "_tried", "_tries", "_waiting", "deadline",
     )  # fmt: skip
 
     _asked: AskedFor
@@ -104,6 +109,7 @@ class Exchange:
         self._tries = 0
         self._timer: asyncio.TimerHandle | None = None  # until another try, or a hedge
         self._task: asyncio.Task[None] | None = None
+        self._waiting: Waiting | None = None  # for more to be leased of shared limits
 
     # what the client does
 
@@ -113,11 +119,8 @@ class Exchange:
         try:
             self._asked = AskedFor(self._route, self._headers, self._query, body)
             refusal = self._take_up()
-        except CrossModelError as error:
-            refusal = replies.refusal_of(error)
-        except Exception:
-            logger.exception("a request could not be handled")
-            refusal = Refusal(SERVER_ERROR, "the gateway failed", should_retry=False)
+        except Exception as error:  # noqa: BLE001 - it is logged, and the client answered
+            refusal = _refusal_after(error)
         if refusal is not None:
             self._refuse(refusal)
 
@@ -177,23 +180,45 @@ class Exchange:
         if state.cache is not None and wishes.cache:
             self._cache_key = cache_key(asked, account.tenant, allowed)
             if self._cache_key is not None and (found := state.cache.get(self._cache_key)):
-                refusal = account.admit(FREE)
-                if refusal is None:
-                    self._answer_again(found)
-                return refusal
+                answer = found
+                return self._admit(FREE, lambda: self._answer_again(answer))
         self._choice = choice = state.chooser.choose(
             self._route, asked.seen, wishes, tenant=account.tenant, allowed=allowed
         )
-        refusal = account.admit(asked.bound(choice.models))
+        return self._admit(asked.bound(choice.models), self._set_out)
+
+    def _admit(self, most: Bound, go_on: Callable[[], None]) -> Refusal | None:
+        """Set aside what the request may take, and go on: at once, or when more is leased."""
+        refusal = self._account.admit(most)
+        if refusal is None:
+            go_on()
+        elif refusal is PASSING:
+            self._waiting = self._account.wait(most, lambda late: self._renewed(late, go_on))
+            return None
+        return refusal
+
+    def _renewed(self, refusal: Refusal | None, go_on: Callable[[], None]) -> None:
+        """What is leased of shared limits was renewed: the request goes on, or is refused."""
+        self._waiting = None
+        try:
+            if refusal is None:
+                go_on()
+        except Exception as error:  # noqa: BLE001 - it is logged, and the client answered
+            refusal = _refusal_after(error)
         if refusal is not None:
-            return refusal
+            self._refuse(refusal)
+
+    def _set_out(self) -> None:
+        """Ask a model: the request is admitted."""
+        state, asked, account, choice = self._state, self._asked, self._account, self._choice
         target = choice.targets[0]
         if not self._route.upstream[target.dialect]:
             self._estimate()
-            return None
+            return
         served = account.open(asked, choice.selection, target.model)
         state.active.add(self)
-        seconds = target.seconds if wishes.timeout is None else min(wishes.timeout, target.seconds)
+        timeout = asked.wishes.timeout
+        seconds = target.seconds if timeout is None else min(timeout, target.seconds)
         self.deadline = self._started + seconds
         state.engine.selector.expect_feedback(served.id, choice.selection, choice.context)
         state.retries.request()
@@ -201,7 +226,6 @@ class Exchange:
             self._task = state.loop.create_task(self._hand_over(target))
         else:
             self._ask()
-        return None
 
     def _estimate(self) -> None:
         """Say how many tokens the request has, about: its provider does not tell beforehand."""
@@ -527,6 +551,9 @@ class Exchange:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def _close(self, status: int, *, attempt: Attempt | None = None) -> None:
         """It is over: once, whatever has happened."""
@@ -567,6 +594,14 @@ class _Failure:
         self.refusal = refusal
         self.attempt = attempt
         self.body = body
+
+
+def _refusal_after(error: Exception) -> Refusal:
+    """What to answer where a request could not be handled; ours is logged."""
+    if isinstance(error, CrossModelError):
+        return replies.refusal_of(error)
+    logger.error("a request could not be handled", exc_info=error)
+    return Refusal(SERVER_ERROR, "the gateway failed", should_retry=False)
 
 
 def _retry_after(headers: list[Header]) -> float | None:

@@ -13,12 +13,17 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from crossmodel.balancing import ConcurrencyLimiter, Permit, RateLimit, RateLimiter
+from crossmodel.balancing.rate import Units
 from crossmodel.domain.client_key import ClientKey
+from crossmodel.domain.leases import Wanted
 from crossmodel.errors import BudgetExceededError
 from crossmodel.selection import CostOptimizer, Reservation
+
+if TYPE_CHECKING:
+    from crossmodel.gateway.sharing import Sharing, Waiting
 
 TOO_MANY: Final = 429
 """Too Many Requests (RFC 6585, 4)."""
@@ -43,7 +48,8 @@ class Refused:
         message: for people; it tells nothing of other clients.
         retry_after_seconds: when it may be made, more than 0; ``None`` if waiting does not help.
         code: for programs: ``rate_limit_exceeded`` or ``insufficient_quota``.
-        reason: what ran out: ``requests``, ``tokens``, ``concurrency`` or ``budget``.
+        reason: what ran out: ``requests``, ``tokens``, ``concurrency``, ``budget`` or ``lease``.
+        is_passing: whether to wait for a renewal of what is leased may help.
     """
 
     status: int
@@ -51,6 +57,7 @@ class Refused:
     retry_after_seconds: float | None
     code: str
     reason: str
+    is_passing: bool = False
 
     @property
     def should_retry(self) -> bool:
@@ -120,7 +127,7 @@ class Admitted:
                 budgets.settle(more, 0.0)
         limits = self._limits
         if tokens is not None and limits.tokens is not None:
-            self._admission.token_rates.charge(limits.name, tokens - self._tokens, limits.tokens)
+            self._admission.charge_tokens(limits.name, tokens - self._tokens, limits.tokens)
         return True
 
     def release(self) -> bool:
@@ -138,14 +145,20 @@ class Admission:
     Args:
         budgets: of keys, tenants and everybody.
         clock: monotonic seconds, for rates.
+        sharing: renews what is leased of limits that others share; then ``budgets`` are its own.
     """
 
-    __slots__ = ("_limits", "_places", "_rates", "budgets", "token_rates")
+    __slots__ = ("_limits", "_places", "_rates", "_sharing", "budgets", "token_rates")
 
     def __init__(
-        self, budgets: CostOptimizer, *, clock: Callable[[], float] = time.monotonic
+        self,
+        budgets: CostOptimizer,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sharing: Sharing | None = None,
     ) -> None:
         self.budgets = budgets
+        self._sharing = sharing
         # each key brings its own limit, so that those given here are never used
         self._rates = RateLimiter(RateLimit(1.0), clock=clock)
         self.token_rates = RateLimiter(RateLimit(1.0), clock=clock)
@@ -170,7 +183,13 @@ class Admission:
             self.budgets.set_key_budgets(name, {})
 
     def admit(
-        self, key: ClientKey | None, tenant: str, most_usd: float, tokens: int
+        self,
+        key: ClientKey | None,
+        tenant: str,
+        most_usd: float,
+        tokens: int,
+        *,
+        is_last: bool = False,
     ) -> Admitted | Refused:
         """Take what a request needs of every limit, or nothing.
 
@@ -181,14 +200,12 @@ class Admission:
             most_usd: what it may cost at most; see :func:`~crossmodel.gateway.bounds.bound`.
             tokens: how many it will have, about. A request with more than a minute's worth is let
                 through when all of that is there, and is charged in full when it ends.
+            is_last: whether it has waited for a renewal, and does not wait for another one.
 
         Raises:
             InvalidInputError: if the cost or the tokens are negative or not finite.
         """
-        limits = _NO_LIMITS
-        if key is not None:
-            known = self._limits.get(key.name)
-            limits = known if known is not None and known.key is key else self._take_in(key)
+        limits = self._limits_of(key)
         permit = None
         if limits.concurrent is not None:
             permit = self._places.acquire(limits.name, limits.concurrent)
@@ -213,10 +230,47 @@ class Admission:
                 refused = _over_budget(error)
         if permit is not None:
             permit.release()
+        if self._sharing is not None and not is_last:
+            money = Wanted(most_usd, tenant, limits.name or None)
+            if self._sharing.may_help(money, _units(limits, taken)):
+                return _PASSING
         return refused
+
+    def wait(
+        self,
+        key: ClientKey | None,
+        tenant: str,
+        most_usd: float,
+        tokens: int,
+        then: Callable[[bool], None],
+    ) -> Waiting:
+        """Wait for the next renewal of what is leased; ``then`` is told whether it has failed.
+
+        For requests that were refused with ``is_passing``.
+        """
+        assert self._sharing is not None, "nothing is leased"
+        limits = self._limits_of(key)
+        taken = min(tokens, limits.tokens.burst) if limits.tokens is not None else 0.0
+        money = Wanted(most_usd, tenant, limits.name or None)
+        return self._sharing.wait(money, _units(limits, taken), then)
+
+    def charge_tokens(self, name: str, tokens: float, limit: RateLimit) -> None:
+        """Count tokens of which a key's rate was not told before; fewer than 0 are given back."""
+        if self._sharing is None:
+            self.token_rates.charge(name, tokens, limit)
+        else:
+            self._sharing.rates.charge((name, "tokens"), tokens, limit)
+
+    def _limits_of(self, key: ClientKey | None) -> _Limits:
+        if key is None:
+            return _NO_LIMITS
+        known = self._limits.get(key.name)
+        return known if known is not None and known.key is key else self._take_in(key)
 
     def _pace(self, limits: _Limits, tokens: float) -> Refused | None:
         """Take one request and so many tokens of the key's rates; or neither, and say why."""
+        if self._sharing is not None:
+            return _pace_shared(self._sharing, limits, tokens)
         name, requests = limits.name, limits.requests
         if requests is not None and (wait := self._rates.allow(name, 1.0, requests)):
             return _too_fast(limits, "requests", requests, wait)
@@ -231,9 +285,12 @@ class Admission:
     def _give_back(self, limits: _Limits, tokens: float) -> None:
         """Undo what :meth:`_pace` took."""
         if limits.requests is not None:
-            self._rates.charge(limits.name, -1.0, limits.requests)
+            if self._sharing is None:
+                self._rates.charge(limits.name, -1.0, limits.requests)
+            else:
+                self._sharing.rates.charge((limits.name, "requests"), -1.0, limits.requests)
         if limits.tokens is not None:
-            self.token_rates.charge(limits.name, -tokens, limits.tokens)
+            self.charge_tokens(limits.name, -tokens, limits.tokens)
 
     def _take_in(self, key: ClientKey) -> _Limits:
         """Let the limits of a key hold from now on; who keeps budgets is told too."""
@@ -260,6 +317,33 @@ class _Limits:
 
 
 _NO_LIMITS: Final = _Limits()
+
+_PASSING: Final = Refused(
+    TOO_MANY, "too little is leased at this moment", 1.0, RATE, "lease", is_passing=True
+)
+
+
+def _units(limits: _Limits, tokens: float) -> list[Units]:
+    """What a request takes of the key's rates."""
+    units = []
+    if limits.requests is not None:
+        units.append(Units((limits.name, "requests"), 1.0, limits.requests))
+    if limits.tokens is not None:
+        units.append(Units((limits.name, "tokens"), tokens, limits.tokens))
+    return units
+
+
+def _pace_shared(sharing: Sharing, limits: _Limits, tokens: float) -> Refused | None:
+    """Take a request and its tokens of what is leased of the key's rates; or neither."""
+    taken: list[Units] = []
+    for units in _units(limits, tokens):
+        wait = sharing.rates.allow(units.place, units.cost, units.limit)
+        if wait:
+            for each in taken:
+                sharing.rates.charge(each.place, -each.cost, each.limit)
+            return _too_fast(limits, units.place[1], units.limit, wait)
+        taken.append(units)
+    return None
 
 
 def _per_minute(most: int | None, burst: int | None) -> RateLimit | None:

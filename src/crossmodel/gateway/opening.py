@@ -24,7 +24,10 @@ from crossmodel.hooks import Hooks
 from crossmodel.settings import Settings
 
 if TYPE_CHECKING:
+    from crossmodel.engine import Engine
     from crossmodel.gateway.events import EventRelay
+    from crossmodel.gateway.key_following import KeyFollower
+    from crossmodel.gateway.sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +73,15 @@ async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
     switchboard = Switchboard()
     cache = gateway.cache
     keyring = await Keyring.load(settings, engine.store)
-    admission = Admission(engine.selector.cost_optimizer)
+    sharing = _sharing(engine, gateway.sharing.seconds) if gateway.sharing.enabled else None
+    admission = Admission(engine.selector.cost_optimizer, sharing=sharing)
     admission.replace_all(keyring.keys)
+    if sharing is not None:
+        sharing.start()
+        opened.push_async_callback(sharing.close)
+        follower = _follower(cm, keyring, admission)
+        await follower.start()
+        opened.push_async_callback(follower.close)
     state = GatewayState(
         engine=engine,
         targets=switchboard.targets(settings, engine.providers, settings.load_balancer),
@@ -97,6 +107,22 @@ async def open_core(settings: Settings, opened: AsyncExitStack) -> Opened:
     core = Core(state)
     opened.callback(core.close)
     return Opened(cm, state, core, switchboard)
+
+
+def _sharing(engine: Engine, seconds: float) -> Sharing:
+    """From here on the engine spends what it has leased of budgets that others spend as well."""
+    from crossmodel.gateway.sharing import Sharing  # noqa: PLC0415 - most gateways are alone
+    from crossmodel.selection.shared import SharedBudgets  # noqa: PLC0415 - likewise
+
+    budgets = SharedBudgets(engine.selector.config.cost_optimization)
+    engine.selector.cost_optimizer = budgets
+    return Sharing(engine.store, budgets, turn_seconds=seconds)
+
+
+def _follower(cm: CrossModel, keyring: Keyring, admission: Admission) -> KeyFollower:
+    from crossmodel.gateway.key_following import KeyFollower  # noqa: PLC0415 - likewise
+
+    return KeyFollower(cm.engine.store, lambda: cm.settings, keyring, admission)
 
 
 def _relay(hooks: Hooks, sampling: float) -> EventRelay:

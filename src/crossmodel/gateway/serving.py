@@ -90,6 +90,7 @@ async def serve(
         _refuse_strangers(listen, parts.state.keyring)
         server = Server(parts.core, gateway.limits)
         operations = LiveOperations(parts, server, source=source, on_drain=ending.set)
+        _heed_signals(operations)  # before anybody can connect: whoever is answered is drained
         if handed_over is not None:
             address = await server.listen_on(handed_over, tls=tls)
         else:
@@ -97,7 +98,6 @@ async def serve(
         control = await _open_control(parts, operations)
         opened.push_async_callback(control.stop)
         settle()
-        _heed_signals(operations)
         ready(Listening(_url(address, tls=tls is not None), _url(control.address)))
         await parts.warm_up()
         await ending.wait()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.config import CostOptimizationConfig
+from crossmodel.domain.leases import Wanted
 from crossmodel.domain.period import as_utc, utc_now
 from crossmodel.errors import BudgetExceededError, InvalidInputError
 from crossmodel.ports import Clock
@@ -117,6 +118,13 @@ class CostOptimizer:
     Budgets in ``config`` are looked up at each call, so that changes take effect at once. Without
     ``enable_cost_optimization`` they do not hold; those of :meth:`set_key_budgets` do, since they
     are part of what a key is allowed to do.
+
+    Attributes:
+        config: as given.
+        renew: waits until more is leased of budgets that several processes share, for a call that
+            found too little; ``None`` where one process has them all.
+        refresh: learns what others have committed of them, for those who look at :meth:`standings`;
+            likewise.
     """
 
     def __init__(
@@ -127,6 +135,8 @@ class CostOptimizer:
         on_alert: Callable[[BudgetAlert], None] | None = None,
     ) -> None:
         self.config = config or CostOptimizationConfig()
+        self.renew: Callable[[Wanted], Awaitable[None]] | None = None
+        self.refresh: Callable[[], Awaitable[None]] | None = None
         self._clock = clock
         self._on_alert = on_alert or _log_alert
         self._lock = threading.Lock()
@@ -160,7 +170,7 @@ class CostOptimizer:
     def committed(self, budget: str, *, tenant: str | None = None, key: str | None = None) -> float:
         """USD spent or reserved in the budget's current period."""
         with self._lock:
-            account = self._accounts.get(_place(budget, tenant, key))
+            account = self._accounts.get(place_of(budget, tenant, key))
             if account is None or account.period != self._today().periods[budget]:
                 return 0.0
             return account.committed
@@ -204,7 +214,7 @@ class CostOptimizer:
         """
         checks.not_negative("spent_usd", spent_usd)
         with self._lock:
-            account = self._account(*_place(budget, tenant, key))
+            account = self._account(*place_of(budget, tenant, key))
             account.enter(self._today().periods[budget])
             account.committed = max(account.committed, spent_usd)
 
@@ -229,7 +239,7 @@ class CostOptimizer:
                 if account.period != periods[account.budget]:
                     account.enter(periods[account.budget])
                 if amount_usd > limit - account.committed + limit * ROUNDING:
-                    raise self._refusal(account, limit, amount_usd)
+                    raise self._refusal(account, limit, account.committed, amount_usd)
             threshold = self.config.cost_alert_threshold
             for account, limit in limits:
                 before = account.committed
@@ -294,8 +304,10 @@ class CostOptimizer:
             self._day = _Day.of(now)
         return self._day
 
-    def _refusal(self, account: Account, limit: float, amount_usd: float) -> BudgetExceededError:
-        left = max(limit - account.committed, 0.0)
+    def _refusal(
+        self, account: Account, limit: float, committed: float, amount_usd: float
+    ) -> BudgetExceededError:
+        left = max(limit - committed, 0.0)
         wait = (self._day.ends[account.budget] - self._clock()).total_seconds()
         return BudgetExceededError(
             f"{account} of {limit:g} USD has {left:g} USD left in {account.period}; this call may "
@@ -333,7 +345,8 @@ def _of(budgets: Mapping[str, Mapping[str, float]], owner: str) -> Mapping[str, 
     return budgets[owner] if owner in budgets else budgets.get(ANY_OTHER, {})
 
 
-def _place(budget: str, tenant: str | None, key: str | None) -> tuple[str, str, str]:
+def place_of(budget: str, tenant: str | None, key: str | None) -> tuple[str, str, str]:
+    """Scope, owner and name of that budget of a key, or else a tenant, or else everyone."""
     if key is not None:
         return "key", key, budget
     return ("", EVERYONE, budget) if tenant is None else ("tenant", tenant, budget)

@@ -5,7 +5,13 @@ double underscores. Secrets never stand in settings: a key names the variable th
 """
 
 from crossmodel.settings.dashboard import DashboardSettings, DashboardUser
-from crossmodel.settings.gateway import CacheSettings, GatewayLimits, GatewaySettings, split_address
+from crossmodel.settings.gateway import (
+    CacheSettings,
+    GatewayLimits,
+    GatewaySettings,
+    SharingSettings,
+    split_address,
+)
 from crossmodel.settings.loading import assisted_by, load_settings
 from crossmodel.settings.loop import (
     KeySettings,
@@ -38,6 +44,7 @@ __all__ = [
     "LoopSettings",
     "ProviderSettings",
     "Settings",
+    "SharingSettings",
     "SinkSettings",
     "StoreSettings",
     "TelemetrySettings",

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
+
+MOST_OFTEN: Final = 0.1
+LEAST_OFTEN: Final = 10.0
+"""Seconds between two turns of sharing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,26 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SharingSettings:
+    """Budgets, rates and keys that several gateways on one store keep to together.
+
+    Attributes:
+        enabled: whether there may be others. All gateways on one store must say the same: one that
+            does not share knows nothing of what the others spend.
+        seconds: how often each gives back what it does not need of a limit; 0.1 to 10.
+    """
+
+    enabled: bool = False
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not MOST_OFTEN <= checks.number("seconds", self.seconds) <= LEAST_OFTEN:
+            raise InvalidInputError(
+                f"seconds must be within {MOST_OFTEN} and {LEAST_OFTEN}, not {self.seconds}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Where the gateway listens, and what it does besides passing requests on.
 
@@ -82,6 +107,7 @@ class GatewaySettings:
         drain_seconds: how long requests may go on when the gateway is told to end.
         limits: what a client may do.
         cache: whether and how answers are given again.
+        sharing: whether other gateways on the same store keep to the same limits.
     """
 
     listen: str = "127.0.0.1:8080"
@@ -95,6 +121,7 @@ class GatewaySettings:
     drain_seconds: float = 30.0
     limits: GatewayLimits = GatewayLimits()
     cache: CacheSettings = CacheSettings()
+    sharing: SharingSettings = SharingSettings()
 
     def __post_init__(self) -> None:
         for name in ("listen", "control"):

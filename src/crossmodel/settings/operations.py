@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.alerts import Severity
@@ -184,11 +185,15 @@ class DeploymentSettings:
         target: ``local`` or ``ray``.
         instances: how many gateways.
         state_dir: the folder of a local deployment's state and logs.
+        ray_address: of the cluster; ``auto`` finds the one of RAY_ADDRESS or of this machine.
+        autoscaling: Ray Serve's ``autoscaling_config``, passed through.
     """
 
     target: str = "local"
     instances: int = 1
     state_dir: str = ""
+    ray_address: str = "auto"
+    autoscaling: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks.one_of("target", self.target, TARGETS)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.errors import NotFoundError, StoreConflictError
-from crossmodel.store import schema
+from crossmodel.store import marks, schema
 
 
 class ClientKeys:
@@ -50,6 +50,11 @@ class ClientKeys:
             self._connection.execute(changed, values)
         else:
             self._connection.execute(sa.insert(table), values)
+        marks.count_up(self._connection, marks.CLIENT_KEYS)
+
+    def version(self) -> int:
+        """How often they were changed: other processes look whether that is still the same."""
+        return marks.get_mark(self._connection, marks.CLIENT_KEYS) or 0
 
     def all(self) -> list[ClientKey]:
         """All of them, revoked ones too, oldest first."""
@@ -65,7 +70,8 @@ class ClientKeys:
         """
         table = schema.client_keys
         mine = sa.update(table).where(table.c.name == name, table.c.revoked_at.is_(None))
-        self._connection.execute(mine, {"revoked_at": at})
+        if self._connection.execute(mine, {"revoked_at": at}).rowcount:
+            marks.count_up(self._connection, marks.CLIENT_KEYS)
         row = self._connection.execute(sa.select(table).where(table.c.name == name))
         found = row.mappings().first()
         if found is None:

@@ -443,5 +443,46 @@ CREATE TABLE log_signer (
 	CONSTRAINT pk_log_signer PRIMARY KEY (id)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0014');
+CREATE TABLE budget_periods (
+	budget TEXT NOT NULL, 
+	period TEXT NOT NULL, 
+	scope TEXT NOT NULL, 
+	owner TEXT NOT NULL, 
+	committed BIGINT NOT NULL, 
+	CONSTRAINT pk_budget_periods PRIMARY KEY (budget, period, scope, owner)
+);
+
+CREATE TABLE budget_leases (
+	budget TEXT NOT NULL, 
+	period TEXT NOT NULL, 
+	scope TEXT NOT NULL, 
+	owner TEXT NOT NULL, 
+	holder TEXT NOT NULL, 
+	granted BIGINT NOT NULL, 
+	CONSTRAINT pk_budget_leases PRIMARY KEY (budget, period, scope, owner, holder)
+);
+
+CREATE INDEX ix_budget_leases_holder ON budget_leases (holder);
+
+CREATE TABLE rate_buckets (
+	"key" TEXT NOT NULL, 
+	what TEXT NOT NULL, 
+	units FLOAT NOT NULL, 
+	at FLOAT NOT NULL, 
+	CONSTRAINT pk_rate_buckets PRIMARY KEY ("key", what)
+);
+
+CREATE TABLE rate_leases (
+	"key" TEXT NOT NULL, 
+	what TEXT NOT NULL, 
+	holder TEXT NOT NULL, 
+	held FLOAT NOT NULL, 
+	used FLOAT NOT NULL, 
+	ends_at FLOAT NOT NULL, 
+	CONSTRAINT pk_rate_leases PRIMARY KEY ("key", what, holder)
+);
+
+CREATE INDEX ix_rate_leases_holder ON rate_leases (holder);
+
+INSERT INTO alembic_version (version_num) VALUES ('0015');
 

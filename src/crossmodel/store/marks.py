@@ -11,6 +11,9 @@ from crossmodel.store import schema
 SCRUB: Final = "scrub"
 """How many erasures there were since erased bytes were last known to be gone from every file."""
 
+CLIENT_KEYS: Final = "client_keys"
+"""How often client keys were changed."""
+
 
 def get_mark(connection: sa.Connection, name: str) -> int | None:
     """The number of that name."""
@@ -36,3 +39,12 @@ def settle_scrub(connection: sa.Connection, owed: int) -> None:
     table = schema.marks
     settled = sa.delete(table).where(table.c.name == SCRUB, table.c.value == owed)
     connection.execute(settled)
+
+
+def count_up(connection: sa.Connection, name: str) -> None:
+    """Add one to the number of that name, however many do so at once."""
+    query = sa.text(
+        "INSERT INTO marks (name, value) VALUES (:name, 1) "
+        "ON CONFLICT (name) DO UPDATE SET value = marks.value + 1"
+    )
+    connection.execute(query, {"name": name})

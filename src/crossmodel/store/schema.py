@@ -158,6 +158,51 @@ spending = sa.Table(
     sa.Column("usd", Real, nullable=False),
 )
 
+# What processes that share limits have leased, and of what; amounts of money are in billionths of a
+# USD, times in seconds since 1970: see crossmodel.store.leases.
+budget_periods = sa.Table(
+    "budget_periods",
+    metadata,
+    sa.Column("budget", sa.Text, primary_key=True),
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("committed", sa.BigInteger, nullable=False),
+)
+
+budget_leases = sa.Table(
+    "budget_leases",
+    metadata,
+    sa.Column("budget", sa.Text, primary_key=True),
+    sa.Column("period", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, primary_key=True),
+    sa.Column("granted", sa.BigInteger, nullable=False),
+    sa.Index(None, "holder"),
+)
+
+rate_buckets = sa.Table(
+    "rate_buckets",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("units", Real, nullable=False),
+    sa.Column("at", Real, nullable=False),
+)
+
+rate_leases = sa.Table(
+    "rate_leases",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, primary_key=True),
+    sa.Column("held", Real, nullable=False),
+    sa.Column("used", Real, nullable=False),
+    sa.Column("ends_at", Real, nullable=False),
+    sa.Index(None, "holder"),
+)
+
 LATENCY_COLUMNS: Final = tuple(f"latency_{bucket:02d}" for bucket in range(BUCKETS))
 
 # What requests came to; ``start`` and ``span`` are seconds: see crossmodel.store.traffic.

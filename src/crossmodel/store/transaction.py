@@ -14,6 +14,7 @@ from crossmodel.domain import checks
 from crossmodel.domain.client_key import ClientKey
 from crossmodel.domain.erasure import Erased
 from crossmodel.domain.insight import Evidence, Insight, Standing
+from crossmodel.domain.leases import BudgetAsk, Grants, RateAsk
 from crossmodel.domain.models import ModelSpec
 from crossmodel.domain.period import TimePeriod
 from crossmodel.domain.playbook import Delta, Playbook
@@ -29,6 +30,7 @@ from crossmodel.store.client_keys import ClientKeys
 from crossmodel.store.duplicates import DuplicateIndex
 from crossmodel.store.erasure import Eraser
 from crossmodel.store.hidden import HiddenValues
+from crossmodel.store.leases import Leases
 from crossmodel.store.log import LogTables
 from crossmodel.store.pages import Pages
 from crossmodel.store.reliability import ReliabilityTable
@@ -73,6 +75,7 @@ class SqlTransaction(LogTables, AlertTables):
         self._spending = Spending(connection)
         self._traffic = TrafficTable(connection)
         self._client_keys = ClientKeys(connection)
+        self._leases = Leases(connection)
 
     # models, selections, outcomes, transfers
 
@@ -146,9 +149,33 @@ class SqlTransaction(LogTables, AlertTables):
         """All client keys, revoked ones too, oldest first."""
         return self._client_keys.all()
 
+    def client_keys_version(self) -> int:
+        """How often client keys were changed."""
+        return self._client_keys.version()
+
     def revoke_client_key(self, name: str, at: datetime) -> ClientKey:
         """Let a key be of no use from that moment on; returns it as it is now."""
         return self._client_keys.revoke(name, at)
+
+    # shared limits
+
+    def lease(self, holder: str, budgets: Sequence[BudgetAsk], rates: Sequence[RateAsk]) -> Grants:
+        """Give a process its part of budgets and rates, and take back what it lets go of."""
+        return self._leases.lease(holder, budgets, rates)
+
+    def end_leases(self, holder: str) -> None:
+        """Forget a process that holds nothing any more; what it has committed stays committed."""
+        self._leases.end(holder)
+
+    def forget_leases(self, budget: str, before: str) -> None:
+        """Forget what was committed of a budget in the periods before the one that is named."""
+        self._leases.forget(budget, before)
+
+    def leased_budgets(self, budget: str, period: str) -> dict[tuple[str, str], int]:
+        """What all processes have committed of a budget, by scope and owner, in 1e-9 USD."""
+        return self._leases.committed(budget, period)
+
+    # handing over
 
     def add_transfer(self, record: TransferRecord) -> None:
         """Keep one transfer."""

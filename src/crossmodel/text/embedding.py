@@ -200,6 +200,12 @@ def open_embedder(name: str) -> Embedder:
     return _EMBEDDERS[embedder_name(name)]()
 
 
+def is_registered(embedder: Embedder) -> bool:
+    """Whether :func:`open_embedder` makes the like of it, in any process."""
+    made = _EMBEDDERS.get(embedder.name)
+    return made is not None and type(embedder) is made
+
+
 def embedder_name(name: str) -> str:
     """The name itself, if there is an embedder of that name.
 

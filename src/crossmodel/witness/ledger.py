@@ -18,7 +18,12 @@ from crossmodel.domain.records import SelectionRecord, SourceText
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.traffic import TrafficKey, minute_of
 from crossmodel.domain.witness import LogLeaf, LogStanding
-from crossmodel.errors import InvalidInputError, NotFoundError, WitnessError
+from crossmodel.errors import (
+    InvalidInputError,
+    NotFoundError,
+    StoreConflictError,
+    WitnessError,
+)
 from crossmodel.ports import Clock, LogTransaction, Store, Transaction
 from crossmodel.reliability import brief, judge, set_standing
 from crossmodel.text.payloads import texts_in
@@ -141,6 +146,41 @@ class Ledger:
         def work(tx: Transaction) -> list[int]:
             leaves = self._learn(tx, source, result, then, source_request)
             tx.add_traffic(sums_of_extraction(source.tenant, result, moment))
+            return leaves
+
+        leaves = await self.store.transact(work)
+        await self.checkpoint()
+        return leaves
+
+    async def record_sources(
+        self,
+        extracted: Sequence[tuple[SourceText, ExtractionResult]],
+        then: Kept | None = None,
+        *,
+        mark: str,
+        count: int,
+    ) -> list[int]:
+        """Keep the insights of many sources at once, as one step of work that survives a crash.
+
+        The step is kept with them under the name ``mark``: they are there if and only if
+        ``get_mark`` gives ``count``. Before it gave ``count - 1``, or nothing before the first.
+
+        Returns:
+            Where the log holds their statements.
+
+        Raises:
+            StoreConflictError: if somebody else has done this step; nothing was kept then.
+        """
+        moment = self.clock()
+
+        def work(tx: Transaction) -> list[int]:
+            if (tx.get_mark(mark) or 0) != count - 1:
+                raise StoreConflictError("another run keeps the insights of the same files")
+            tx.set_mark(mark, count)
+            leaves: list[int] = []
+            for source, result in extracted:
+                leaves += self._learn(tx, source, result, then)
+                tx.add_traffic(sums_of_extraction(source.tenant, result, moment))
             return leaves
 
         leaves = await self.store.transact(work)

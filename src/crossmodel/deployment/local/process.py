@@ -22,6 +22,9 @@ from crossmodel.domain.operations import ResourceAllocation
 
 MOST_LOG_BYTES: Final = 5_000_000
 
+SHARED: Final = {"CROSSMODEL_GATEWAY__SHARING__ENABLED": "true"}
+"""Instances keep to the same budgets and rates, however many there are or will be."""
+
 _FIRST: Final = 3
 """The number of the first socket that is handed over: SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
@@ -81,7 +84,7 @@ class InstanceProcess:
         def hand_over() -> None:
             """In the new process: the socket where systemd would put it, and for whom it is."""
             os.dup2(listening.fileno(), _FIRST)
-            os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+            os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), **SHARED}
 
         with (folder.path / f"{name}.json").open("wb") as told, log.open("ab") as said:
             child = subprocess.Popen(  # noqa: S603 - ourselves

@@ -15,7 +15,7 @@ from crossmodel.deployment.local.state import Folder, There, Wanted
 from crossmodel.deployment.snapshot import read_settings
 from crossmodel.deployment.target import DeploymentStatus, Instance, InstanceState
 from crossmodel.domain import checks
-from crossmodel.domain.operations import DeploymentConfig, ResourceAllocation
+from crossmodel.domain.operations import DeploymentConfig, HealthCheckResult, ResourceAllocation
 from crossmodel.errors import DeploymentError
 
 POLL_SECONDS: Final = 0.05
@@ -107,6 +107,12 @@ class LocalTarget:
             is_supervised=self._folder.is_supervised(),
             generation=wanted.generation,
         )
+
+    def probe(self) -> tuple[HealthCheckResult, ...]:
+        """Somebody looks after the instances."""
+        is_supervised = self._folder.is_supervised()
+        error = None if is_supervised else "nobody supervises the instances"
+        return (HealthCheckResult("supervisor", is_supervised, error),)
 
     def undeploy(self) -> None:
         """End all instances, each after the requests that it has taken."""

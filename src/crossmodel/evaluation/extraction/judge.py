@@ -39,6 +39,7 @@ from crossmodel.evaluation.extraction.structure import (
 )
 from crossmodel.evaluation.extraction.throughput import Throughput, judge_throughput
 from crossmodel.extraction import InsightExtractor
+from crossmodel.ports import Spread
 
 BY_LABEL: Final = "label"
 BY_REFERENCE: Final = "reference"
@@ -112,11 +113,14 @@ class Judgement:
 
 
 def judge(
-    file: AnswerFile, extractor: InsightExtractor, progress: Progress = lambda _: None
+    file: AnswerFile,
+    extractor: InsightExtractor,
+    progress: Progress = lambda _: None,
+    spread: Spread = map,
 ) -> Judgement:
-    """Extract from every answer and judge what was found."""
+    """Extract from every answer, shared out by ``spread``, and judge what was found."""
     rows = file.rows
-    extracted = extract_all(rows, extractor, progress=progress)
+    extracted = extract_all(rows, extractor, progress=progress, spread=spread)
     progress("judging")
     grounding, answers = judge_grounding(extracted), judge_answers(extracted)
     code, formulas = judge_code(extracted), judge_formulas(extracted)
@@ -126,7 +130,7 @@ def judge(
     )
     progress("domains and confidence")
     domains = judge_domains(extracted)
-    calibration = _calibrations(extracted, extractor, progress)
+    calibration = _calibrations(extracted, extractor, progress, spread)
     progress("timing")
     return Judgement(
         extracted=tuple(extracted),
@@ -167,7 +171,7 @@ def _calibratable(extractor: InsightExtractor) -> Calibratable:
 
 
 def _calibrations(
-    extracted: list[Extracted], extractor: InsightExtractor, progress: Progress
+    extracted: list[Extracted], extractor: InsightExtractor, progress: Progress, spread: Spread
 ) -> Iterator[Calibration]:
     """By either sort of label; again with the other answers to the same question, if there are."""
 
@@ -183,7 +187,7 @@ def _calibrations(
     rows = [each.row for each in extracted]
     contexts = contexts_of_agreement(rows)
     if contexts:
-        again = extract_all(rows, extractor, contexts, progress)
+        again = extract_all(rows, extractor, contexts, progress, spread)
         yield from _both(again, contexts, AGREEMENT, calibrate)
 
 

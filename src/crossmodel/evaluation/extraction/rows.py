@@ -12,12 +12,17 @@ from typing import Any, Final
 from crossmodel.domain.insight import ExtractionResult, Insight, InsightKind
 from crossmodel.errors import InvalidInputError, NotFoundError
 from crossmodel.extraction import InsightExtractor
+from crossmodel.extraction.bulk import ExtractionJob
+from crossmodel.ports import Spread
 
 UNKNOWN: Final = "unknown"
 _LOOKS_LIKE: Final = (
     'a row looks like {"id": "1", "output": "The answer is 4.", "reference": "4", ...}'
 )
 _TEXT_FIELDS: Final = ("domain", "source_model", "task", "prompt", "check", "repo")
+
+TOGETHER: Final = 50
+"""Answers that are extracted from at once where they are shared out."""
 
 Progress = Callable[[str], None]
 """Told what is being done."""
@@ -170,12 +175,42 @@ def extract_all(
     extractor: InsightExtractor,
     contexts: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress = lambda _: None,
+    spread: Spread = map,
 ) -> list[Extracted]:
-    """What the extractor finds in each row; ``contexts`` by id of row."""
-    found = []
-    for number, row in enumerate(rows, 1):
-        progress(f"extracting {number} of {len(rows)}")
-        context = (contexts or {}).get(row.id)
-        result = extractor.extract(row.output, row.source_model or UNKNOWN, context)
-        found.append(Extracted(row, result))
+    """What the extractor finds in each row; ``contexts`` by id of row; ``spread`` shares them out.
+
+    Elsewhere an extractor is made of its settings: patterns that were registered with it by hand
+    are not known there.
+    """
+    together = [rows[at : at + TOGETHER] for at in range(0, len(rows), TOGETHER)]
+    found: list[Extracted] = []
+    progress(f"extracting from {len(rows)} answers")
+    for results in spread(_Extracting(extractor, contexts or {}), together):
+        found += map(Extracted, rows[len(found) :], results)
+        progress(f"extracted from {len(found)} of {len(rows)} answers")
     return found
+
+
+class _Extracting:
+    """Extracts from rows; it is sent as the settings of its extractor."""
+
+    def __init__(
+        self, extractor: InsightExtractor, contexts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._extractor = extractor
+        self._contexts = contexts
+
+    def __call__(self, rows: Sequence[AnswerRow]) -> list[ExtractionResult]:
+        return [
+            self._extractor.extract(
+                row.output, row.source_model or UNKNOWN, self._contexts.get(row.id)
+            )
+            for row in rows
+        ]
+
+    def __reduce__(self) -> tuple[Callable[..., _Extracting], tuple[object, ...]]:
+        return _extracting_by, (ExtractionJob.of(self._extractor), self._contexts)
+
+
+def _extracting_by(job: ExtractionJob, contexts: Mapping[str, Mapping[str, Any]]) -> _Extracting:
+    return _Extracting(job.extractor(), contexts)

@@ -16,10 +16,12 @@ from crossmodel.evaluation.routing.parts import (
     TUNE,
     Train,
     complete_rows,
+    one_thread,
     outcomes_of,
     predict,
     uniform,
 )
+from crossmodel.ports import Spread
 from crossmodel.selection.learned import LearnedRouter, OutcomeTable
 
 JUDGED_QUERIES: Final = 50
@@ -78,12 +80,15 @@ class NewModel:
 
 
 def leave_one_domain_out(
-    table: OutcomeTable, train: Train, progress: Progress = lambda _: None
+    table: OutcomeTable,
+    train: Train,
+    progress: Progress = lambda _: None,
+    spread: Spread = map,
 ) -> list[LeftOut]:
     """Train without each domain of at least 50 queries, and judge on it.
 
     The static choice is the model of the best mean quality in training; for its AIQ, the one that
-    the training means choose at each price.
+    the training means choose at each price. ``spread`` shares out the domains.
 
     Raises:
         InvalidInputError: if no domain is large enough, or there is but one.
@@ -96,27 +101,41 @@ def leave_one_domain_out(
             f"leaving domains out needs two of them, one of {JUDGED_QUERIES} queries or more"
         )
     found = []
-    for domain in large:
-        progress(domain)
+    for each in spread(_LeavingOut(complete, train), large):
+        progress(each.domain)
+        found.append(each)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LeavingOut:
+    """Trains without a domain, and judges on it."""
+
+    table: OutcomeTable
+    train: Train
+
+    def __call__(self, domain: str) -> LeftOut:
+        with one_thread():
+            return self._leave_out(domain)
+
+    def _leave_out(self, domain: str) -> LeftOut:
+        domains = np.array(self.table.domains)
         inside, outside = np.flatnonzero(domains == domain), np.flatnonzero(domains != domain)
-        rest, judged = complete.take(outside), complete.take(inside)
+        rest, judged = self.table.take(outside), self.table.take(inside)
         truth, _ = outcomes_of(judged)
-        ours = predict(train(rest), judged)
+        ours = predict(self.train(rest), judged)
         means = np.tile(rest.quality.mean(axis=0), (len(judged), 1))
         static = Predictions(
             means, np.tile(outcomes_of(rest)[0].cost.mean(axis=0), (len(judged), 1))
         )
-        found.append(
-            LeftOut(
-                domain,
-                len(judged),
-                metrics.reached(truth, ours.choices()).quality,
-                metrics.reached(truth, static.choices()).quality,
-                metrics.aiq_of(truth, ours),
-                metrics.aiq_of(truth, static),
-            )
+        return LeftOut(
+            domain,
+            len(judged),
+            metrics.reached(truth, ours.choices()).quality,
+            metrics.reached(truth, static.choices()).quality,
+            metrics.aiq_of(truth, ours),
+            metrics.aiq_of(truth, static),
         )
-    return found
 
 
 def label_curve(
@@ -124,8 +143,11 @@ def label_curve(
     train: Train,
     sizes: Sequence[int] = LABEL_SIZES,
     progress: Progress = lambda _: None,
+    spread: Spread = map,
 ) -> list[Labelled]:
     """AIQ and ECE on a fixed fifth of the queries, after training on more and more of the others.
+
+    ``spread`` shares out the sizes.
 
     Raises:
         InvalidInputError: if not even the smallest size is there.
@@ -138,22 +160,37 @@ def label_curve(
     fitting = [size for size in sizes if size <= len(pool)]
     if not fitting:
         raise InvalidInputError(f"a label curve needs {min(sizes)} queries to train on")
-    truth, _ = outcomes_of(held_out)
+    learned = table.take(pool[: max(fitting)])
     found = []
-    for size in fitting:
-        progress(f"{size} queries")
-        learned = table.take(pool[:size])
-        ours = predict(train(learned), held_out)
-        knn = Predictions(baselines.neighbours(learned)(held_out), truth.cost)
-        found.append(
-            Labelled(
-                size,
-                metrics.aiq_of(truth, ours),
-                metrics.ece(truth, ours),
-                metrics.aiq_of(truth, knn),
-            )
-        )
+    for each in spread(_Learning(learned, held_out, train), fitting):
+        progress(f"{each.queries} queries")
+        found.append(each)
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Learning:
+    """Trains on the first queries of ``learned``, and judges on those that were held out."""
+
+    learned: OutcomeTable
+    held_out: OutcomeTable
+    train: Train
+
+    def __call__(self, size: int) -> Labelled:
+        with one_thread():
+            return self._learn(size)
+
+    def _learn(self, size: int) -> Labelled:
+        truth, _ = outcomes_of(self.held_out)
+        learned = self.learned.take(range(size))
+        ours = predict(self.train(learned), self.held_out)
+        knn = Predictions(baselines.neighbours(learned)(self.held_out), truth.cost)
+        return Labelled(
+            size,
+            metrics.aiq_of(truth, ours),
+            metrics.ece(truth, ours),
+            metrics.aiq_of(truth, knn),
+        )
 
 
 def new_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,16 @@ class Router(Protocol):
 
 
 Train = Callable[[OutcomeTable], Router]
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Sums in the order of one thread: how many processors there are must not change a figure."""
+    try:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with scikit-learn
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 def predict(router: Router, table: OutcomeTable) -> Predictions:

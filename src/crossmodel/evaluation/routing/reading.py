@@ -4,48 +4,78 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from crossmodel.bulk.places import File, find_files, is_uri
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError, MissingExtraError
+from crossmodel.ports import Spread
 from crossmodel.selection.learned import OutcomeTable, Trial
 from crossmodel.selection.learned.outcomes import Floats
 
 NEEDED: Final = ("prompt", "model", "quality", "cost_usd")
 OPTIONAL: Final = ("query_id", "domain")
+KINDS: Final = (".parquet", ".csv", ".jsonl")
 
 
-def read_outcomes(path: Path) -> OutcomeTable:
-    """The outcomes of a file; columns that are not known are skipped.
+def read_outcomes(source: Path | str, spread: Spread = map) -> OutcomeTable:
+    """The outcomes of a file, of all files of a folder, or of an object store.
 
     Columns are ``prompt``, ``model``, ``quality`` (0..1), ``cost_usd`` (empty where unknown), and
-    where there are ``query_id`` and ``domain``. Without ``query_id`` equal prompts are one query,
-    and what a model made of it several times is averaged.
+    where there are ``query_id`` and ``domain``; those that are not known are skipped. Without
+    ``query_id`` equal prompts are one query, and what a model made of it several times is averaged.
+    ``spread`` shares out the files.
 
     Raises:
         InvalidInputError: naming the file, the row and the column that is wrong.
         MissingExtraError: if parquet cannot be read here.
+        NotFoundError: if an object store holds no such file.
     """
-    columns = _columns(path)
-    for name in NEEDED:
-        if name not in columns:
-            close = checks.nearest(name, columns) if columns else ""
-            hint = f"; the nearest there is {close!r}" if close else ""
-            raise InvalidInputError(f"{path} has no column {name!r}{hint}")
-    trials = list(_trials(path, columns))
+    read = list(spread(_read, _files(source)))
+    trials = [trial for part in read for trial in part.trials]
     if not trials:
-        raise InvalidInputError(f"{path} holds no outcomes")
-    if "query_id" not in columns:
+        raise InvalidInputError(f"{source} holds no outcomes")
+    if not all(part.has_ids for part in read):
         trials = _averaged(trials)
     try:
         return OutcomeTable.from_trials(trials)
     except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error}") from error
+        raise InvalidInputError(f"{source}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The outcomes of one file, and whether queries have ids in it."""
+
+    trials: list[Trial]
+    has_ids: bool
+
+
+def _files(source: Path | str) -> list[File]:
+    path = Path(source)
+    if is_uri(str(source)) or path.is_dir():
+        found = find_files(str(source), lambda name: PurePath(name).suffix in KINDS)
+        if not found:
+            raise InvalidInputError(f"{source} holds no file of {', '.join(KINDS)}")
+        return found
+    return [File(str(path), path.name, 0)]
+
+
+def _read(file: File) -> _Read:
+    columns = _columns(file)
+    for name in NEEDED:
+        if name not in columns:
+            close = checks.nearest(name, columns) if columns else ""
+            hint = f"; the nearest there is {close!r}" if close else ""
+            raise InvalidInputError(f"{file.path} has no column {name!r}{hint}")
+    return _Read(list(_trials(file.path, columns)), "query_id" in columns)
 
 
 def write_predictions(
@@ -74,43 +104,44 @@ def write_predictions(
     pq.write_table(table, file)
 
 
-def _columns(path: Path) -> Mapping[str, Sequence[Any]]:
-    kinds = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
-    if path.suffix not in kinds:
+def _columns(file: File) -> Mapping[str, Sequence[Any]]:
+    path, kind = file.path, PurePath(file.name).suffix
+    if kind not in KINDS:
         raise InvalidInputError(
-            f"{path}: outcomes are read from {', '.join(kinds)}, not from {path.suffix!r}"
+            f"{path}: outcomes are read from {', '.join(KINDS)}, not from {kind!r}"
         )
     try:
-        return kinds[path.suffix](path)
+        with file.open() as content:
+            return {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[kind](path, content)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{path} is not UTF-8: {error.reason}") from error
 
 
-def _parquet(path: Path) -> Mapping[str, Sequence[Any]]:
+def _parquet(path: str, content: BinaryIO) -> Mapping[str, Sequence[Any]]:
     try:
         import pyarrow as pa  # noqa: PLC0415 - part of an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError("reading parquet", "train") from None
     try:
-        with path.open("rb") as file:
-            parquet = pq.ParquetFile(file)
-            names = [n for n in parquet.schema_arrow.names if n in {*NEEDED, *OPTIONAL}]
-            table = parquet.read(columns=names)
-            seen = {name: () for name in parquet.schema_arrow.names if name not in names}
-            return {**seen, **{name: table[name].to_pylist() for name in names}}
+        parquet = pq.ParquetFile(content)
+        names = [n for n in parquet.schema_arrow.names if n in {*NEEDED, *OPTIONAL}]
+        table = parquet.read(columns=names)
+        seen = {name: () for name in parquet.schema_arrow.names if name not in names}
+        return {**seen, **{name: table[name].to_pylist() for name in names}}
     except pa.ArrowException as error:
         raise InvalidInputError(f"{path} is no parquet file: {error}") from error
 
 
-def _csv(path: Path) -> Mapping[str, Sequence[Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, strict=True)
+def _csv(path: str, content: BinaryIO) -> Mapping[str, Sequence[Any]]:
+    columns: dict[str, list[Any]] = {}
+    with io.TextIOWrapper(content, "utf-8-sig", newline="") as text:
+        rows = csv.reader(text, strict=True)
         try:
             names = next(rows, [])
-            columns: dict[str, list[Any]] = {name: [] for name in names}
+            columns = {name: [] for name in names}
             for number, row in enumerate(rows, 1):
                 if not row:
                     continue
@@ -128,10 +159,10 @@ def _csv(path: Path) -> Mapping[str, Sequence[Any]]:
     return columns
 
 
-def _jsonl(path: Path) -> Mapping[str, Sequence[Any]]:
+def _jsonl(path: str, content: BinaryIO) -> Mapping[str, Sequence[Any]]:
     rows: list[Mapping[str, Any]] = []
     # not splitlines(), which breaks at U+2028 inside of strings
-    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+    for number, line in enumerate(content.read().decode().split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -149,7 +180,7 @@ def _number(value: str) -> float | str | None:
         return value
 
 
-def _trials(path: Path, columns: Mapping[str, Sequence[Any]]) -> Iterator[Trial]:
+def _trials(path: str, columns: Mapping[str, Sequence[Any]]) -> Iterator[Trial]:
     for number in range(len(columns["prompt"])):
         row = {name: columns[name][number] for name in (*NEEDED, *OPTIONAL) if name in columns}
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from crossmodel.errors import InvalidInputError
+from crossmodel.ports import Spread
 from crossmodel.selection.learned import (
     LearnedRouter,
     OutcomeTable,
@@ -16,9 +17,10 @@ from crossmodel.selection.learned import (
 from crossmodel.text.embedding import best_embedder, open_embedder
 
 
-def train(table: OutcomeTable, embedder: str = "best") -> LearnedRouter:
+def train(table: OutcomeTable, embedder: str = "best", *, spread: Spread = map) -> LearnedRouter:
     """A router learned from a table; ``embedder`` is a name, or ``best`` of what is installed."""
-    return train_router(table, best_embedder() if embedder == "best" else open_embedder(embedder))
+    opened = best_embedder() if embedder == "best" else open_embedder(embedder)
+    return train_router(table, opened, spread=spread)
 
 
 def save(router: LearnedRouter, file: BinaryIO) -> int:

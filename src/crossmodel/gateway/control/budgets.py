@@ -52,6 +52,8 @@ class BudgetPageParams(Parameters):
 async def list_budgets(control: Control, params: BudgetPageParams, _body: None) -> BudgetPage:
     """One page of them."""
     optimizer = control.cm.engine.selector.cost_optimizer
+    if optimizer.refresh is not None:
+        await optimizer.refresh()
     standings = await asyncio.to_thread(optimizer.standings)  # there may be very many
     end = params.offset + params.limit
     return BudgetPage(

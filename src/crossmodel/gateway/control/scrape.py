@@ -63,7 +63,10 @@ class Scraper:
         return self._exposition
 
     async def _scrape(self) -> Scrape:
-        budgets = await asyncio.to_thread(_fullest, self._cm.engine.selector.cost_optimizer)
+        optimizer = self._cm.engine.selector.cost_optimizer
+        if optimizer.refresh is not None:
+            await optimizer.refresh()
+        budgets = await asyncio.to_thread(_fullest, optimizer)
         models = tuple(self._operations.models())
         kinds = {row.id: row.kind for row in self._cm.settings.providers}
         return Scrape(

@@ -7,13 +7,14 @@ multiple-choice form. Leaving whole domains out showed that it is what betrays a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from crossmodel.text.embedding import Embedder
+from crossmodel.ports import Spread
+from crossmodel.text.embedding import Embedder, is_registered, open_embedder
 
 Matrix = npt.NDArray[np.float32]
 
@@ -36,6 +37,9 @@ _CLASS_OF_BYTE[128:, -1] = 1.0  # bytes beyond ASCII
 LEAST_SPREAD: Final = np.array([0.35] * 7 + [0.05] * 6, dtype=np.float32)
 """Standard deviations of shape are taken to be at least this: where no prompt so far had a line
 break or a digit, the first one that has must not look like nothing on earth."""
+
+DESCRIBED_TOGETHER: Final = 2000
+"""Texts that are described at once where they are shared out: a fraction of a second's work."""
 
 SHAPE_FEATURES: Final = 13
 
@@ -61,8 +65,39 @@ def shape(text: str) -> Matrix:
     return np.concatenate([counts, shares]).astype(np.float32)
 
 
-def describe(embedder: Embedder, texts: Sequence[str]) -> tuple[Matrix, Matrix]:
-    """Embeddings, shape (n, dimensions), and shapes, (n, 13), of many texts."""
+def describe(
+    embedder: Embedder, texts: Sequence[str], spread: Spread = map
+) -> tuple[Matrix, Matrix]:
+    """Embeddings, shape (n, dimensions), and shapes, (n, 13), of many texts, in parts."""
+    parts = [texts[at : at + DESCRIBED_TOGETHER] for at in range(0, len(texts), DESCRIBED_TOGETHER)]
+    described = list(spread(_Describing(embedder), parts))
+    if not described:
+        return _describe(embedder, ())
+    meaning, form = zip(*described, strict=True)
+    return np.concatenate(meaning), np.concatenate(form)
+
+
+class _Describing:
+    """Describes texts; where it is sent to, an embedder that has a name is opened by it."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Matrix, Matrix]:
+        return _describe(self._embedder, texts)
+
+    def __reduce__(self) -> tuple[Callable[..., _Describing], tuple[object]]:
+        name = self._embedder.name
+        if is_registered(self._embedder):
+            return _describing_by, (name,)
+        return _Describing, (self._embedder,)
+
+
+def _describing_by(name: str) -> _Describing:
+    return _Describing(open_embedder(name))
+
+
+def _describe(embedder: Embedder, texts: Sequence[str]) -> tuple[Matrix, Matrix]:
     meaning = np.empty((len(texts), embedder.dimensions), dtype=np.float32)
     form = np.empty((len(texts), SHAPE_FEATURES), dtype=np.float32)
     for row, text in enumerate(texts):

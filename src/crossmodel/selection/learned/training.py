@@ -8,6 +8,7 @@ import numpy as np
 
 from crossmodel.domain import checks
 from crossmodel.errors import InvalidInputError
+from crossmodel.ports import Spread
 from crossmodel.selection.learned.calibration import fit_calibration
 from crossmodel.selection.learned.caution import learn_caution
 from crossmodel.selection.learned.cells import count_outcomes
@@ -32,8 +33,10 @@ TRAFFIC_SAMPLE: Final = 2000
 """Queries that a router's file keeps for calibrating dials."""
 
 
-def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> LearnedRouter:
-    """Learn a router from outcomes.
+def train_router(
+    outcomes: OutcomeTable, embedder: Embedder | None = None, *, spread: Spread = map
+) -> LearnedRouter:
+    """Learn a router from outcomes; ``spread`` shares out the reading of prompts.
 
     Domains, where the table has them, become topics; queries without one are clustered. Everything
     that is judged here is judged on queries that were not learned from: the radii, the calibration
@@ -47,9 +50,9 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
         raise InvalidInputError(f"outcomes of at least 2 models are needed, not {outcomes.models}")
     checks.at_least("number of queries", len(outcomes), 2 * FOLDS)
     embedder = embedder or best_embedder()
-    meaning, form = describe(embedder, outcomes.prompts)
-    center, spread = scale_of(form)
-    features = combine(meaning, form, center, spread)
+    meaning, form = describe(embedder, outcomes.prompts, spread)
+    center, width = scale_of(form)
+    features = combine(meaning, form, center, width)
     names, labels = _topics_of(outcomes, features)
 
     folds = _folds(outcomes.query_ids)
@@ -78,7 +81,7 @@ def train_router(outcomes: OutcomeTable, embedder: Embedder | None = None) -> Le
     return LearnedRouter(
         embedder=embedder,
         shape_center=center,
-        shape_spread=spread,
+        shape_spread=width,
         topics=topics,
         cells=count_outcomes(outcomes, labels, len(names)),
         calibration=calibration,
