@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from serving import SPEAKS, Serving
+from serving import SPEAKS, Deploying, Serving
 from upstreams import Upstream
 
 from crossmodel.extraction import InsightExtractor
@@ -86,6 +86,24 @@ def gateway_of(tmp_path_factory):
             each.stop()
 
 
+@pytest.fixture(scope="module")
+def deployment_of(tmp_path_factory):
+    """What a page deploys, if it does; its commands run in one folder, in their order."""
+    running = {}
+
+    def find(page):
+        text = page.read_text("utf-8")
+        if page not in running and re.search(r"^\$ crossmodel deploy", text, re.MULTILINE):
+            settings = next(b for name, b in BLOCK.findall(text) if name == "toml")
+            folder = tmp_path_factory.mktemp(f"deployment-{page.stem}")
+            running[page] = Deploying(folder, settings)
+        return running.get(page)
+
+    yield find
+    for each in running.values():
+        each.stop()
+
+
 def run(command, folder, environment=None):
     environment = environment or os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -99,12 +117,17 @@ def run(command, folder, environment=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "body"), blocks("console"))
-def test_commands_run(page, body, workshop, gateway_of):
+def test_commands_run(page, body, workshop, gateway_of, deployment_of):
     found = commands(body)
     assert found, "a console block without a command"
     for program, needs in NEEDS.items():
         if needs.search(body) and not shutil.which(program):
             pytest.skip(f"there is no {program} here")
+    if deployment := deployment_of(page):
+        for command in commands(deployment.readdressed(body)):
+            done = run(command, deployment.folder, deployment.environment)
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return
     if SPEAKS.search(body):
         gateway = gateway_of(page)
         for command in commands(gateway.readdressed(body)):
