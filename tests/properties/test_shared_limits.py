@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from crossmodel.balancing.rate import RateLimit, Units
 from crossmodel.balancing.shared_rates import LEASE_SECONDS, SharedRates
 from crossmodel.domain.config import CostOptimizationConfig
-from crossmodel.domain.leases import SHARE, Wanted
+from crossmodel.domain.leases import SHARE, RateAsk, Wanted
 from crossmodel.domain.traffic import NANO
 from crossmodel.errors import BudgetExceededError, InvalidInputError
 from crossmodel.selection.shared import SharedBudgets
@@ -415,6 +415,29 @@ def test_a_lease_of_a_rate_is_of_no_use_after_its_time(world):
     other.renew(units=[Units(PLACE, 1.0, RATE)] * 16)
     slow.renew(units=[Units(PLACE, 1.0, RATE)], delay=2 * RATE_SECONDS)
     assert slow.rates.allow(PLACE, 1.0, RATE) > 0.0
+
+
+def test_while_a_rate_is_leased_its_bucket_fills_no_further(world):
+    """Nobody looked meanwhile: what came in is reckoned up to the end of the lease, then on."""
+    slow, other = Replica(world), Replica(world)
+    slow.renew(units=[Units(PLACE, 1.0, RATE)] * 13, delay=4.0)
+    for _ in range(13):
+        assert slow.rates.allow(PLACE, 1.0, RATE) == 0.0
+        world.use()
+    world.seconds += 9.0
+    other.renew(units=[Units(PLACE, 1.0, RATE)] * 16)
+    while other.rates.allow(PLACE, 1.0, RATE) == 0.0:
+        world.use()
+    assert len(world.used) == 13 + 4
+
+
+def test_a_lease_that_the_store_takes_to_be_over_is_not_gone_on_with(world):
+    """Whatever its holder believes, whose clock may have stood still."""
+    world.leases.lease("a", [], [RateAsk(*PLACE, 1.0, 16.0, 0.0, needs=[16.0])])
+    world.seconds += RATE_SECONDS + 6.0
+    other = world.leases.lease("b", [], [RateAsk(*PLACE, 1.0, 16.0, 0.0, needs=[1.0] * 16)])
+    late = world.leases.lease("a", [], [RateAsk(*PLACE, 1.0, 16.0, 0.0, hold=16.0)])
+    assert (other.rates[0].held, late.rates[0].held) == (6.0, 0.0)
 
 
 def test_tokens_that_were_not_used_are_there_for_others(world):

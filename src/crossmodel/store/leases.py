@@ -15,6 +15,7 @@ its process stops using it before.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -141,9 +142,8 @@ class Leases:
         had = self._figures(schema.rate_leases, mine, "held", "used", "ends_at")
         held, used, ends_at = had or (0.0, 0.0, now)
         is_live = ends_at > now
-        others = self._held_by_others(place, holder, now)
-        filled = left + max(now - at, 0.0) * ask.per_second  # a clock may have been put back
-        left = min(filled, ask.burst - others - (held if is_live else 0.0))
+        left, leased = self._fill(place, ask, left, at, now)
+        others = leased - (held if is_live else 0.0)
         hold = ask.hold if is_live else 0.0
         back = held - (ask.used - used) - hold
         left = min(left + (back if is_live else min(back, 0.0)), ask.burst - others - hold)
@@ -168,14 +168,27 @@ class Leases:
             assert found is not None
         return found[0], found[1]
 
-    def _held_by_others(self, place: dict[str, Any], holder: str, now: float) -> float:
+    def _fill(
+        self, place: dict[str, Any], ask: RateAsk, left: float, at: float, now: float
+    ) -> tuple[float, float]:
+        """What is in a bucket now, and how much of it is leased.
+
+        It fills no further than leases leave room; so it is filled up to the end of each in turn.
+        """
         table = schema.rate_leases
-        query = sa.select(sa.func.sum(table.c.held)).where(
-            *(table.c[name] == value for name, value in place.items()),
-            table.c.holder != holder,
-            table.c.ends_at > now,
+        query = sa.select(table.c.ends_at, table.c.held).where(
+            *(table.c[name] == value for name, value in place.items()), table.c.ends_at > at
         )
-        return float(self._connection.scalar(query) or 0.0)
+        leases = sorted((ends_at, held) for ends_at, held in self._connection.execute(query))
+        leased = math.fsum(held for _, held in leases)
+        for ends_at, held in leases:
+            if ends_at > now:
+                break
+            left = min(left + (ends_at - at) * ask.per_second, ask.burst - leased)
+            at, leased = ends_at, leased - held
+        # a clock may have been put back, and sums of leases round
+        filled = left + max(now - at, 0.0) * ask.per_second
+        return min(filled, ask.burst - leased), max(leased, 0.0)
 
     def _figures(
         self, table: sa.Table, place: dict[str, Any], *names: str, lock: bool = False
