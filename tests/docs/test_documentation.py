@@ -1,8 +1,8 @@
 """Every command and every Python snippet of the documentation runs.
 
-Blocks marked ``console`` hold commands after ``$ ``; blocks marked ``python`` are run whole, and
-``toml`` blocks are loaded as settings. What installs the project or runs this very suite is checked
-to exist, since it cannot run inside itself. A gateway that a page starts runs until the end, in a
+Blocks marked ``console`` hold commands after ``$ ``; blocks marked ``python`` are run whole,
+``toml`` blocks are loaded as settings, and ``yaml`` is read. What installs the project or runs this
+very suite is checked to exist, since it cannot run inside itself. A gateway that a page starts runs until the end, in a
 folder of its own, and answers the blocks that ask it.
 """
 
@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 from serving import SPEAKS, Deploying, Serving
 from upstreams import Upstream
 
@@ -123,16 +124,11 @@ def test_commands_run(page, body, workshop, gateway_of, deployment_of):
     for program, needs in NEEDS.items():
         if needs.search(body) and not shutil.which(program):
             pytest.skip(f"there is no {program} here")
-    if deployment := deployment_of(page):
-        for command in commands(deployment.readdressed(body)):
-            done = run(command, deployment.folder, deployment.environment)
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return
-    if SPEAKS.search(body):
-        gateway = gateway_of(page)
-        for command in commands(gateway.readdressed(body)):
+    running = deployment_of(page) or (gateway_of(page) if SPEAKS.search(body) else None)
+    if running is not None:
+        for command in commands(running.readdressed(body)):
             if not command.startswith("crossmodel serve"):  # it runs since gateway_of
-                done = run(command, gateway.folder, gateway.environment)
+                done = run(command, running.folder, running.environment)
                 assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return
     for command in found:
@@ -193,8 +189,13 @@ def test_settings_load(page, body):
     load_settings(tomllib.loads(body))
 
 
+@pytest.mark.parametrize(("page", "body"), blocks("yaml"))
+def test_yaml_loads(page, body):
+    assert isinstance(yaml.safe_load(body), dict | list)
+
+
 def test_no_block_is_left_out():
-    known = {"console", "python", "toml", "text", "json"}
+    known = {"console", "python", "toml", "yaml", "text", "json"}
     assert {block.values[1] for block in BLOCKS} <= known
     assert blocks("console")
     assert blocks("python")
