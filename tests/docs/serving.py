@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -74,6 +75,35 @@ class Serving:
             self._process.wait()
             self._process.stdout.close()
         assert code == 0, self._log.read_text()
+
+
+class Deploying:
+    """The gateways that a page deploys, on a free port, from its first settings.
+
+    Args:
+        folder: where the page's commands run.
+        settings: the settings, as the page has them.
+    """
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        self.folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self._address = f"127.0.0.1:{found.getsockname()[1]}"
+        (folder / "crossmodel.toml").write_text(self.readdressed(settings), "utf-8")
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.environment = os.environ | {"PATH": path, "COLUMNS": "120"}
+
+    def readdressed(self, body: str) -> str:
+        """A block with the address at which these gateways are reached."""
+        return body.replace(CLIENTS, self._address)
+
+    def stop(self) -> None:
+        """They must have ended by now, as the page says; else they are ended."""
+        command = [sys.executable, "-m", "crossmodel", "undeploy", "--json"]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, check=True, capture_output=True
+        )
+        assert json.loads(done.stdout)["deployment_id"] is None, "the page leaves gateways behind"
 
 
 def asked_of(upstream: Upstream, settings: str) -> dict[str, str]:

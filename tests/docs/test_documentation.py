@@ -1,8 +1,8 @@
 """Every command and every Python snippet of the documentation runs.
 
-Blocks marked ``console`` hold commands after ``$ ``; blocks marked ``python`` are run whole, and
-``toml`` blocks are loaded as settings. What installs the project or runs this very suite is checked
-to exist, since it cannot run inside itself. A gateway that a page starts runs until the end, in a
+Blocks marked ``console`` hold commands after ``$ ``; blocks marked ``python`` are run whole,
+``toml`` blocks are loaded as settings, and ``yaml`` is read. What installs the project or runs this
+very suite is checked to exist, since it cannot run inside itself. A gateway that a page starts runs until the end, in a
 folder of its own, and answers the blocks that ask it.
 """
 
@@ -20,7 +20,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from serving import SPEAKS, Serving
+import yaml
+from serving import SPEAKS, Deploying, Serving
 from upstreams import Upstream
 
 from crossmodel.extraction import InsightExtractor
@@ -86,6 +87,24 @@ def gateway_of(tmp_path_factory):
             each.stop()
 
 
+@pytest.fixture(scope="module")
+def deployment_of(tmp_path_factory):
+    """What a page deploys, if it does; its commands run in one folder, in their order."""
+    running = {}
+
+    def find(page):
+        text = page.read_text("utf-8")
+        if page not in running and re.search(r"^\$ crossmodel deploy", text, re.MULTILINE):
+            settings = next(b for name, b in BLOCK.findall(text) if name == "toml")
+            folder = tmp_path_factory.mktemp(f"deployment-{page.stem}")
+            running[page] = Deploying(folder, settings)
+        return running.get(page)
+
+    yield find
+    for each in running.values():
+        each.stop()
+
+
 def run(command, folder, environment=None):
     environment = environment or os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -99,17 +118,17 @@ def run(command, folder, environment=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "body"), blocks("console"))
-def test_commands_run(page, body, workshop, gateway_of):
+def test_commands_run(page, body, workshop, gateway_of, deployment_of):
     found = commands(body)
     assert found, "a console block without a command"
     for program, needs in NEEDS.items():
         if needs.search(body) and not shutil.which(program):
             pytest.skip(f"there is no {program} here")
-    if SPEAKS.search(body):
-        gateway = gateway_of(page)
-        for command in commands(gateway.readdressed(body)):
+    running = deployment_of(page) or (gateway_of(page) if SPEAKS.search(body) else None)
+    if running is not None:
+        for command in commands(running.readdressed(body)):
             if not command.startswith("crossmodel serve"):  # it runs since gateway_of
-                done = run(command, gateway.folder, gateway.environment)
+                done = run(command, running.folder, running.environment)
                 assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return
     for command in found:
@@ -170,8 +189,13 @@ def test_settings_load(page, body):
     load_settings(tomllib.loads(body))
 
 
+@pytest.mark.parametrize(("page", "body"), blocks("yaml"))
+def test_yaml_loads(page, body):
+    assert isinstance(yaml.safe_load(body), dict | list)
+
+
 def test_no_block_is_left_out():
-    known = {"console", "python", "toml", "text", "json"}
+    known = {"console", "python", "toml", "yaml", "text", "json"}
     assert {block.values[1] for block in BLOCKS} <= known
     assert blocks("console")
     assert blocks("python")
