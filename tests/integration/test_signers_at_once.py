@@ -361,7 +361,9 @@ async def test_keys_are_rotated_by_one_at_a_time_where_locks_do_not_reach(url, t
     async def others():
         for number in range(20):
             await append(stores[2], f"b {number}")
-            await settle_keys(stores[2], ledgers[2].vif)  # must not destroy what is being put in use
+            await settle_keys(
+                stores[2], ledgers[2].vif
+            )  # must not destroy what is being put in use
             await ledgers[2].checkpoint(now=True)
 
     leaves = await asyncio.gather(

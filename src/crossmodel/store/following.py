@@ -52,8 +52,12 @@ class Following:
             if not self._opened:
                 self._open()
             if not self._compared:
-                self._compare(connection)
-                self._compared = True
+                self._compared = True  # first: who says meanwhile that it must look again is heard
+                try:
+                    self._compare(connection)
+                except BaseException:
+                    self._compared = False
+                    raise
             seq, mark = self._last or (0, 0)
             rows = connection.execute(self._from, {"seq": seq})
             first = rows.fetchmany(_CHUNK)
