@@ -9,9 +9,9 @@
 
 So who was stopped in 2, and wakes after its claim had ended and another signer came, publishes
 nothing: it finds that out in 3, throws its signature away, and looks again. The log is one, and
-only grows, so two signers sign the same tree of one size, unless the database itself has gone back: to a
-backup, or to a standby that lacked the last records. Then 3 keeps from the log what was signed of
-records that are no more.
+only grows, so two signers sign the same tree of one size, unless the database itself has gone back:
+to a backup, or to a standby that lacked the last records. Then 3 keeps from the log what was signed
+of records that are no more.
 
 Clocks of machines may differ: a claim that ends too early costs its signer one signature, no more,
 and one that would end too late counts for twice its length at most.
