@@ -94,7 +94,11 @@ def deployment_of(tmp_path_factory):
 
     def find(page):
         text = page.read_text("utf-8")
-        if page not in running and re.search(r"^\$ crossmodel deploy", text, re.MULTILINE):
+        deploys, serves = (
+            re.search(rf"^\$ crossmodel {command}", text, re.MULTILINE)
+            for command in ("deploy", "serve")
+        )
+        if page not in running and deploys and not serves:  # where it is all that the page does
             settings = next(b for name, b in BLOCK.findall(text) if name == "toml")
             folder = tmp_path_factory.mktemp(f"deployment-{page.stem}")
             running[page] = Deploying(folder, settings)
