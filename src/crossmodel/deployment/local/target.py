@@ -110,9 +110,11 @@ class LocalTarget:
 
     def probe(self) -> tuple[HealthCheckResult, ...]:
         """Somebody looks after the instances."""
+        began = time.perf_counter()
         is_supervised = self._folder.is_supervised()
         error = None if is_supervised else "nobody supervises the instances"
-        return (HealthCheckResult("supervisor", is_supervised, error),)
+        taken = (time.perf_counter() - began) * 1000
+        return (HealthCheckResult("supervisor", is_supervised, error, latency_ms=taken),)
 
     def undeploy(self) -> None:
         """End all instances, each after the requests that it has taken."""
