@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -23,6 +24,9 @@ from crossmodel import (
     ResourceAllocation,
 )
 from crossmodel.deployment import InstanceState
+from crossmodel.deployment.local.process import InstanceProcess
+from crossmodel.deployment.local.state import Folder, Wanted
+from crossmodel.gateway.serving import LINGER_SECONDS
 from crossmodel.store import open_store
 from postgres_server import PostgresServer
 
@@ -256,8 +260,6 @@ def test_what_runs_but_does_not_answer_is_taken_back(tmp_path):
 
 
 def test_a_port_that_is_taken_is_told(tmp_path):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         made = CrossModelConsciousnessDeployment(config(tmp_path))
         made.config.listen = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -265,6 +267,35 @@ def test_a_port_that_is_taken_is_told(tmp_path):
     assert not result.success
     assert "in use" in result.error
     assert made.status().deployment_id is None
+
+
+def test_who_connects_while_a_gateway_ends_is_answered_by_the_next(tmp_path):
+    """Accepted at the last moment, before a word was said, a connection would be cut."""
+    (tmp_path / "crossmodel.toml").write_text(SETTINGS)
+    folder = Folder(tmp_path / "state")
+    folder.make()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        wanted = Wanted(
+            deployment_id="d", home=str(tmp_path), settings=str(tmp_path / "crossmodel.toml"),
+            listen="127.0.0.1:0", instances=1,
+        )  # fmt: skip
+
+        def start():
+            made = InstanceProcess.start(folder, wanted, listening, place=0, restarts=0)
+            wait_for(lambda: made.look_for_address(folder))
+            return made
+
+        first = start()
+        first.drain()
+        time.sleep(0.8 * LINGER_SECONDS)
+        with socket.create_connection(address, timeout=20) as client:
+            wait_for(lambda: not first.is_alive)
+            second = start()
+            client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+        second.drain()
+        wait_for(lambda: not second.is_alive)
 
 
 @pytest.mark.parametrize("wanted", [0, -1, True, 1.5, float("nan")])

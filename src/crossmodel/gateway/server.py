@@ -94,13 +94,14 @@ class Server:
         """Accept nothing new, let requests end, cut what takes longer; how many were cut.
 
         For ``linger`` seconds what still comes is answered, with word that the connection ends:
-        where others listen on the address, clients lose nothing then.
+        where others listen on the address, clients lose nothing then. Connections are accepted for
+        the first half of it: who connects at its end has the other half to say what they want.
         """
         self.is_draining = True
-        if linger:
-            await asyncio.sleep(linger)
+        await asyncio.sleep(linger / 2)
         for server in self._listening:
             server.close()
+        await asyncio.sleep(linger / 2)
         for connection in list(self.connections):
             connection.drain()
         if self.connections:
