@@ -44,7 +44,7 @@ CLIENTS = 3  # of each gateway
 @pytest.fixture(scope="module")
 def postgres_server(tmp_path_factory):
     """A real server."""
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    server = PostgresServer()
     yield server
     server.stop()
 

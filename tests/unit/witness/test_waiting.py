@@ -44,7 +44,7 @@ async def writing(root, *, pause=0.0):
         time.sleep(pause)
         written.extend(bodies)
 
-    async def sign(*, now):
+    async def sign(*, now, patient=True):
         return True
 
     store = await open_store(f"sqlite:///{root.parent}/s.db")
