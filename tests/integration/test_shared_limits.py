@@ -42,7 +42,7 @@ CLIENTS = 3  # of each gateway
 
 
 @pytest.fixture(scope="module")
-def postgres_server(tmp_path_factory):
+def postgres_server():
     """A real server."""
     server = PostgresServer()
     yield server
