@@ -124,7 +124,7 @@ async def test_scaling_and_replacing_under_load_lose_no_request_and_no_witness(t
     assert (deployed.ready, deployed.wanted, deployed.is_whole) == (1, 1, True)
     assert deployed.instances[0].pid
     first = deployed.instances[0].id
-    assert (await asyncio.to_thread(target.validate)).is_valid
+    assert all(each.is_healthy for each in await asyncio.to_thread(target.probe))
     async with Load(deployed.url) as load:
         await load.more(20)
         four = await asyncio.to_thread(target.scale, 4)
@@ -170,7 +170,7 @@ async def test_what_is_killed_under_load_takes_no_acknowledged_request_along(tmp
         assert kill_one("ray::ProxyActor")
         await load.more(100)  # there is another, for those who try again
     assert all(status >= 500 for status, _ in load.told)
-    assert (await asyncio.to_thread(target.validate)).is_valid
+    assert all(each.is_healthy for each in await asyncio.to_thread(target.probe))
     target.undeploy()
     found, report = await on_record(path, load.acknowledged)
     assert found == set(load.acknowledged)
