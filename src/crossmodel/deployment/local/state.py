@@ -6,7 +6,6 @@ what is wanted stays wanted, and processes are told from strangers by the time o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import psutil
 from crossmodel.deployment.target import Instance
 from crossmodel.domain.operations import ResourceAllocation
 from crossmodel.errors import DeploymentError
+from crossmodel.locks import locked
 
 T = TypeVar("T")
 
@@ -78,14 +78,12 @@ class There:
         generation: what was wanted when this was so.
         processes: all of them, those that end included.
         failing: the places that have trouble: their number, what it is, and how often in a row.
-        at: when the supervisor wrote this, in seconds since 1970.
     """
 
     url: str
     generation: int
     processes: tuple[Kept, ...] = ()
     failing: tuple[tuple[int, str, int], ...] = ()
-    at: float = 0.0
 
 
 class Folder:
@@ -169,16 +167,8 @@ class Folder:
     @contextmanager
     def supervising(self) -> Iterator[bool]:
         """The lock that the supervisor holds; gives False if somebody has it."""
-        lock = os.open(self.path / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(lock)
+        with locked(self.path / "supervisor.lock") as lock:
+            yield lock is not None
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         try:

@@ -8,7 +8,6 @@ is written once, whoever is killed and whenever.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from crossmodel.errors import InvalidInputError, StoreConflictError, WitnessError
+from crossmodel.locks import locked
 from crossmodel.ports import Store, Transaction
 from crossmodel.witness.handing_over.drain import Batch, Drain
 from crossmodel.witness.handing_over.spool import (
@@ -70,18 +70,11 @@ class Checkpoint(Protocol):
 def sole_writer(root: Path) -> Iterator[bool]:
     """The lock that a spool's one writer holds; gives False if somebody has it."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
+    with locked(root / LOCK) as lock:
+        if lock is not None:
             os.ftruncate(lock, 0)
             os.write(lock, b"%d\n" % os.getpid())  # for whoever wants to know
-            yield True
-    finally:
-        os.close(lock)
+        yield lock is not None
 
 
 class Writer:
