@@ -16,6 +16,7 @@ from crossmodel.assembly import CrossModel
 from crossmodel.dashboard.access import open_access
 from crossmodel.errors import ConfigurationError, CrossModelError, MissingExtraError
 from crossmodel.settings import DashboardSettings, Settings, split_address
+from crossmodel.wire.hosts import authority
 
 GRACE_SECONDS: Final = 2
 """How long requests may go on when it is told to end: the pages themselves would go on for ever."""
@@ -133,6 +134,4 @@ def _listen(dashboard: DashboardSettings) -> socket.socket:
 
 
 def _url(address: tuple[str, int], *, is_tls: bool) -> str:
-    host, port = address
-    shown = f"[{host}]" if ":" in host else host
-    return f"http{'s' if is_tls else ''}://{shown}:{port}"
+    return f"http{'s' if is_tls else ''}://{authority(*address)}"

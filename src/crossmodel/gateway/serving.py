@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import os
 import signal
-import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from crossmodel.errors import ConfigurationError, CrossModelError
 from crossmodel.gateway.keys import Keyring
@@ -22,7 +20,8 @@ from crossmodel.gateway.opening import Opened, open_core
 from crossmodel.gateway.operations import LiveOperations
 from crossmodel.gateway.server import Server
 from crossmodel.settings import GatewaySettings, Settings, split_address
-from crossmodel.wire.hosts import is_loopback
+from crossmodel.wire import activation
+from crossmodel.wire.hosts import authority, is_loopback
 
 if TYPE_CHECKING:
     from crossmodel.gateway.control.serving import Running
@@ -31,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 LINGER_SECONDS: Final = 1.0
 """How long a gateway whose socket others keep open goes on answering when it is told to end."""
-
-FIRST_SOCKET: Final = 3
-"""The number of the first socket that is handed over: SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +77,14 @@ async def serve(
         CrossModelError: if the store or the keys cannot be opened.
     """
     gateway = settings.gateway
-    handed_over = _handed_over()  # first: processes that are started below must not have it
+    handed_over = activation.take()  # first: processes that are started below must not have it
     tls = _tls(gateway)
     async with AsyncExitStack() as opened:
         ending = asyncio.Event()
         parts = await open_core(settings, opened)
-        listen = gateway.listen if handed_over is None else _shown(handed_over.getsockname())
+        listen = (
+            gateway.listen if handed_over is None else authority(*handed_over.getsockname()[:2])
+        )
         _refuse_strangers(listen, parts.state.keyring)
         server = Server(parts.core, gateway.limits)
         operations = LiveOperations(parts, server, source=source, on_drain=ending.set)
@@ -127,19 +125,6 @@ async def _listen(
             f"nothing can listen on {gateway.listen}: {error.strerror or error}",
             path="gateway.listen",
         ) from error
-
-
-def _handed_over() -> socket.socket | None:
-    """The listening socket that whoever started this process has handed over, if any."""
-    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
-        return None
-    if os.environ.pop("LISTEN_FDS", "0") != "1":
-        raise ConfigurationError(
-            "one listening socket can be handed over, for clients: LISTEN_FDS must be 1",
-            path="gateway.listen",
-        )
-    os.set_inheritable(FIRST_SOCKET, False)
-    return socket.socket(fileno=FIRST_SOCKET)
 
 
 def _heed_signals(operations: LiveOperations) -> None:
@@ -192,9 +177,4 @@ def _tls(gateway: GatewaySettings) -> ssl.SSLContext | None:
 
 
 def _url(address: tuple[str, int], *, tls: bool = False) -> str:
-    return f"http{'s' if tls else ''}://{_shown(address)}"
-
-
-def _shown(address: Sequence[Any]) -> str:
-    host, port, *_ = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"http{'s' if tls else ''}://{authority(*address)}"

@@ -25,6 +25,11 @@ def host_of(authority: str) -> str:
     return host if not colon or _is_port(port) else ""
 
 
+def authority(host: str, port: int) -> str:
+    """``host:port``, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_address(host: str) -> bool:
     """Whether it is an IP address, and no name."""
     try:

@@ -19,14 +19,12 @@ import psutil
 from crossmodel.deployment.local.state import Folder, Kept, Wanted, find_process, now
 from crossmodel.deployment.target import Instance, InstanceState
 from crossmodel.domain.operations import ResourceAllocation
+from crossmodel.wire import activation
 
 MOST_LOG_BYTES: Final = 5_000_000
 
 SHARED: Final = {"CROSSMODEL_GATEWAY__SHARING__ENABLED": "true"}
 """Instances keep to the same budgets and rates, however many there are or will be."""
-
-_FIRST: Final = 3
-"""The number of the first socket that is handed over: SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
 _names = itertools.count(1)
 
@@ -81,10 +79,10 @@ class InstanceProcess:
             "--listen", wanted.listen, "--control", "127.0.0.1:0", "--json",
         ]  # fmt: skip
 
-        def hand_over() -> None:
-            """In the new process: the socket where systemd would put it, and for whom it is."""
-            os.dup2(listening.fileno(), _FIRST)
-            os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), **SHARED}
+        def prepare() -> None:
+            """In the new process, before it is another program."""
+            activation.hand_over(listening)
+            os.environ |= SHARED
 
         with (folder.path / f"{name}.json").open("wb") as told, log.open("ab") as said:
             child = subprocess.Popen(  # noqa: S603 - ourselves
@@ -92,8 +90,8 @@ class InstanceProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=told,
                 stderr=said,
-                pass_fds=(_FIRST,),  # and no other copy, which its own children would keep
-                preexec_fn=hand_over,  # noqa: PLW1509 - the supervisor has one thread
+                pass_fds=(activation.FIRST,),
+                preexec_fn=prepare,  # noqa: PLW1509 - the supervisor has one thread
                 cwd=wanted.home,
                 start_new_session=True,  # it outlives us, and a terminal's Ctrl-C
             )

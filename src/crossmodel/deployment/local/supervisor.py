@@ -24,6 +24,7 @@ from crossmodel.deployment.local.state import Folder, There, Wanted, now
 from crossmodel.deployment.target import InstanceState
 from crossmodel.errors import CrossModelError
 from crossmodel.settings import load_settings, split_address
+from crossmodel.wire.hosts import authority
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Supervisor:
     _steered: tuple[int, ...] = ()
     _drain_seconds: float = 30.0
     _scheme: str = "http"
+    _told: There | None = None
 
     def __post_init__(self) -> None:
         found = self._adopt()
@@ -95,9 +97,7 @@ class Supervisor:
     @property
     def url(self) -> str:
         """Where clients reach the deployment."""
-        host, port = self.port.address
-        shown = f"[{host}]" if ":" in host else host
-        return f"{self._scheme}://{shown}:{port}"
+        return f"{self._scheme}://{authority(*self.port.address)}"
 
     def run(self) -> None:
         """Look after them until none is wanted any more."""
@@ -272,15 +272,15 @@ class Supervisor:
             for place in self.places[: self.wanted.instances]
             if place.error
         )
-        self.folder.tell(
-            There(
-                url=self.url,
-                generation=self.wanted.generation,
-                processes=(*running, *(each.kept() for each in self.leaving)),
-                failing=failing,
-                at=now(),
-            )
+        there = There(
+            url=self.url,
+            generation=self.wanted.generation,
+            processes=(*running, *(each.kept() for each in self.leaving)),
+            failing=failing,
         )
+        if there != self._told:
+            self.folder.tell(there)
+            self._told = there
 
     def _last_words(self, place: Place) -> str:
         """The last line of its log, which says why it ended."""
@@ -321,7 +321,7 @@ def _supervise(folder: Folder, wanted: Wanted) -> int:
         why = f"{wanted.listen}: {error}"
         logger.error("%s", why)  # noqa: TRY400 - it says it all
         failing = ((0, why, sys.maxsize),)
-        folder.tell(There(url="", generation=wanted.generation, failing=failing, at=now()))
+        folder.tell(There(url="", generation=wanted.generation, failing=failing))
         if wanted.is_over:
             folder.forget()
         return 1

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from crossmodel.deployment.target import Instance, InstanceState
 from crossmodel.domain.operations import ResourceAllocation
+from crossmodel.wire.hosts import authority
 
 STATES: Final = {
     "RUNNING": InstanceState.READY,
@@ -50,7 +51,7 @@ def url_of(http: Mapping[str, Any]) -> str:
     """Where the proxies are reached."""
     host = http["host"]
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - all of them: any will do
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{http['port']}"
+    return f"http://{authority(shown, http['port'])}"
 
 
 def reason_of(application: Mapping[str, Any]) -> str:
