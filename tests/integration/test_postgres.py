@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.errors import ConfigurationError, StoreError
-from crossmodel.store import open_store, postgres
+from crossmodel.store import embeddings, open_store, pgvectors, postgres
 from crossmodel.witness import log, merkle
 from postgres_server import PostgresServer
 
@@ -240,6 +240,21 @@ async def test_a_newer_store_is_left_alone(server):
     server.sql("UPDATE alembic_version SET version_num = '9999'", f"store_{name}")
     with pytest.raises(StoreError, match="upgrade crossmodel"):
         await open_store(url)
+
+
+async def test_a_pgvector_that_is_too_old_is_told(server, monkeypatch):
+    monkeypatch.setattr(pgvectors, "OLDEST", (99, 0))
+    with pytest.raises(StoreError, match=r"99\.0 or newer is needed"):
+        await open_store(server.store())
+
+
+async def test_opening_loads_no_embedder_that_nothing_is_asked_of(server, monkeypatch):
+    url = server.store()
+    await (await open_store(url, embedder="static")).close()
+    monkeypatch.setattr(embeddings, "open_embedder", lambda _name: pytest.fail("it was loaded"))
+    store = await open_store(url, embedder="static")
+    assert await store.read(lambda tx: tx.list_insights("t")) == []
+    await store.close()
 
 
 async def test_reading_cannot_write(server):

@@ -14,7 +14,12 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from crossmodel.errors import CrossModelError, StoreConflictError, StoreError
+from crossmodel.errors import (
+    CrossModelError,
+    InvalidInputError,
+    StoreConflictError,
+    StoreError,
+)
 from crossmodel.ports import Transaction
 from crossmodel.store import backfill
 from crossmodel.store.embeddings import Embeddings
@@ -184,6 +189,19 @@ class SqlStore:
             raise kind(self._describe(error)) from None
         except exc.SQLAlchemyError as error:
             raise StoreError(f"the store refused this: {type(error).__name__}") from error
+
+
+def refuse_text(error: BaseException) -> None:
+    """Errors of ours as they are, and text that no database keeps: the caller's mistake.
+
+    For the event ``handle_error`` of an engine.
+    """
+    if isinstance(error, CrossModelError):
+        raise error
+    if isinstance(error, UnicodeEncodeError):
+        raise InvalidInputError(
+            "a name or id holds half of a surrogate pair, which is no character: remove it"
+        ) from None
 
 
 def _copied(error: BaseException) -> BaseException:

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from crossmodel.domain.leases import SHARE, BudgetAsk, BudgetGrant, Grants, RateAsk, RateGrant
 from crossmodel.domain.traffic import NANO
 from crossmodel.store import schema
+from crossmodel.store.upserts import insert
 
 RATE_SECONDS: Final = 10.0
 """How long a lease of a rate is kept without a word of its process."""
@@ -206,11 +207,8 @@ class Leases:
         self._connection.execute(sa.insert(table), values)
 
     def _insert_unless_there(self, table: sa.Table, values: dict[str, Any]) -> None:
-        """As text, which both databases understand: SQLAlchemy has it in each dialect only."""
-        names = ", ".join(f'"{name}"' for name in values)
-        given = ", ".join(f":{name}" for name in values)
-        query = f"INSERT INTO {table.name} ({names}) VALUES ({given}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
-        self._connection.execute(sa.text(query), values)
+        statement = insert(table, self._connection.dialect.name).values(values)
+        self._connection.execute(statement.on_conflict_do_nothing())
 
     def _database_time(self) -> float:
         """Of one clock for all processes: the database's, or this machine's, where the file is."""

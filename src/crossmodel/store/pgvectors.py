@@ -10,9 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import psycopg
 import sqlalchemy as sa
 from pgvector import HalfVector
+from pgvector.psycopg.halfvec import register_halfvec_info
+from psycopg.types import TypeInfo
 
+from crossmodel.errors import StoreError
 from crossmodel.store.embeddings import UNRELATED, Embeddings
 from crossmodel.store.rows import chunks
 from crossmodel.store.wanted import Wanted
@@ -24,14 +28,15 @@ EXACT: Final = 10_000
 M: Final = 16
 EF_CONSTRUCTION: Final = 96
 EF_SEARCH: Final = 200
-"""The graph's parameters (Malkov and Yashunin, 2020); see ``benchmarks/store.md``."""
+"""The graph's parameters (Malkov and Yashunin, 2020); ``benchmarks/store.md``: what they give."""
+
+OLDEST: Final = (0, 8)
+"""The first version of pgvector that goes on searching where the neighbours are others'."""
 
 MOST_SCANNED: Final = 60_000
 """Neighbours that are looked at where few of them are the tenant's."""
 
 MOST_CANDIDATES: Final = 4096
-
-_BUILD: Final = 0x63726D76  # one process builds an index at a time
 
 
 class PgVectorIndex(Embeddings):
@@ -43,12 +48,14 @@ class PgVectorIndex(Embeddings):
 
     def prepare(self, connection: sa.Connection) -> None:
         """Make the embedder's index unless it is there; insights that there are take a while."""
-        connection.exec_driver_sql(
-            f"CREATE INDEX IF NOT EXISTS ix_insight_vectors_{self.name} ON insight_vectors "
-            f"USING hnsw ((vector::halfvec({self.embedder.dimensions})) halfvec_ip_ops) "
-            f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION}) "
-            f"WHERE embedder = '{self.name}'"
-        )
+        name = f"ix_insight_vectors_{self.name}"
+        if connection.scalar(sa.select(sa.func.to_regclass(name))) is None:
+            connection.exec_driver_sql(  # only here, the embedder is loaded to know its length
+                f"CREATE INDEX {name} ON insight_vectors "
+                f"USING hnsw ((vector::halfvec({self.embedder.dimensions})) halfvec_ip_ops) "
+                f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION}) "
+                f"WHERE embedder = '{self.name}'"
+            )
 
     def put(
         self, connection: sa.Connection, insights: Sequence[tuple[int, str]], matrix: Matrix
@@ -117,19 +124,36 @@ class PgVectorIndex(Embeddings):
         return sa.text(_GRAPH.format(name=self.name, dimensions=self.embedder.dimensions))
 
 
-def session(driver_connection: Any) -> None:
-    """Tell a new connection of the type, and how graphs are searched."""
-    from pgvector.psycopg import register_vector  # noqa: PLC0415 - psycopg is loaded by now
-
-    register_vector(driver_connection)
+def session(connection: psycopg.Connection[Any]) -> bool:
+    """Tell a new connection of the type, and how graphs are searched; False if there is no type."""
+    info = TypeInfo.fetch(connection, "halfvec")
+    if info is None:
+        return False
+    register_halfvec_info(connection, info)
     for name, value in (
         ("hnsw.ef_search", EF_SEARCH),
         ("hnsw.iterative_scan", "relaxed_order"),  # go on where the neighbours are others'
         ("hnsw.max_scan_tuples", MOST_SCANNED),
     ):
-        driver_connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+        connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    return True
 
 
+def check_version(connection: sa.Connection) -> None:
+    """Make sure that pgvector can do what is asked of it.
+
+    Raises:
+        StoreError: if it is too old.
+    """
+    version = connection.scalar(_VERSION)
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        raise StoreError(
+            f"the database has pgvector {version}, and {'.'.join(map(str, OLDEST))} or newer is "
+            "needed: install it, then ALTER EXTENSION vector UPDATE"
+        )
+
+
+_VERSION: Final = sa.text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
 _PUT: Final = sa.text(
     "INSERT INTO insight_vectors (insight_seq, tenant, embedder, vector) "
     "VALUES (:seq, :tenant, :embedder, :vector)"

@@ -19,9 +19,9 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import exc
 from sqlalchemy.pool import QueuePool
 
-from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError, StoreError
+from crossmodel.errors import ConfigurationError, InvalidInputError, StoreError
 from crossmodel.store import marks, pgvectors
-from crossmodel.store.base import SqlStore
+from crossmodel.store.base import SqlStore, refuse_text
 from crossmodel.store.fulltext import WordIndex
 from crossmodel.store.migration import migrate
 from crossmodel.store.search import SearchIndex
@@ -59,6 +59,7 @@ ADVICE: Final = {
     "57P01": "the server was stopped: it is looked for again with the next call",
     "58P01": "install pgvector on the server",
     "0A000": "install pgvector 0.8 or newer on the server",
+    "42704": "install pgvector 0.8 or newer on the server",
 }
 """What to do, by the SQLSTATE (PostgreSQL's manual, appendix A)."""
 
@@ -85,21 +86,21 @@ class PostgresStore(SqlStore):
             StoreError: if the server cannot be reached or used, or the store is newer than this
                 version.
         """
-        connector = Connector(url)
         vectors = pgvectors.PgVectorIndex(embedder) if embedder is not None else None
-        store = cls(
+        store = cls(Connector(url), vectors)
+        await store._open(lambda: store._prepare(vectors))
+        store._connector.patience = RECONNECT_SECONDS
+        return store
+
+    def __init__(self, connector: Connector, vectors: pgvectors.PgVectorIndex | None) -> None:
+        self._connector = connector
+        super().__init__(
             _engine(connector, writes=True),
             _engine(connector, writes=False).execution_options(reading=True),
             SearchIndex(WordIndex(TsvectorTables()), vectors),
             vectors,
             readers=READERS,
         )
-        store._connector = connector
-        await store._open(lambda: store._prepare(vectors))
-        connector.patience = RECONNECT_SECONDS
-        return store
-
-    _connector: Connector
 
     async def scrub(self) -> bool:
         """Let the server forget the rows that are gone, by VACUUM.
@@ -114,11 +115,12 @@ class PostgresStore(SqlStore):
         with self._explained(), self._writer.begin() as connection:
             _check_server(connection)
             migrate(connection)
+            pgvectors.check_version(connection)
             if vectors is not None:
                 vectors.prepare(connection)
             owed = marks.get_mark(connection, marks.SCRUB)
-        self._writer.dispose()  # connections that were made before there were vectors
-        self._connector.knows_vectors = True
+        if not self._connector.knows_vectors:  # this connection was made before there were any
+            self._writer.dispose()
         if owed is not None:
             self._scrub()
 
@@ -147,7 +149,7 @@ class Connector:
     Attributes:
         place: host and database, for people.
         patience: seconds for which a server that is away is looked for.
-        knows_vectors: whether the database has pgvector's types by now.
+        knows_vectors: whether the last connection found pgvector's types in the database.
     """
 
     def __init__(self, url: str) -> None:
@@ -207,8 +209,7 @@ def _engine(connector: Connector, *, writes: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: psycopg.Connection[Any], _record: Any) -> None:
         connection.autocommit = True
-        if connector.knows_vectors:
-            pgvectors.session(connection)
+        connector.knows_vectors = pgvectors.session(connection)
         if writes:
             _configure_writer(connection)
         connection.autocommit = False
@@ -230,12 +231,7 @@ def _engine(connector: Connector, *, writes: bool) -> sa.Engine:
 def _refuse_values(context: sa.ExceptionContext) -> None:
     """What the database cannot hold is the caller's mistake, not the store's."""
     error = context.original_exception
-    if isinstance(error, CrossModelError):
-        raise error
-    if isinstance(error, UnicodeEncodeError):
-        raise InvalidInputError(
-            "a name or id holds half of a surrogate pair, which is no character: remove it"
-        ) from None
+    refuse_text(error)
     if isinstance(error, psycopg.errors.NumericValueOutOfRange):
         raise InvalidInputError("a whole number does not fit in 64 bits") from None
     if isinstance(error, psycopg.DataError):

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from crossmodel.errors import CrossModelError, InvalidInputError, StoreError
+from crossmodel.errors import InvalidInputError, StoreError
 from crossmodel.store import marks
-from crossmodel.store.base import SqlStore
+from crossmodel.store.base import SqlStore, refuse_text
 from crossmodel.store.fts5 import Fts5Tables
 from crossmodel.store.fulltext import WordIndex
 from crossmodel.store.migration import migrate
@@ -142,14 +142,8 @@ def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
     @sa.event.listens_for(engine, "handle_error")
     def _refused(context: sa.ExceptionContext) -> None:
         """Values that never reached the database: the caller's mistake, not the store's."""
-        error = context.original_exception
-        if isinstance(error, CrossModelError):
-            raise error
-        if isinstance(error, UnicodeEncodeError):
-            raise InvalidInputError(
-                "a name or id holds half of a surrogate pair, which is no character: remove it"
-            ) from None
-        if isinstance(error, OverflowError):
+        refuse_text(context.original_exception)
+        if isinstance(context.original_exception, OverflowError):
             raise InvalidInputError("a whole number does not fit in 64 bits") from None
 
     return engine

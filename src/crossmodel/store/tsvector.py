@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import sqlalchemy as sa
 
 from crossmodel.store import schema
@@ -67,7 +68,7 @@ class TsvectorTables:
         connection.execute(self._few, {"most": 20 * most})
         found = connection.scalars(self._some, {"words": " & ".join(words), "most": most}).all()
         connection.execute(self._few, {"most": 0})
-        return numbers(",".join(map(str, found)))
+        return np.array(found, dtype=np.int64)
 
     def read(self, connection: sa.Connection, seqs: Sequence[int]) -> Texts:
         """The words of insights, from their texts."""

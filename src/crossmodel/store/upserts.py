@@ -1,4 +1,4 @@
-"""Inserting a row, or changing the one that is there already."""
+"""Inserting a row, or changing or leaving the one that is there already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 
 
 def insert(table: sa.Table, dialect: str) -> Any:
-    """An INSERT with ``on_conflict_do_update``, which both dialects say in the same words."""
+    """An INSERT with ``on_conflict_…``, which both dialects say in the same words."""
     if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a tenth of a second and 5 MB
 
