@@ -10,22 +10,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from crossmodel.balancing.rate import Place, RateLimit, Units
-from crossmodel.domain.leases import SHARE, RateAsk, RateGrant
+from crossmodel.domain.leases import FRESH_SECONDS, SHARE, Demand, RateAsk, RateGrant
 from crossmodel.errors import InvalidInputError
 
 LEASE_SECONDS: Final = 5.0
 """How long what is leased may be used, from when it was asked for: half of how long the store takes
 it to be out, so that neither a slow answer nor a process that stood still uses it later."""
-
-AHEAD: Final = 2
-"""How many turns are leased for."""
-
-FRESH_SECONDS: Final = 1.0
-"""How long the store's word on what is left is reckoned with."""
 
 LEAST_WAIT: Final = 0.05
 """Seconds to wait at least where too little is leased: a renewal takes less."""
@@ -44,8 +38,7 @@ class _Lease:
         ends: monotonic seconds.
         used: units that were used since this process began.
         left: what nobody held at ``left_at``, in monotonic seconds.
-        base: what was used when this turn began.
-        swing: how much the last turn took, and the one before it.
+        demand: how much of it calls take up.
     """
 
     limit: RateLimit
@@ -54,20 +47,7 @@ class _Lease:
     used: float = 0.0
     left: float = 0.0
     left_at: float = -math.inf
-    base: float = 0.0
-    peak: float = 0.0
-    swing: float = 0.0
-    swing_before: float = 0.0
-
-    @property
-    def want(self) -> float:
-        """How many units to have at hand."""
-        return AHEAD * max(self.swing, self.swing_before, self.peak - self.base)
-
-    def turn(self) -> None:
-        """A turn is over."""
-        self.swing_before, self.swing = self.swing, max(self.peak - self.base, 0.0)
-        self.base = self.peak = self.used
+    demand: Demand = field(default_factory=Demand)
 
     def lapse(self, now: float) -> None:
         """What is held is lost once the lease has ended."""
@@ -163,10 +143,10 @@ class SharedRates:
             lease, needed = self._leases[place], needs.get(place, [])
             lease.lapse(now)
             if needed:
-                lease.swing = max(AHEAD * lease.swing, sum(needed))
+                lease.demand.expect(sum(needed))
             elif is_turn:
-                lease.turn()
-                if not (lease.want or lease.held):
+                lease.demand.turn(lease.used)
+                if not (lease.demand.ahead or lease.held):
                     self._active.pop(place, None)
             asks[place] = self._ask(place, lease, needed, is_end=is_end)
         return asks
@@ -185,16 +165,16 @@ class SharedRates:
                 self._active[place] = None
 
     def _ask(self, place: Place, lease: _Lease, needs: list[float], *, is_end: bool) -> RateAsk:
-        want = 0.0 if is_end else min(lease.want, lease.limit.burst / SHARE)
+        want = 0.0 if is_end else min(lease.demand.ahead, lease.limit.burst / SHARE)
         lease.held = min(max(lease.held, 0.0), want)  # what was used beyond it, the store is told
         limit = lease.limit
         return RateAsk(*place, limit.per_second, limit.burst, lease.used, lease.held, needs, want)
 
     def _use(self, place: Place, lease: _Lease, cost: float) -> None:
         lease.used += cost
-        lease.peak = max(lease.peak, lease.used)
+        lease.demand.see(lease.used)
         self._active[place] = None
-        if lease.held < min(lease.want, lease.limit.burst / SHARE) / 2:
+        if lease.held < min(lease.demand.ahead, lease.limit.burst / SHARE) / 2:
             self._low[place] = None
             self.on_low()
 

@@ -17,6 +17,48 @@ SHARE: Final = 8
 the nearer a budget is to its end, the smaller are its leases."""
 
 
+AHEAD: Final = 2
+"""How many turns are leased for."""
+
+FRESH_SECONDS: Final = 1.0
+"""How long the store's word on what is left is reckoned with."""
+
+
+@dataclass(slots=True)
+class Demand:
+    """How much calls take up in a turn, from how much is taken up at each moment.
+
+    Attributes:
+        base: what was taken up when this turn began.
+        peak: the most that was taken up since.
+        last: how much the last turn took.
+        before: how much the one before it took.
+    """
+
+    base: float = 0.0
+    peak: float = 0.0
+    last: float = 0.0
+    before: float = 0.0
+
+    @property
+    def ahead(self) -> float:
+        """How much to have at hand."""
+        return AHEAD * max(self.last, self.before, self.peak - self.base)
+
+    def see(self, taken: float) -> None:
+        """So much is taken up now."""
+        self.peak = max(self.peak, taken)
+
+    def expect(self, needed: float) -> None:
+        """Calls wait for so much: there was too little."""
+        self.last = max(AHEAD * self.last, needed)
+
+    def turn(self, taken: float) -> None:
+        """A turn is over, and so much is taken up."""
+        self.before, self.last = self.last, max(self.peak - self.base, 0.0)
+        self.base = self.peak = taken
+
+
 class Wanted(NamedTuple):
     """What a call may cost at most, in USD, and whose budgets it is charged to."""
 

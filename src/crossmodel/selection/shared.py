@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from crossmodel.domain import checks
 from crossmodel.domain.config import CostOptimizationConfig
-from crossmodel.domain.leases import SHARE, BudgetAsk, BudgetGrant, Wanted
+from crossmodel.domain.leases import FRESH_SECONDS, SHARE, BudgetAsk, BudgetGrant, Demand, Wanted
 from crossmodel.domain.period import utc_now
 from crossmodel.domain.traffic import NANO
 from crossmodel.ports import Clock
@@ -40,12 +40,6 @@ MOST_USD: Final = 9e9
 DUST: Final = 1e-3
 """Billionths of a USD that sums may be off by without being counted up."""
 
-AHEAD: Final = 2
-"""How many turns are leased for."""
-
-FRESH_SECONDS: Final = 1.0
-"""How long it is taken for granted that a budget has no more left than the store has said."""
-
 
 @dataclass(slots=True, eq=False)
 class _Part:
@@ -57,9 +51,7 @@ class _Part:
         elsewhere: what others have committed or leased, as of the last renewal.
         left: what nobody had then; known until ``left_until``, in monotonic seconds.
         fair: what may be held unused at most.
-        base: what was committed when this turn began, in USD.
-        peak: the most that was committed since, in USD.
-        swing: how much the last turn took up, in USD, and the one before it.
+        demand: how much of it calls take up, in USD.
     """
 
     limit: float = 0.0
@@ -68,10 +60,7 @@ class _Part:
     left: int = 0
     left_until: float = -math.inf
     fair: int = 0
-    base: float = 0.0
-    peak: float = 0.0
-    swing: float = 0.0
-    swing_before: float = 0.0
+    demand: Demand = field(default_factory=Demand)
 
     @property
     def usd(self) -> float:
@@ -81,19 +70,13 @@ class _Part:
     @property
     def want(self) -> int:
         """How much to have at hand."""
-        swing = max(self.swing, self.swing_before, self.peak - self.base)
-        return int(AHEAD * min(swing, MOST_USD / AHEAD) * NANO)
+        return int(min(self.demand.ahead, MOST_USD) * NANO)
 
     def begin(self) -> None:
         """A period begins, of which nothing is granted yet."""
         self.granted = self.elsewhere = self.left = self.fair = 0
         self.left_until = -math.inf
-        self.base = self.peak = 0.0
-
-    def turn(self, committed: float) -> None:
-        """A turn is over."""
-        self.swing_before, self.swing = self.swing, max(self.peak - self.base, 0.0)
-        self.base = self.peak = committed
+        self.demand.base = self.demand.peak = 0.0
 
 
 class SharedBudgets(CostOptimizer):
@@ -179,7 +162,7 @@ class SharedBudgets(CostOptimizer):
             for account, _ in limits:
                 part = self._parts[account]
                 account.committed += amount
-                part.peak = max(part.peak, account.committed)
+                part.demand.see(account.committed)
                 self._active[account] = None
                 if (part.usd - account.committed) * NANO < part.want / 2:
                     self._low[account] = None
@@ -238,10 +221,10 @@ class SharedBudgets(CostOptimizer):
                 part = self._enter(account, today.periods)
                 needed = needs.get(account, [])
                 if needed:
-                    part.swing = max(AHEAD * part.swing, sum(needed) / NANO)
+                    part.demand.expect(sum(needed) / NANO)
                     self._active[account] = None
                 elif is_turn:
-                    part.turn(account.committed)
+                    part.demand.turn(account.committed)
                 ask = self._ask(account, part, today.start, needed, is_end=is_end)
                 if ask is not None:
                     asks[account] = ask
