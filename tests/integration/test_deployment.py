@@ -23,7 +23,6 @@ from crossmodel import (
     InvalidInputError,
     ResourceAllocation,
 )
-from crossmodel.deployment import InstanceState
 from crossmodel.deployment.local.process import InstanceProcess
 from crossmodel.deployment.local.state import Folder, Wanted
 from crossmodel.gateway.serving import LINGER_SECONDS
@@ -246,14 +245,33 @@ def test_what_does_not_start_takes_the_place_of_nothing(deployment, tmp_path):
     assert deployment.status().instances == before.instances
 
 
-def test_what_runs_but_does_not_answer_is_taken_back(tmp_path):
-    (tmp_path / "crossmodel.toml").write_text(SETTINGS.replace("fake", "local"))
-    settings = SETTINGS.replace('kind = "fake"', 'kind = "local"\nmodel_path = "none.gguf"')
+def test_what_runs_but_does_not_answer_is_taken_back(deployment, tmp_path):
+    assert deployment.deploy().success
+    before = deployment.status()
+    (tmp_path / "no.gguf").write_bytes(b"no model")  # which is found out by the first request
+    settings = SETTINGS.replace('kind = "fake"', 'kind = "local"\nmodel_path = "no.gguf"')
+    (tmp_path / "crossmodel.toml").write_text(settings)
+    result = deployment.deploy()
+    assert not result.success
+    assert not result.validation_result.is_valid
+    [wrong] = [each for each in result.validation_result.checks if not each.is_healthy]
+    assert wrong.check_name == "request"
+    assert result.error.endswith("what ran before runs again")
+    now = deployment.status()
+    assert (now.deployment_id, now.generation) == (before.deployment_id, before.generation)
+    assert now.is_whole
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    asked = httpx.post(f"{now.url}/v1/chat/completions", json=body, trust_env=False)
+    assert asked.status_code == 200
+
+
+def test_a_first_deployment_that_does_not_start_leaves_nothing(tmp_path):
     made = CrossModelConsciousnessDeployment(config(tmp_path))
+    settings = SETTINGS.replace('kind = "fake"', 'kind = "local"\nmodel_path = "none.gguf"')
     (tmp_path / "crossmodel.toml").write_text(settings)
     result = made.deploy()
     assert not result.success
-    assert result.error
+    assert "no model file none.gguf" in result.error
     assert made.status().deployment_id is None
     assert made.status().instances == ()
     made.undeploy()  # again is no error
@@ -339,7 +357,3 @@ def wait_for(holds, seconds=20.0):
     while not holds():
         assert time.monotonic() < give_up, "it has not come to that"
         time.sleep(0.05)
-
-
-def test_states_have_names():
-    assert {str(state) for state in InstanceState} == {"starting", "ready", "draining", "failing"}

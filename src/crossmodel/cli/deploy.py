@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,11 +19,11 @@ from crossmodel.cli.output import (
     print_json,
     print_table,
 )
-from crossmodel.cli.source import DEFAULT_CONFIG, config_source
+from crossmodel.cli.source import config_source
 from crossmodel.deployment import CrossModelConsciousnessDeployment, DeploymentStatus
 from crossmodel.domain.operations import (
+    DEFAULT_CONFIG,
     DeploymentConfig,
-    DeploymentResult,
     ResourceAllocation,
     ScalingResult,
 )
@@ -64,7 +64,7 @@ def deploy(
         deployment.config.instances = before.wanted
     result = deployment.deploy()
     if json:
-        print_json(_deployed(result, deployment.status()))
+        print_json(result.to_dict() | {"status": deployment.status().to_dict()})
     elif result.success:
         _show(deployment.status())
     if not result.success:
@@ -99,14 +99,7 @@ def scale(
         results.append(deployment.scale_horizontal(instances))
     result = results[-1]
     if json:
-        print_json(
-            {
-                "success": result.success,
-                "instances": result.instances,
-                "resources": _resources(result.resources),
-                "error": result.error,
-            }
-        )
+        print_json(result.to_dict())
     elif result.success:
         _show(deployment.status())
     if not result.success:
@@ -162,30 +155,6 @@ def _deployment(
             autoscaling=wanted.autoscaling,
         )
     )
-
-
-def _deployed(result: DeploymentResult, now: DeploymentStatus) -> dict[str, Any]:
-    found = result.validation_result
-    return {
-        "success": result.success,
-        "deployment_id": result.deployment_id,
-        "deployment_timestamp": result.deployment_timestamp.isoformat(),
-        "validation": None
-        if found is None
-        else {
-            "is_valid": found.is_valid,
-            "error": found.error,
-            "checks": [each.to_dict() for each in found.checks],
-        },
-        "error": result.error,
-        "status": now.to_dict(),
-    }
-
-
-def _resources(resources: ResourceAllocation | None) -> dict[str, float] | None:
-    if resources is None:
-        return None
-    return {"cpu_cores": resources.cpu_cores, "memory_mb": resources.memory_mb}
 
 
 def _show(found: DeploymentStatus) -> None:

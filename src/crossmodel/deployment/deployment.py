@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from crossmodel.deployment.probing import MonitoringSetup
-from crossmodel.deployment.snapshot import DEFAULT
+from crossmodel.deployment.snapshot import settings_at
 from crossmodel.deployment.target import DeploymentStatus, Target
 from crossmodel.domain import checks
 from crossmodel.domain.operations import (
@@ -20,7 +20,6 @@ from crossmodel.domain.operations import (
     ScalingResult,
 )
 from crossmodel.errors import CrossModelError, InvalidInputError
-from crossmodel.settings import Settings, load_settings
 
 STATE_DIR: Final = "crossmodel-deployment"
 
@@ -124,10 +123,6 @@ class CrossModelConsciousnessDeployment:
             success=False, validation_result=found, error=self._roll_back(found.error or "")
         )
 
-    def validate(self) -> DeploymentValidationResult:
-        """Probe what runs now."""
-        return self._validate_deployment(self.status())
-
     def scale_horizontal(self, target_instances: int) -> ScalingResult:
         """Run so many instances from now on; what is running afterwards is what is told.
 
@@ -153,7 +148,10 @@ class CrossModelConsciousnessDeployment:
         self.deployment_manager.undeploy()
 
     def _validate_deployment(self, status: DeploymentStatus) -> DeploymentValidationResult:
-        """Probe it. In a thread and its folder: who asks may be in an event loop, and elsewhere."""
+        """Probe it, in a thread, as who asks may be in an event loop.
+
+        The process's working folder is that of the settings meanwhile: their paths start there.
+        """
         path = Path(self.config.config_path).absolute()
         try:
             more = self.deployment_manager.target.probe()
@@ -162,8 +160,7 @@ class CrossModelConsciousnessDeployment:
 
         def probe() -> DeploymentValidationResult:
             try:
-                settings = _settings(path)
-                return self.monitoring_setup.validate(status, settings, more)
+                return self.monitoring_setup.validate(status, settings_at(path), more)
             except CrossModelError as error:
                 return DeploymentValidationResult(is_valid=False, error=str(error))
 
@@ -193,7 +190,3 @@ def target_of(config: DeploymentConfig) -> Target:
 
     home = Path(config.config_path).absolute().parent
     return LocalTarget(home / (config.state_dir or STATE_DIR))
-
-
-def _settings(path: Path) -> Settings:
-    return load_settings(None if path.name == DEFAULT and not path.exists() else path)

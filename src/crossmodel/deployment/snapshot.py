@@ -6,25 +6,33 @@ An instance that is started again, in a week, reads what its deployment was made
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
+from crossmodel.domain.operations import DEFAULT_CONFIG
 from crossmodel.errors import ConfigurationError
-from crossmodel.settings import load_settings
-
-DEFAULT: Final = "crossmodel.toml"
+from crossmodel.settings import Settings, load_settings
 
 
-def read_settings(path: Path) -> bytes:
-    """A settings file's text, looked through; nothing where there is none of the default name.
+def settings_at(path: Path) -> Settings:
+    """The settings of a file; the built-in ones where there is none of the default name.
 
     Raises:
         ConfigurationError: if there is no such file, or it cannot be used.
     """
-    if path.name == DEFAULT and not path.exists():
-        return b""
+    return load_settings(None if _is_left_out(path) else path)
+
+
+def read_settings(path: Path) -> bytes:
+    """The text of a settings file that can be used; nothing where there is none, as above.
+
+    Raises:
+        ConfigurationError: likewise.
+    """
+    settings_at(path)
     try:
-        text = path.read_bytes()
+        return b"" if _is_left_out(path) else path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
-    load_settings(path)
-    return text
+
+
+def _is_left_out(path: Path) -> bool:
+    return path.name == DEFAULT_CONFIG and not path.exists()

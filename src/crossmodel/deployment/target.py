@@ -97,8 +97,7 @@ class DeploymentStatus:
                 }
                 for each in self.instances
             ],
-            "resources": resources
-            and {"cpu_cores": resources.cpu_cores, "memory_mb": resources.memory_mb},
+            "resources": resources.to_dict() if resources is not None else None,
             "is_supervised": self.is_supervised,
             "generation": self.generation,
             "looked_at": self.looked_at.isoformat(),

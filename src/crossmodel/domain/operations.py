@@ -14,6 +14,9 @@ from crossmodel.domain.period import utc_now
 
 TARGETS: Final = ("local", "ray")
 
+DEFAULT_CONFIG: Final = "crossmodel.toml"
+"""The settings file that is meant where none is named."""
+
 SHOWN: Final = 5
 """Findings that the one line of a result names."""
 
@@ -132,7 +135,7 @@ class DeploymentConfig:
     target: str = "local"
     instances: int = 1
     listen: str = "127.0.0.1:8080"
-    config_path: str = "crossmodel.toml"
+    config_path: str = DEFAULT_CONFIG
     state_dir: str = ""
     ray_address: str = "auto"
     autoscaling: Mapping[str, Any] = field(default_factory=dict)
@@ -151,6 +154,14 @@ class DeploymentValidationResult:
     error: str | None = None
     checks: tuple[HealthCheckResult, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "is_valid": self.is_valid,
+            "error": self.error,
+            "checks": [each.to_dict() for each in self.checks],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class DeploymentResult:
@@ -161,6 +172,17 @@ class DeploymentResult:
     deployment_timestamp: datetime = field(default_factory=utc_now)
     validation_result: DeploymentValidationResult | None = None
     error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        found = self.validation_result
+        return {
+            "success": self.success,
+            "deployment_id": self.deployment_id,
+            "deployment_timestamp": self.deployment_timestamp.isoformat(),
+            "validation": found.to_dict() if found is not None else None,
+            "error": self.error,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +201,10 @@ class ResourceAllocation:
         checks.limit("cpu_cores", self.cpu_cores)
         checks.at_least("memory_mb", self.memory_mb, 1)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"cpu_cores": self.cpu_cores, "memory_mb": self.memory_mb}
+
 
 @dataclass(frozen=True, slots=True)
 class ScalingResult:
@@ -188,6 +214,15 @@ class ScalingResult:
     instances: int = 0
     resources: ResourceAllocation | None = None
     error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "success": self.success,
+            "instances": self.instances,
+            "resources": self.resources.to_dict() if self.resources is not None else None,
+            "error": self.error,
+        }
 
 
 def _plain(value: Any) -> Any:
