@@ -25,6 +25,28 @@ def local_ray() -> Iterator[None]:
         os.environ["PYTHONPATH"] = before
 
 
+def settings_in(folder: Path, model: str, more: str = "") -> Path:
+    """A settings file of one model that repeats what it is told, with its state beside it."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "crossmodel.toml"
+    path.write_text(
+        f"""
+        [store]
+        url = "sqlite:///{folder}/state.db"
+        [witness]
+        key_dir = "{folder}/keys"
+        [[providers]]
+        id = "echo"
+        kind = "fake"
+        [[models]]
+        id = "{model}"
+        provider = "echo"
+        {more}
+        """
+    )
+    return path
+
+
 def descendants() -> dict[int, str]:
     """The command of every process below this one, by its number."""
     rows = subprocess.run(

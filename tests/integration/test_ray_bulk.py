@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from ray_cluster import kill_one, local_ray
+from ray_cluster import kill_one, local_ray, settings_in
 from typer.testing import CliRunner
 
 from crossmodel.cli import extract_spread
@@ -148,26 +148,6 @@ async def kept(settings):
         await store.close()
 
 
-def settings_of(folder):
-    folder.mkdir()
-    path = folder / "crossmodel.toml"
-    path.write_text(
-        f"""
-        [store]
-        url = "sqlite:///{folder}/state.db"
-        [witness]
-        key_dir = "{folder}/keys"
-        [[providers]]
-        id = "echo"
-        kind = "fake"
-        [[models]]
-        id = "big"
-        provider = "echo"
-        """
-    )
-    return path
-
-
 class InterruptedRunError(Exception):
     """A run that ends where a test wants it to."""
 
@@ -177,7 +157,7 @@ async def test_a_store_gets_each_insight_once_however_often_the_run_is_interrupt
 ):
     small_shards(monkeypatch, 20_000)
     source = log(tmp_path / "in.jsonl", 300)
-    one, other = settings_of(tmp_path / "one"), settings_of(tmp_path / "other")
+    one, other = settings_in(tmp_path / "one", "big"), settings_in(tmp_path / "other", "big")
     assert (await asyncio.to_thread(run, "extract", source, "-c", one)).exit_code == 1
 
     def broken_off(after):

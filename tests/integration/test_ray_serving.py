@@ -6,7 +6,7 @@ import warnings
 
 import httpx
 import pytest
-from ray_cluster import kill_one, local_ray
+from ray_cluster import kill_one, local_ray, settings_in
 
 from crossmodel import CrossModel
 from crossmodel.deployment.target import InstanceState
@@ -39,24 +39,7 @@ def target():
 
 
 def settings(folder, more=""):
-    folder.mkdir(exist_ok=True)
-    path = folder / "crossmodel.toml"
-    path.write_text(
-        f"""
-        [store]
-        url = "sqlite:///{folder}/state.db"
-        [witness]
-        key_dir = "{folder}/keys"
-        [[providers]]
-        id = "echo"
-        kind = "fake"
-        [[models]]
-        id = "ok"
-        provider = "echo"
-        {more}
-        """
-    )
-    return path
+    return settings_in(folder, "ok", more)
 
 
 def config(path, instances=1, listen=LISTEN):
