@@ -186,7 +186,7 @@ async def test_a_store_gets_each_insight_once_however_often_the_run_is_interrupt
 async def test_two_runs_of_the_same_do_not_count_twice(tmp_path, monkeypatch, spread):
     small_shards(monkeypatch, 20_000)
     source = log(tmp_path / "in.jsonl", 100)
-    settings = load_settings(settings_of(tmp_path / "state"))
+    settings = load_settings(settings_in(tmp_path / "state", "big"))
 
     def overtaken(work, items):
         for position, made in enumerate(map(work, items)):
