@@ -1,16 +1,14 @@
-"""What the core asks of the outside world: small protocols that adapters and tests implement."""
+"""Durable state, all or nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from crossmodel.domain.alerts import Alert, Delivery, DeliveryCounts, Notification, Silence
 from crossmodel.domain.client_key import ClientKey
-from crossmodel.domain.completion import Completion, CompletionRequest
 from crossmodel.domain.erasure import Erased
-from crossmodel.domain.events import Event
 from crossmodel.domain.incidents import Incident
 from crossmodel.domain.insight import Insight, Standing
 from crossmodel.domain.leases import BudgetAsk, Grants, RateAsk
@@ -22,203 +20,10 @@ from crossmodel.domain.reliability import DayBin, Judgement, Observed
 from crossmodel.domain.selection import Outcome
 from crossmodel.domain.traffic import Traffic, TrafficKey, TrafficSums
 from crossmodel.domain.uplift import Tally, UpliftKey
-from crossmodel.domain.witness import Commitment, LogLeaf, SignedCheckpoint, SigningClaim
+from crossmodel.domain.witness import LogLeaf
+from crossmodel.ports.log import LogTransaction
 
 Result = TypeVar("Result")
-Item = TypeVar("Item")
-
-NodeAt = tuple[int, int]
-"""Where a node of the Merkle tree stands: (level, index); leaves are level 0."""
-
-
-RawLeaf = tuple[Any, Any, Any, Any]
-"""Index, payload type, statement and leaf hash of a record as they are stored: in a database that
-somebody has edited, each of them may be of any type."""
-
-
-class Clock(Protocol):
-    """Tells the time in UTC."""
-
-    def __call__(self) -> datetime:
-        """The present moment."""
-        ...
-
-
-class Hook(Protocol):
-    """Is told of what happens. It must be quick, and hand what takes time to somebody else.
-
-    It is called on the event loop or in a thread, wherever the event happens. What it raises is
-    counted, and loses nothing but itself.
-    """
-
-    def __call__(self, event: Event, /) -> None:
-        """Something happened."""
-        ...
-
-
-class TokenCounter(Protocol):
-    """Counts a text's tokens as one model does, or gives a bound that never undercounts."""
-
-    def __call__(self, text: str, /) -> int:
-        """How many tokens ``text`` has, at most."""
-        ...
-
-
-class Spread(Protocol):
-    """Does the same work on many items, wherever there is room; the built-in ``map`` does it here.
-
-    Results come in the order of the items, some ahead of whoever takes them but not all: what the
-    caller does with one holds the others back. ``work`` must depend on its item alone and do no
-    harm when it is done twice, since it is done again where a machine or process is lost. It and
-    the items have to be picklable.
-    """
-
-    def __call__(
-        self, work: Callable[[Item], Result], items: Sequence[Item], /
-    ) -> Iterable[Result]:
-        """What ``work`` makes of each item; the first error that it raises is raised."""
-        ...
-
-
-class Provider(Protocol):
-    """Somebody who runs models."""
-
-    async def complete(self, request: CompletionRequest) -> Completion:
-        """Answer, or raise a ``ProviderError``; never hangs past the row's time limit."""
-        ...
-
-    def token_counter(self, model: str) -> TokenCounter | None:
-        """The model's own tokenizer, if there is one here."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections and memory; safe to call twice."""
-        ...
-
-
-class LogReader(Protocol):
-    """What a log is verified from: a transaction of a store, or an export."""
-
-    def log_size(self) -> int:
-        """How many leaves there are."""
-        ...
-
-    def raw_leaves(self, start: int) -> Iterator[Sequence[RawLeaf]]:
-        """The records from ``start`` on, in order, some hundred at a time, as they are stored."""
-        ...
-
-    def raw_digests(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str]]]:
-        """With which record, of at least ``first_leaf``, the value of which digest is kept.
-
-        In order, some hundred at a time.
-        """
-        ...
-
-    def raw_values(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes, bytes]]]:
-        """Record, digest, salt and value of what :meth:`raw_digests` tells of."""
-        ...
-
-    def read_nodes(self, positions: Sequence[NodeAt]) -> dict[NodeAt, bytes]:
-        """The hashes kept at these positions; level 0 gives leaf hashes."""
-        ...
-
-    def latest_checkpoint(self) -> SignedCheckpoint | None:
-        """The signed head of the largest size."""
-        ...
-
-    def checkpoints(self, first_size: int = 0) -> Iterator[SignedCheckpoint]:
-        """The signed heads of at least that size, by size, in bounded memory."""
-        ...
-
-    def raw_signatures(self, first_leaf: int) -> Iterator[Sequence[tuple[int, str, bytes]]]:
-        """Record, key id and signature of all signatures over records from ``first_leaf`` on.
-
-        In order, some hundred at a time.
-        """
-        ...
-
-    def get_signatures(self, leaf: int) -> dict[str, bytes]:
-        """The signatures over one record, by the id of their key."""
-        ...
-
-
-class LogTransaction(LogReader, Protocol):
-    """What the Merkle log reads and writes, all inside one transaction."""
-
-    def append_leaves(self, leaves: Sequence[LogLeaf]) -> None:
-        """Add leaves; their indexes must continue the log without a gap."""
-        ...
-
-    def leaves(self, start: int, stop: int) -> Iterator[LogLeaf]:
-        """The leaves ``start <= index < stop``, in order, in bounded memory."""
-        ...
-
-    def leaves_about(self, tenant: str, about: str) -> list[LogLeaf]:
-        """The tenant's records about a request or insight, in order."""
-        ...
-
-    def put_signatures(self, leaf: int, signatures: Mapping[str, bytes]) -> None:
-        """Keep signatures over one record, by the id of their key."""
-        ...
-
-    def write_nodes(self, nodes: Mapping[NodeAt, bytes]) -> None:
-        """Keep the hashes of complete subtrees above level 0."""
-        ...
-
-    def claim_signing(self, holder: str, now: datetime, until: datetime) -> SigningClaim | None:
-        """Be the log's one signer until then; ``None`` while another claim lasts.
-
-        ``holder`` is a new name for each claim. A claim that would end later than twice as far
-        from ``now`` as this one is by a clock that is wrong, and does not last.
-        """
-        ...
-
-    def renew_signing(self, claim: SigningClaim, until: datetime) -> bool:
-        """Let a claim last until then; False if it was given back, or another has followed it."""
-        ...
-
-    def check_signing(self, claim: SigningClaim) -> None:
-        """Make sure that a claim has been followed by no other, whether it has ended or not.
-
-        Raises:
-            StoreConflictError: if it has, or was given back.
-        """
-        ...
-
-    def release_signing(self, claim: SigningClaim) -> bool:
-        """Give a claim back; False if that was done, or another has followed it."""
-        ...
-
-    def add_checkpoint(
-        self, checkpoint: SignedCheckpoint, claim: SigningClaim | None = None
-    ) -> None:
-        """Keep a signed head; one of the same size and another root is refused.
-
-        With a ``claim``, so is one whose signer has been followed by another.
-
-        Raises:
-            StoreConflictError: as :meth:`check_signing`.
-            StoreError: if there is another root.
-        """
-        ...
-
-    def attach_signature(self, size: int, line: str) -> None:
-        """Add somebody else's signature line to the note of the head of that size.
-
-        A line that it has already is not added again.
-        """
-        ...
-
-    def put_commitments(self, records: Mapping[int, Sequence[Commitment]]) -> None:
-        """Keep the salts and values that records are the first to commit to, by record."""
-        ...
-
-    def get_commitments(self, leaf: int, digests: Sequence[str]) -> dict[str, Commitment]:
-        """Those of the commitments of a record that have not been erased.
-
-        They are kept with the record or with another one about the same request or insight.
-        """
-        ...
 
 
 class AlertTransaction(Protocol):
