@@ -93,7 +93,7 @@ async def fill(folder: Path, *, insights: int = 70) -> dict[str, str]:
     ids: dict[str, str] = {}
     with pytest.MonkeyPatch.context() as patch:
         provider = FakeProvider(lambda request: ANSWERS[request.model])
-        patch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+        patch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
         async with CrossModel.open(settings_of(folder)) as cm:
             taught = await cm.complete("How are ticket codes made?", model="strong")
             ids["taught"] = taught.id

@@ -39,7 +39,7 @@ def script():
 def settings(tmp_path, monkeypatch, script):
     """A loop of two scripted models, whose store and keys are in the test's folder."""
     provider = FakeProvider(lambda request: script[request.model](request))
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    monkeypatch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
     return {
         "store": {"url": f"sqlite:///{tmp_path}/state.db"},
         "witness": {"key_dir": str(tmp_path / "keys")},

@@ -50,7 +50,9 @@ async def test_a_reader_that_believes_what_it_is_handed_shows_what_the_loop_hand
         named = [choice for choice in task.choices if names(notes, choice)]
         return named[0] if len(named) == 1 else "?"
 
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: FakeProvider(read))
+    monkeypatch.setattr(
+        "crossmodel.assembly.building.create_provider", lambda *_, **__: FakeProvider(read)
+    )
     arms = (
         "none",
         "padding",

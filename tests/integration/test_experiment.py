@@ -20,7 +20,7 @@ QUESTION = "What is the relay code of the Tavor depot?"
 def settings(tmp_path, monkeypatch):
     seen = []
     provider = FakeProvider(lambda request: seen.append(request.messages[-1].content) or "47")
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    monkeypatch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
     return seen, {
         "store": {"url": f"sqlite:///{tmp_path}/state.db"},
         "witness": {"key_dir": str(tmp_path / "keys")},
@@ -183,7 +183,7 @@ async def test_ten_rounds_of_the_loop_teach_nothing_new(tmp_path, monkeypatch):
         return forms[next(rounds) % len(forms)] or "I do not know."
 
     provider = FakeProvider(parrot)
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    monkeypatch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
     config = {
         "store": {"url": f"sqlite:///{tmp_path}/state.db"},
         "witness": {"key_dir": str(tmp_path / "keys")},

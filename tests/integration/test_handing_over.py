@@ -20,7 +20,7 @@ HANDBOOK = "A ticket code is always the queue's prefix, a dash and the floor num
 def settings(tmp_path, monkeypatch):
     answers = {"strong": HANDBOOK, "cheap": "BIL-7", "odd": "half a pair: \ud800"}
     provider = FakeProvider(lambda request: answers[request.model])
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    monkeypatch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
     return {
         "store": {"url": f"sqlite:///{tmp_path}/s.db"},
         "witness": {"key_dir": str(tmp_path / "keys"), "writer": "process"},

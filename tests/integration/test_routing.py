@@ -245,7 +245,7 @@ cost_quality_tradeoff = 0.0
 @pytest.fixture
 def settings(workshop, tmp_path, monkeypatch):
     provider = FakeProvider(lambda request: f"{request.model} says so")
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    monkeypatch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
     return {
         "store": {"url": f"sqlite:///{tmp_path}/state.db"},
         "witness": {"key_dir": str(tmp_path / "keys")},

@@ -55,7 +55,7 @@ quality = 0.6
 def settings(tmp_path, monkeypatch):
     said = {"strong": HANDBOOK, "cheap": "BIL-7"}
     provider = FakeProvider(lambda request: said[request.model])
-    monkeypatch.setattr("crossmodel.assembly.create_provider", lambda *_, **__: provider)
+    monkeypatch.setattr("crossmodel.assembly.building.create_provider", lambda *_, **__: provider)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "crossmodel.toml").write_text(SETTINGS)
     return tmp_path / "crossmodel.toml"

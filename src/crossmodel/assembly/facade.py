@@ -1,102 +1,35 @@
-"""Settings become a running CrossModel: the only place that picks adapters."""
+"""The whole loop behind one door."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import os
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-import msgspec
-
-from crossmodel import extraction, transfer
+from crossmodel.assembly.building import build, open_provider, open_router, target_of
 from crossmodel.desk import InsightDesk, LogDesk, ReportDesk, TrafficDesk
 from crossmodel.domain.answer import Answer, Ask
 from crossmodel.domain.completion import Message, Role
 from crossmodel.domain.insight import ExtractionResult
 from crossmodel.domain.models import ModelSpec
-from crossmodel.domain.period import utc_now
 from crossmodel.domain.replay import ExplainedSelection, Replay
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
-from crossmodel.domain.transfer import TransferTarget, utf8_bytes
-from crossmodel.domain.witness import LogKey
 from crossmodel.engine import Engine
 from crossmodel.errors import ConfigurationError, CrossModelError, InvalidInputError
 from crossmodel.hooks import Hooks
-from crossmodel.inputs import InputRecorder
-from crossmodel.lazy import loader
 from crossmodel.performance import keep_rolling_up
-from crossmodel.ports import Provider, Store
-from crossmodel.providers import create_provider, takes_seed
-from crossmodel.selection import CostOptimizer, ModelSelector, learned
-from crossmodel.settings import ProviderSettings, Settings, load_settings
-from crossmodel.store import open_store
-from crossmodel.text.embedding import best_name
+from crossmodel.ports import Provider
+from crossmodel.providers import takes_seed
+from crossmodel.selection import learned
+from crossmodel.settings import Settings, load_settings
 from crossmodel.transfer.feedback import Grader, graded
-from crossmodel.witness import CrossModelVIF, Ledger, settle_keys
 from crossmodel.witness.tracing import current_trace_id, note_answer, trace_id_of
-from crossmodel.writing import (
-    WriterSettings,
-    batches,
-    folder_keyring,
-    keys_for,
-    open_handover,
-    settle_others,
-    write_what_is_left,
-)
 
 if TYPE_CHECKING:
-    from crossmodel.extraction.bulk import Extracted, ExtractionJob, extract_all
-    from crossmodel.extraction.logs import LoggedAnswer, UnreadableRow, read_path, read_text
     from crossmodel.telemetry.otlp import Export
-    from crossmodel.transfer import Exported
-
-__all__ = [
-    "CrossModel",
-    "Exported",
-    "Extracted",
-    "ExtractionJob",
-    "LoggedAnswer",
-    "UnreadableRow",
-    "build_extractor",
-    "create_keys",
-    "extract_all",
-    "read_path",
-    "read_text",
-    "restore_budgets",
-]
-
-_MODULE_OF: Final = {
-    "Exported": "transfer",
-    "Extracted": "extraction.bulk",
-    "ExtractionJob": "extraction.bulk",
-    "LoggedAnswer": "extraction.logs",
-    "UnreadableRow": "extraction.logs",
-    "extract_all": "extraction.bulk",
-    "read_path": "extraction.logs",
-    "read_text": "extraction.logs",
-}
-"""Where those names are that load when they are used, as their stages do."""
-
-Stage = TypeVar("Stage")
-
-CONTEXT_SHARE: Final = 4
-"""Insights may take at most one part in this many of a model's context window."""
-
-SETTLING_SECONDS: Final = 10.0
-"""How long opening waits for the records of a process that was killed."""
-
-WEAK: Final = 0.5
-"""Models below this quality, 0..1, copy worked examples better than they follow rules."""
-
-__getattr__ = loader(__name__, _MODULE_OF, within="crossmodel")
-
 
 Conversation = str | Message | Mapping[str, str] | Sequence[Message | Mapping[str, str]]
 """What can be asked: a question, or the turns of a conversation as messages or dictionaries."""
@@ -154,7 +87,7 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
         async with AsyncExitStack() as opening:
             if self._with_models and self.settings.telemetry.otlp_endpoint:
                 self._open_export(opening)
-            self._engine = await _build(
+            self._engine = await build(
                 self.settings,
                 self.hooks,
                 opening,
@@ -345,7 +278,7 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
         seeded = {row.id for row in self.settings.providers if takes_seed(row.kind)}
         replayer = Replayer(
             self.engine,
-            lambda: _router(self.settings),
+            lambda: open_router(self.settings),
             seeded=seeded if self._with_models else frozenset(),
         )
         of = tenant or self.settings.loop.tenant
@@ -368,7 +301,7 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
         """
         from crossmodel.replay import Explainer  # noqa: PLC0415 - few processes ever explain
 
-        explainer = Explainer(self.engine, lambda: _router(self.settings))
+        explainer = Explainer(self.engine, lambda: open_router(self.settings))
         return await explainer.explain(tenant or self.settings.loop.tenant, id)
 
     def models(self) -> list[ModelSpec]:
@@ -380,7 +313,7 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
         engine = self.engine
         engine.selector.register_model(model.profile())
         provider = engine.providers.get(model.provider)
-        engine.transfer.register_target(_target(model, provider, self.settings))
+        engine.transfer.register_target(target_of(model, provider, self.settings))
         cast("dict[str, ModelSpec]", engine.models)[model.id] = model
 
     def adopt(self, settings: Settings) -> list[str]:
@@ -394,7 +327,7 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
         old, engine = self.settings, self.engine
         rows = {row.id: row for row in old.providers}
         made = {
-            row.id: _provider(row, position)
+            row.id: open_provider(row, position)
             for position, row in enumerate(settings.providers)
             if rows.get(row.id) != row
         }
@@ -415,223 +348,11 @@ class CrossModel(InsightDesk, LogDesk, ReportDesk, TrafficDesk):
         return changes
 
 
-def build_extractor(settings: Settings) -> extraction.InsightExtractor:
-    """The extractor alone, for work that needs no store and no models.
-
-    Raises:
-        ConfigurationError: if its calibration cannot be read.
-    """
-    extractor = extraction.InsightExtractor(settings.insight_extractor)
-    path = settings.insight_extractor.confidence_config.calibration_file
-    if path:
-        key = "insight_extractor.confidence_config.calibration_file"
-        try:
-            extractor.confidence_calculator.restore(msgspec.json.decode(Path(path).read_bytes()))
-        except OSError as error:
-            raise ConfigurationError(f"cannot read {path}: {error.strerror}", path=key) from error
-        except (msgspec.DecodeError, InvalidInputError) as error:
-            raise ConfigurationError(f"{path}: {error}", path=key) from error
-    return extractor
-
-
-def create_keys(settings: Settings) -> list[LogKey]:
-    """Make the log's first keys, where the settings say; nothing else is opened.
-
-    Raises:
-        InvalidInputError: if there are keys already, or the settings name signers elsewhere.
-        WitnessError: if they cannot be written.
-    """
-    folder = Path(settings.witness.key_dir)
-    if settings.witness.rsa_signer or settings.witness.ed25519_signer:
-        raise InvalidInputError("the settings name signers elsewhere: there are no keys to make")
-    if folder.exists():
-        raise InvalidInputError(
-            f"{folder} exists already and is not overwritten: crossmodel keys rotate replaces keys"
-        )
-    keyring = folder_keyring(settings.witness)
-    vif = CrossModelVIF(settings.cross_model_vif, keys=keyring, origin=settings.witness.origin)
-    return keyring.describe(vif.trust)
-
-
-async def _build(
-    settings: Settings,
-    hooks: Hooks,
-    opening: AsyncExitStack,
-    *,
-    with_models: bool,
-    with_assistant: bool,
-    serves: bool,
-) -> Engine:
-    """Open everything that the settings name; ``opening`` closes it again, in reverse order."""
-    assistant = _assistant(settings) if with_assistant else None
-    providers: dict[str, Provider] = {}
-    for position, row in enumerate(settings.providers):
-        if not with_models and (assistant is None or row.id != assistant.provider):
-            continue
-        providers[row.id] = _provider(row, position)
-        opening.push_async_callback(providers[row.id].close)
-    store = await open_store(settings.store.url, embedder=best_name())
-    opening.push_async_callback(store.close)
-    keys = await keys_for(store, settings.witness)
-    vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
-    await settle_keys(store, vif)
-    writer = settings.witness.writer if with_models else "inline"
-    ledger = await _ledger(settings, vif, store, writer, serves=serves)
-    if ledger.handover is not None:
-        opening.push_async_callback(ledger.handover.close)
-    opening.push_async_callback(ledger.seal)
-    await store.transact(lambda tx: tx.put_models(settings.models))
-    selector = ModelSelector(settings.model_selector, router=_router(settings))
-    await restore_budgets(selector.cost_optimizer, store)
-    for model in settings.models:
-        selector.register_model(model.profile())
-    extractor = _Once(lambda: build_extractor(settings))
-    transferring = _Once(lambda: _transfer(settings, providers))
-    if settings.insight_extractor.confidence_config.calibration_file:
-        extractor()  # what is wrong with it is told now
-    if settings.insight_transfer.transfer_protocols.custom_protocols:
-        transferring()  # likewise
-    models = {model.id: model for model in settings.models}
-    inputs = InputRecorder(
-        selector,
-        extractor,
-        transferring,
-        models,
-        teacher_quality=settings.loop.teacher_quality,
-        assistant=assistant.id if assistant else None,
-    )
-    return Engine(
-        selector=selector,
-        transfer_stage=transferring,
-        extractor_stage=extractor,
-        ledger=ledger,
-        store=store,
-        providers=providers,
-        models=models,
-        teacher_quality=settings.loop.teacher_quality,
-        assistant=assistant,
-        inputs=inputs,
-        hooks=hooks,
-    )
-
-
-class _Once(Generic[Stage]):
-    """A stage that is made, and its code loaded, when it is first asked for; thread-safe."""
-
-    def __init__(self, make: Callable[[], Stage]) -> None:
-        self._make = make
-        self._made: Stage | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self) -> Stage:
-        """The stage, always the same one."""
-        if self._made is None:
-            with self._lock:
-                if self._made is None:
-                    self._made = self._make()
-        return self._made
-
-
-def _transfer(settings: Settings, providers: Mapping[str, Provider]) -> transfer.InsightTransfer:
-    made = transfer.InsightTransfer(settings.insight_transfer)
-    for model in settings.models:
-        made.register_target(_target(model, providers.get(model.provider), settings))
-    return made
-
-
-async def _ledger(
-    settings: Settings, vif: CrossModelVIF, store: Store, writer: str, *, serves: bool
-) -> Ledger:
-    """The ledger, once what earlier processes handed over and nobody has written is in it."""
-    ledger = Ledger(vif, store)
-    # what a crash has left unsigned, above all erasures
-    await ledger.seal(patient=False)
-    told = WriterSettings(settings.store.url, settings.witness, settings.cross_model_vif)
-    if writer == "process" or (writer == "auto" and serves):
-        try:
-            handover = open_handover(told)
-            await settle_others(told, seconds=SETTLING_SECONDS)
-            return replace(ledger, handover=handover)
-        except ConfigurationError:
-            if writer == "process":
-                raise
-    await write_what_is_left(told, store, ledger)
-    if serves:
-        return replace(ledger, handover=batches(store, ledger))
-    return ledger
-
-
 async def _stop(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait for its end."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _assistant(settings: Settings) -> ModelSpec | None:
-    name = settings.insight_extractor.model_assisted.model
-    return next((model for model in settings.models if model.id == name), None)
-
-
-def _router(settings: Settings) -> learned.LearnedRouter | None:
-    path = settings.model_selector.router
-    if not path:
-        return None
-    try:
-        return learned.load_router(Path(path).read_bytes())
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot read {path}: {error.strerror}", path="model_selector.router"
-        ) from error
-    except InvalidInputError as error:
-        raise ConfigurationError(f"{path}: {error}", path="model_selector.router") from error
-
-
-def _provider(row: ProviderSettings, position: int) -> Provider:
-    api_key = os.environ.get(row.api_key_env, "") if row.api_key_env else ""
-    if row.api_key_env and not api_key:
-        raise ConfigurationError(
-            f"the environment variable {row.api_key_env} is not set",
-            path=f"providers[{position}].api_key_env",
-        )
-    return create_provider(
-        row.kind,
-        provider_id=row.id,
-        base_url=row.base_url or next(iter(row.base_urls), ""),
-        api_key=api_key,
-        timeout_seconds=row.timeout_seconds,
-        model_path=row.model_path,
-        threads=row.threads,
-    )
-
-
-def _target(model: ModelSpec, provider: Provider | None, settings: Settings) -> TransferTarget:
-    budget = settings.insight_transfer.token_budget
-    return TransferTarget(
-        model_id=model.id,
-        prefers="exemplar" if model.quality < WEAK else "",
-        token_budget=min(budget, model.context_window // CONTEXT_SHARE),
-        follows_system_prompt=model.follows_system_prompt,
-        count_tokens=(provider and provider.token_counter(model.name)) or utf8_bytes,
-    )
-
-
-async def restore_budgets(budgets: CostOptimizer, store: Store) -> None:
-    """Budgets go on where they stood when the process ended.
-
-    Again, it does no harm: a budget that was set meanwhile learns what was spent before.
-    """
-    today = utc_now().date()
-    starts = {"daily_budget": today, "monthly_budget": today.replace(day=1)}
-    spent = await store.read(lambda tx: {name: tx.spent_usd(at) for name, at in starts.items()})
-    for budget, usd_of in spent.items():
-        budgets.restore(budget, math.fsum(usd_of.values()))
-        for tenant in {tenant for tenant, _ in usd_of}:
-            usd = math.fsum(usd for (whose, _), usd in usd_of.items() if whose == tenant)
-            budgets.restore(budget, usd, tenant=tenant)
-        for key in {key for _, key in usd_of if key is not None}:
-            usd = math.fsum(usd for (_, whose), usd in usd_of.items() if whose == key)
-            budgets.restore(budget, usd, key=key)
 
 
 def _messages(conversation: Conversation) -> tuple[Message, ...]:
