@@ -22,7 +22,7 @@ from crossmodel.store.rows import chunks
 from crossmodel.store.wanted import Wanted
 from crossmodel.text.embedding import Matrix, Vector
 
-EXACT: Final = 10_000
+EXACT: Final = 2_000
 """Insights of a tenant up to which all vectors are compared."""
 
 M: Final = 16

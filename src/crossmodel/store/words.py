@@ -6,6 +6,7 @@ it and nothing of what the others have.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -43,6 +44,7 @@ def words_of(query: str) -> list[str]:
     return list(dict.fromkeys(words_in(query[:MAX_QUERY])))[:MAX_WORDS]
 
 
+@functools.lru_cache(maxsize=1024)
 def tenant_code(tenant: str) -> str:
     """What stands before a tenant's words; should two share it, both are only slower."""
     digest = hashlib.sha256(tenant.encode("utf-8", "surrogatepass")).digest()
