@@ -204,8 +204,8 @@ def main() -> None:
     table += [f"| {name} | {' | '.join(cells)} |" for name, cells in searches.items()]
     asked.out.write_text(
         "# The two stores\n\n"
-        "Written by `benchmarks/store.py`, with a PostgreSQL of its own, set up by `initdb` alone, on "
-        f"the same disk and the same {os.cpu_count()} processors, whose load was "
+        "Written by `benchmarks/store.py`, with a PostgreSQL of its own, set up by `initdb` alone, "
+        f"on the same disk and the same {os.cpu_count()} processors, whose load was "
         f"{os.getloadavg()[2]:.1f} in the last 15 minutes.\n\n"
         f"## Appending to one log, {asked.seconds:g} s each, records of 600 bytes\n\n"
         + "\n".join(appends)
