@@ -57,12 +57,21 @@ class WriterSettings:
         return Path(f"{path}.spool").absolute()
 
 
-def keys_of(witness: WitnessSettings) -> KeyPair | FolderKeyring:
+def keys_of(witness: WitnessSettings, records: int = 0) -> KeyPair | FolderKeyring:
     """The keys of the folder, which may be rotated, or those that the settings name elsewhere.
 
+    They are made only for a log without ``records``: to one that has some, new keys are a
+    stranger's, and everything that was signed would look forged.
+
     Raises:
-        WitnessError: if they cannot be had; the message says why.
+        WitnessError: if they cannot be had, or the log has records and its key folder is gone.
     """
+    if records and _lacks_folder(witness):
+        raise WitnessError(
+            f"the log has {records} records, and there is no key folder {witness.key_dir}: "
+            "restore it, or name it in witness.key_dir; crossmodel verify FILE --trust KEYS "
+            "needs none"
+        )
     if not witness.rsa_signer and not witness.ed25519_signer:
         return folder_keyring(witness)
     from crossmodel.witness import KeyPlace, open_keys  # noqa: PLC0415 - not before the lock
@@ -81,21 +90,13 @@ def keys_of(witness: WitnessSettings) -> KeyPair | FolderKeyring:
 async def keys_for(store: Store, witness: WitnessSettings) -> KeyPair | FolderKeyring:
     """The keys of :func:`keys_of` for a store's log.
 
-    They are made only for a log without records: to one that has some, new keys are a stranger's,
-    and everything that was signed would look forged.
-
     Raises:
-        WitnessError: if they cannot be had, or the log has records and its key folder is gone.
+        WitnessError: as that does.
     """
-    if _lacks_folder(witness):
-        records = await store.read(lambda tx: tx.log_size())
-        if records and _lacks_folder(witness):  # another process may have made both by now
-            raise WitnessError(
-                f"the log has {records} records, and there is no key folder {witness.key_dir}: "
-                "restore it, or name it in witness.key_dir; crossmodel verify FILE --trust KEYS "
-                "needs none"
-            )
-    return keys_of(witness)
+    if not _lacks_folder(witness):
+        return keys_of(witness)
+    records = await store.read(lambda tx: tx.log_size())
+    return keys_of(witness, records)  # another process may have made both by now
 
 
 def _lacks_folder(witness: WitnessSettings) -> bool:

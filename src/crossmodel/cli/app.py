@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "verify": "verify:verify",
     "erase": "erase:erase",
     "retention": "retention:retention",
+    "migrate": "migrate:migrate",
     "health": "health:health",
     "report": "report:report",
     "eval": "evaluate:app",

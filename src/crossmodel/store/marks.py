@@ -14,6 +14,9 @@ SCRUB: Final = "scrub"
 CLIENT_KEYS: Final = "client_keys"
 """How often client keys were changed."""
 
+MOVING: Final = "moving"
+"""Set while a store moves here: nobody opens it before it is whole."""
+
 
 def get_mark(connection: sa.Connection, name: str) -> int | None:
     """The number of that name."""

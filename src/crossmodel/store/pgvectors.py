@@ -48,14 +48,8 @@ class PgVectorIndex(Embeddings):
 
     def prepare(self, connection: sa.Connection) -> None:
         """Make the embedder's index unless it is there; insights that there are take a while."""
-        name = f"ix_insight_vectors_{self.name}"
-        if connection.scalar(sa.select(sa.func.to_regclass(name))) is None:
-            connection.exec_driver_sql(  # only here, the embedder is loaded to know its length
-                f"CREATE INDEX {name} ON insight_vectors "
-                f"USING hnsw ((vector::halfvec({self.embedder.dimensions})) halfvec_ip_ops) "
-                f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION}) "
-                f"WHERE embedder = '{self.name}'"
-            )
+        if not has_graph(connection, self.name):  # only here, the embedder is loaded
+            make_graph(connection, self.name, self.embedder.dimensions)
 
     def put(
         self, connection: sa.Connection, insights: Sequence[tuple[int, str]], matrix: Matrix
@@ -137,6 +131,26 @@ def session(connection: psycopg.Connection[Any]) -> bool:
     ):
         connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
     return True
+
+
+def has_graph(connection: sa.Connection, embedder: str) -> bool:
+    """Whether there is a graph of an embedder's vectors."""
+    name = sa.func.to_regclass(_graph_name(embedder))
+    return connection.scalar(sa.select(name)) is not None
+
+
+def make_graph(connection: sa.Connection, embedder: str, dimensions: int) -> None:
+    """Make the graph of an embedder's vectors: for many it takes a while."""
+    connection.exec_driver_sql(
+        f"CREATE INDEX IF NOT EXISTS {_graph_name(embedder)} ON insight_vectors "
+        f"USING hnsw ((vector::halfvec({dimensions})) halfvec_ip_ops) "
+        f"WITH (m = {M}, ef_construction = {EF_CONSTRUCTION}) "
+        f"WHERE embedder = '{embedder}'"
+    )
+
+
+def _graph_name(embedder: str) -> str:
+    return f"ix_insight_vectors_{embedder}"
 
 
 def check_version(connection: sa.Connection) -> None:

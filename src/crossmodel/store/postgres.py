@@ -95,8 +95,8 @@ class PostgresStore(SqlStore):
     def __init__(self, connector: Connector, vectors: pgvectors.PgVectorIndex | None) -> None:
         self._connector = connector
         super().__init__(
-            _engine(connector, writes=True),
-            _engine(connector, writes=False).execution_options(reading=True),
+            connect(connector, writes=True),
+            connect(connector, writes=False).execution_options(reading=True),
             SearchIndex(WordIndex(TsvectorTables()), vectors),
             vectors,
             readers=READERS,
@@ -113,9 +113,14 @@ class PostgresStore(SqlStore):
 
     def _prepare(self, vectors: pgvectors.PgVectorIndex | None) -> None:
         with self._explained(), self._writer.begin() as connection:
-            _check_server(connection)
+            check_server(connection)
             migrate(connection)
             pgvectors.check_version(connection)
+            if marks.get_mark(connection, marks.MOVING) is not None:
+                raise StoreError(
+                    f"{self._connector.place}: a store is moving here and is not whole yet: run "
+                    "crossmodel migrate again, which goes on where it was"
+                )
             if vectors is not None:
                 vectors.prepare(connection)
             owed = marks.get_mark(connection, marks.SCRUB)
@@ -194,7 +199,8 @@ def describe(error: BaseException | None, place: str) -> str:
     return f"{place}: {said}; {advice}" if advice else f"{place}: {said}"
 
 
-def _engine(connector: Connector, *, writes: bool) -> sa.Engine:
+def connect(connector: Connector, *, writes: bool) -> sa.Engine:
+    """Connections that write, one at a time over all processes; or that read snapshots."""
     # pre_ping: a server that was started again is found before a work is begun
     engine = sa.create_engine(
         "postgresql+psycopg://",
@@ -250,7 +256,12 @@ def _configure_writer(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def _check_server(connection: sa.Connection) -> None:
+def check_server(connection: sa.Connection) -> None:
+    """Make sure that the server and the database can do what is asked of them.
+
+    Raises:
+        StoreError: if they cannot.
+    """
     version = int(connection.exec_driver_sql("SHOW server_version_num").scalar() or 0)
     if version < OLDEST:
         raise StoreError(f"the server is PostgreSQL {version // 10_000}: 15 or newer is needed")

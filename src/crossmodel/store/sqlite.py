@@ -11,7 +11,7 @@ from sqlalchemy import exc
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from crossmodel.errors import InvalidInputError, StoreError
-from crossmodel.store import marks
+from crossmodel.store import marks, sealing
 from crossmodel.store.base import SqlStore, refuse_text
 from crossmodel.store.fts5 import Fts5Tables
 from crossmodel.store.fulltext import WordIndex
@@ -52,7 +52,8 @@ class SqliteStore(SqlStore):
 
         Raises:
             InvalidInputError: if there is no embedder of that name.
-            StoreError: if the file cannot be opened, is no store, or is newer than this version.
+            StoreError: if the file cannot be opened, is no store, has moved elsewhere, or is newer
+                than this version.
         """
         path = url.removeprefix("sqlite:///")
         shared = path in {"", ":memory:"}
@@ -60,9 +61,9 @@ class SqliteStore(SqlStore):
             raise StoreError(f"cannot open {path}: its folder does not exist; create it first")
         folder = None if shared else Path(f"{path}.vectors")
         vectors = VectorIndex(embedder, folder) if embedder is not None else None
-        writer = _engine(path, StaticPool)
+        writer = connect(path, StaticPool)
         # an in-memory database lives in one connection, so its readers queue with its writer
-        reader = writer if shared else _engine(path, QueuePool)
+        reader = writer if shared else connect(path, QueuePool)
         store = cls(
             writer,
             reader.execution_options(reading=True),
@@ -83,6 +84,9 @@ class SqliteStore(SqlStore):
 
     def _prepare(self) -> None:
         with self._explained(), self._writer.begin() as connection:
+            moved_to = sealing.moved_to(connection)
+            if moved_to is not None:
+                raise _moved(f"{self._writer.url.database}: {sealing.MOVED}{moved_to}")
             migrate(connection)
             owed = marks.get_mark(connection, marks.SCRUB)
         if owed is not None:
@@ -111,13 +115,39 @@ class SqliteStore(SqlStore):
         return False
 
     def _describe(self, error: exc.DBAPIError) -> str:
-        message = str(error.orig)
-        advice = next((a for piece, a in ADVICE.items() if piece in message), "")
-        said = f"{self._writer.url.database}: SQLite says: {message}"
-        return f"{said}; {advice}" if advice else said
+        return describe(error, str(self._writer.url.database))
 
 
-def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
+def reopen(path: Path) -> bool:
+    """Let a file be written again that was closed when its store moved; False if it was not closed.
+
+    Raises:
+        StoreError: if there is no such file, or it cannot be written.
+    """
+    if not path.is_file():
+        raise StoreError(f"cannot open {path}: there is no such file")
+    engine = connect(str(path), StaticPool)
+    try:
+        with engine.begin() as connection:
+            was_closed = sealing.moved_to(connection) is not None
+            sealing.unseal(connection)
+    except exc.DBAPIError as error:
+        raise StoreError(describe(error, str(path))) from None
+    finally:
+        engine.dispose()
+    return was_closed
+
+
+def describe(error: exc.DBAPIError, path: str) -> str:
+    """What SQLite says and what to do, without what the rows held."""
+    message = str(error.orig)
+    advice = next((a for piece, a in ADVICE.items() if piece in message), "")
+    said = f"{path}: SQLite says: {message}"
+    return f"{said}; {advice}" if advice else said
+
+
+def connect(path: str, pool: type[sa.Pool]) -> sa.Engine:
+    """Connections to a file. With the execution option ``reading`` they begin snapshots."""
     options: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
     url = sa.URL.create("sqlite", database=path)  # a path may hold what a URL would misread
     # hide_parameters: errors must not show rows
@@ -142,8 +172,15 @@ def _engine(path: str, pool: type[sa.Pool]) -> sa.Engine:
     @sa.event.listens_for(engine, "handle_error")
     def _refused(context: sa.ExceptionContext) -> None:
         """Values that never reached the database: the caller's mistake, not the store's."""
-        refuse_text(context.original_exception)
-        if isinstance(context.original_exception, OverflowError):
+        error = context.original_exception
+        refuse_text(error)
+        if isinstance(error, OverflowError):
             raise InvalidInputError("a whole number does not fit in 64 bits") from None
+        if str(error).startswith(sealing.MOVED):
+            raise _moved(f"{path}: {error}") from None
 
     return engine
+
+
+def _moved(said: str) -> StoreError:
+    return StoreError(f"{said}: name that in store.url, or crossmodel migrate --reopen the file")

@@ -55,7 +55,7 @@ POLL_SECONDS: Final = 0.02
 @asynccontextmanager
 async def claimed(store: Store) -> AsyncIterator[SigningClaim | None]:
     """Be the log's one signer inside; gives ``None`` while somebody else is."""
-    holder = f"{platform.node()}/{os.getpid()}/{secrets.token_hex(8)}"
+    holder = _holder()
     claim = await store.transact(lambda tx: tx.claim_signing(holder, utc_now(), _end()))
     if claim is None:
         yield None
@@ -107,6 +107,26 @@ async def sign_head(store: Store, vif: CrossModelVIF, *, patient: bool) -> bool:
             return True
 
 
+def sign_within(tx: LogTransaction, vif: CrossModelVIF) -> bool:
+    """Sign what is not signed yet in the transaction after which nobody writes this log any more.
+
+    Everybody who writes waits for the keys meanwhile: nothing but that is a reason to do so.
+
+    Returns:
+        Whether all is signed; not while somebody else signs.
+
+    Raises:
+        WitnessError: if the head must not be signed.
+    """
+    claim = tx.claim_signing(_holder(), utc_now(), _end())
+    if claim is None:
+        return False
+    if vif.unsigned(tx) > 0:
+        tx.add_checkpoint(vif.sign_checkpoint(tx), claim)
+    tx.release_signing(claim)
+    return True
+
+
 async def _sign(store: Store, vif: CrossModelVIF, claim: SigningClaim) -> bool:
     """Sign and publish; False if the signature is worth nothing, since others went on meanwhile."""
 
@@ -152,6 +172,10 @@ async def _wait(give_up: float) -> None:
     if time.monotonic() > give_up:
         raise WitnessError(f"others have been signing the log for {PATIENCE_SECONDS:g} s")
     await asyncio.sleep(POLL_SECONDS)
+
+
+def _holder() -> str:
+    return f"{platform.node()}/{os.getpid()}/{secrets.token_hex(8)}"
 
 
 def _end() -> datetime:
