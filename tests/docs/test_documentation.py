@@ -27,6 +27,7 @@ from upstreams import Upstream
 from crossmodel.extraction import InsightExtractor
 from crossmodel.extraction.logs import read_path
 from crossmodel.settings import load_settings
+from postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
@@ -42,6 +43,9 @@ NEEDS = {
     "curl": re.compile(r"^\$ curl |(head|id)\.txt", re.MULTILINE),
 }
 """Programs that an outsider has, and what needs them or what they have made."""
+
+DATABASE = re.compile(r"postgresql://crossmodel@db\.example/crossmodel")
+"""A database on a server; what moves into it has a folder of its own."""
 
 
 def blocks(language):
@@ -63,6 +67,15 @@ def workshop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(ROOT / "examples", folder / "examples")
     return folder
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """A folder whose store moves away, and an empty database for it."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    server = PostgresServer()
+    yield tmp_path, f"'{server.empty()}'"
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +135,15 @@ def run(command, folder, environment=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "body"), blocks("console"))
-def test_commands_run(page, body, workshop, gateway_of, deployment_of):
+def test_commands_run(page, body, workshop, gateway_of, deployment_of, request):
     found = commands(body)
     assert found, "a console block without a command"
     for program, needs in NEEDS.items():
         if needs.search(body) and not shutil.which(program):
             pytest.skip(f"there is no {program} here")
+    if DATABASE.search(body):
+        workshop, database = request.getfixturevalue("moving")
+        found = [DATABASE.sub(lambda _: database, command) for command in found]
     running = deployment_of(page) or (gateway_of(page) if SPEAKS.search(body) else None)
     if running is not None:
         for command in commands(running.readdressed(body)):
