@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from retrieval import (
+    FEW,
     SLOW_QUESTIONS,
     SMALL_TENANT,
     TENANT,
@@ -30,10 +31,12 @@ from retrieval import (
     baselines,
     fill,
     recall,
+    write,
 )
 from retrieval_data import Corpus
 
 from crossmodel.store import open_store
+from crossmodel.store.moving import Move
 from crossmodel.store.wanted import Wanted
 from crossmodel.text.embedding import best_name
 from crossmodel.text.ranking import fused
@@ -43,6 +46,11 @@ APPEND_SECONDS: Final = 4.0
 PROCESSES: Final = (1, 2, 4)
 TOGETHER: Final = (1, 256)
 ASKED: Final = 300
+MORE: Final = 2_048
+"""Insights that are kept once the others are there."""
+
+MEMORY: Final = "maintenance_work_mem = '2GB'"
+"""What building a graph of a million vectors needs to be quick."""
 
 APPENDER: Final = """
 import asyncio, sys, time
@@ -81,6 +89,7 @@ class Server:
 
         with psycopg.connect(self._server.get_uri("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            connection.execute(f"ALTER DATABASE {name} SET {MEMORY}")
         return str(self._server.get_uri(name))
 
     def stop(self) -> None:
@@ -123,24 +132,49 @@ async def _made(url: str) -> None:
     await (await open_store(url)).close()
 
 
-async def searched(
-    url: str, count: int, truths: tuple[Sequence[str], list[Any], list[Any]] | None
-) -> tuple[dict[str, str], tuple[Sequence[str], list[Any], list[Any]]]:
-    """The figures of one store of so many insights, and what exact search finds in them."""
-    rows: dict[str, str] = {}
-    corpus = Corpus()
-    store: Any = await open_store(url, embedder=best_name())
-    started = time.perf_counter()
+async def filled(path: Path, corpus: Corpus, count: int) -> Sequence[str]:
+    """A SQLite store of so many insights; questions about some of them."""
+    store: Any = await open_store(f"sqlite:///{path}", embedder=best_name())
     about = await fill(store, corpus, count)
-    seconds = time.perf_counter() - started
-    rows["insights kept a second, rows, words and vectors"] = f"{count / seconds:,.0f}"
-    if hasattr(store._vectors, "settle"):
-        await asyncio.to_thread(store._vectors.settle, TENANT)
-    if truths is None:
-        questions = [corpus.question(each) for each in about][:ASKED]
-        _, meanings, words = baselines(Path(url.removeprefix("sqlite:///")), questions)
-        truths = questions, meanings, words
-    questions, meanings, words = truths
+    await asyncio.to_thread(store._vectors.settle, TENANT)
+    await store.close()
+    return [corpus.question(each) for each in about][:ASKED]
+
+
+def moved(path: Path, url: str) -> dict[str, str]:
+    """How long each part of ``crossmodel migrate`` takes."""
+    seconds: list[float] = []
+
+    def done() -> None:
+        seconds.append(time.perf_counter() - sum(seconds) - started)
+
+    with Move(path, url) as move:
+        started = time.perf_counter()
+        move.begin()
+        rows = sum(move.copy().written.values())
+        done()
+        move.make_ready()
+        done()
+        move.seal(lambda _: True)
+        move.compare(move.copy())
+        move.finish()
+        done()
+        move.unseal()
+    copied, made, closed = seconds
+    return {
+        "rows that `migrate` copies a second": f"{rows / copied:,.0f}",
+        "and how long that takes, s": f"{copied:,.1f}",
+        "and building the graph of vectors, s": f"{made:,.1f}",
+        "and then both are closed, s": f"{closed:,.1f}",
+    }
+
+
+async def searched(
+    store: Any, questions: Sequence[str], truths: tuple[list[Any], list[Any]]
+) -> dict[str, str]:
+    """The figures of one store; what exact search finds by meaning and by words is true."""
+    meanings, words = truths
+    rows: dict[str, str] = {}
     for name, tenant in (("search", TENANT), ("search of a tenant of 1,000", SMALL_TENANT)):
         rows[f"{name}: p50 / p99 ms"], _ = await ask(store, tenant, questions)
     wanted, some = Wanted(TENANT), questions[:SLOW_QUESTIONS]
@@ -159,9 +193,45 @@ async def searched(
     rows["recall@10 by vectors"] = recall(await store.read(near), meanings)
     rows["recall@10 by words"] = recall(await store.read(worded), words)
     rows["recall@10 by both"] = recall(await store.read(both), exact)
+    return rows
+
+
+async def added(store: Any, corpus: Corpus, after: int) -> str:
+    """Insights a second that are kept beside those that there are, some in each transaction."""
+    more = list(enumerate(corpus.insights(MORE), after + 1))
+    started = time.perf_counter()
+    for at in range(0, MORE, TOGETHER[1]):
+        part = more[at : at + TOGETHER[1]]
+        await store.transact(lambda tx, rows=part: write(tx, TENANT, rows))
+    return f"{MORE / (time.perf_counter() - started):,.0f}"
+
+
+async def measured(
+    url: str, corpus: Corpus, count: int, questions: Sequence[str], truths: Any
+) -> dict[str, str]:
+    """All figures of one store of so many insights."""
+    store: Any = await open_store(url, embedder=best_name())
+    await store.read(lambda tx: tx.search_insights(TENANT, questions[0]))  # a graph is read
+    rows = await searched(store, questions, truths)
     rows["MiB on disk"] = f"{await _size(store, url):,.0f}"
+    rows["insights kept a second, rows, words and vectors"] = await added(
+        store, corpus, count + FEW
+    )
     await store.close()
-    return rows, truths
+    return rows
+
+
+def at(
+    count: int, folder: Path, target: str
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """The figures of both stores, with the same insights, and of the way between them."""
+    corpus, path = Corpus(), folder / "s.db"
+    questions = asyncio.run(filled(path, corpus, count))
+    _, *truths = baselines(path, questions)
+    way = moved(path, target)
+    lite = asyncio.run(measured(f"sqlite:///{path}", corpus, count, questions, truths))
+    large = asyncio.run(measured(target, corpus, count, questions, truths))
+    return lite, large, way
 
 
 async def _size(store: Any, url: str) -> float:
@@ -175,13 +245,14 @@ async def _size(store: Any, url: str) -> float:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("counts", type=int, nargs="*", default=[10_000, 30_000, 100_000])
+    parser.add_argument("counts", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--seconds", type=float, default=APPEND_SECONDS, help="for each append")
     parser.add_argument("--out", type=Path, default=TARGET)
     asked = parser.parse_args()
     appends = ["| processes | records together | SQLite, records/s | PostgreSQL, records/s |"]
     appends.append("|---:|---:|---:|---:|")
     searches: dict[str, list[str]] = {}
+    moves: dict[str, list[str]] = {}
     with server() as postgres:
         for together in TOGETHER:
             for processes in PROCESSES:
@@ -194,19 +265,23 @@ def main() -> None:
                 sys.stderr.write(appends[-1] + "\n")
         for count in asked.counts:
             with tempfile.TemporaryDirectory() as folder:
-                lite, truths = asyncio.run(searched(f"sqlite:///{folder}/s.db", count, None))
-            large, _ = asyncio.run(searched(postgres.new(f"insights_{count}"), count, truths))
+                lite, large, way = at(count, Path(folder), postgres.new(f"insights_{count}"))
             for name in lite:
                 searches.setdefault(name, []).append(f"{lite[name]} · {large[name]}")
-            sys.stderr.write(f"{count:,}: {lite}\n{large}\n")
-    head = "| SQLite · PostgreSQL, insights | " + " | ".join(f"{n:,}" for n in asked.counts) + " |"
-    table = [head, "|---|" + "---|" * len(asked.counts)]
+            for name, figure in way.items():
+                moves.setdefault(name, []).append(figure)
+            sys.stderr.write(f"{count:,}: {lite}\n{large}\n{way}\n")
+    counts = " | ".join(f"{n:,}" for n in asked.counts) + " |"
+    table = [f"| SQLite · PostgreSQL, insights | {counts}", "|---|" + "---|" * len(asked.counts)]
     table += [f"| {name} | {' | '.join(cells)} |" for name, cells in searches.items()]
+    table += ["", f"| SQLite to PostgreSQL, insights | {counts}"]
+    table += ["|---|" + "---:|" * len(asked.counts)]
+    table += [f"| {name} | {' | '.join(cells)} |" for name, cells in moves.items()]
     asked.out.write_text(
         "# The two stores\n\n"
-        "Written by `benchmarks/store.py`, with a PostgreSQL of its own, set up by `initdb` alone, "
-        f"on the same disk and the same {os.cpu_count()} processors, whose load was "
-        f"{os.getloadavg()[2]:.1f} in the last 15 minutes.\n\n"
+        "Written by `benchmarks/store.py`, with a PostgreSQL of its own, set up by `initdb` alone "
+        f"but for `{MEMORY}`, on the same disk and the same {os.cpu_count()} processors, whose "
+        f"load was {os.getloadavg()[2]:.1f} in the last 15 minutes.\n\n"
         f"## Appending to one log, {asked.seconds:g} s each, records of 600 bytes\n\n"
         + "\n".join(appends)
         + "\n\n## Insights\n\n"

@@ -106,20 +106,20 @@ def migrate_store(
         with move.old_log() as log:
             keys = keys_of(settings.witness, log.log_size())
         vif = CrossModelVIF(settings.cross_model_vif, keys=keys, origin=settings.witness.origin)
-        written = move.copy()
+        written = move.copy().written
         move.make_ready()
         if copy_only:
             return MoveReport(move.place, is_finished=False, written=written, spool=waiting)
         _close(move, vif)
         try:
-            written += move.copy()
-            rows = move.compare()
+            rest = move.copy()
+            move.compare(rest)
             report = _verify(move, vif, progress)
         except BaseException:
             move.unseal()
             raise
         move.finish()  # the last word: should it be unknown whether it came, ask again
-        return MoveReport(move.place, True, written, rows, report, waiting)
+        return MoveReport(move.place, True, written + rest.written, rest.rows, report, waiting)
 
 
 def reopen_store(source: str) -> bool:

@@ -70,12 +70,20 @@ def workshop(tmp_path_factory):
 
 
 @pytest.fixture
-def moving(tmp_path):
-    """A folder whose store moves away, and an empty database for it."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    server = PostgresServer()
-    yield tmp_path, f"'{server.empty()}'"
-    server.stop()
+def place(workshop, tmp_path):
+    """Gives the folder of a block, and what its text is there: what moves has a place of its own."""
+    servers = []
+
+    def find(body):
+        if not DATABASE.search(body):
+            return workshop, body
+        shutil.copytree(ROOT / "examples", tmp_path / "examples")
+        servers.append(PostgresServer())
+        return tmp_path, DATABASE.sub(lambda _: f"'{servers[0].empty()}'", body)
+
+    yield find
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -135,15 +143,13 @@ def run(command, folder, environment=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "body"), blocks("console"))
-def test_commands_run(page, body, workshop, gateway_of, deployment_of, request):
+def test_commands_run(page, body, place, gateway_of, deployment_of):
+    folder, body = place(body)
     found = commands(body)
     assert found, "a console block without a command"
     for program, needs in NEEDS.items():
         if needs.search(body) and not shutil.which(program):
             pytest.skip(f"there is no {program} here")
-    if DATABASE.search(body):
-        workshop, database = request.getfixturevalue("moving")
-        found = [DATABASE.sub(lambda _: database, command) for command in found]
     running = deployment_of(page) or (gateway_of(page) if SPEAKS.search(body) else None)
     if running is not None:
         for command in commands(running.readdressed(body)):
@@ -153,13 +159,13 @@ def test_commands_run(page, body, workshop, gateway_of, deployment_of, request):
         return
     for command in found:
         if command.startswith("crossmodel dashboard --listen"):
-            look_at_the_dashboard(command, workshop)
+            look_at_the_dashboard(command, folder)
             continue
         make = re.fullmatch(r"make (\w+)", command)
         if make:
             assert re.search(rf"^{make[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             continue
-        done = run(command, workshop)
+        done = run(command, folder)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,13 @@ _VECTOR: Final = "vector"
 def _raw_type(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     """Values as they are, but for those that SQLite has no type for."""
     return kind if isinstance(kind, sa.Boolean | sa.Date) else sa.types.NULLTYPE
+
+
+def _with_bytes(at: int, row: sa.Row[Any]) -> Row:
+    """A row with a vector as SQLite keeps it, whoever keeps this one."""
+    vector = row[at]
+    kept = vector.to_numpy().tobytes() if isinstance(vector, HalfVector) else vector
+    return (*row[:at], kept, *row[at + 1 :])
 
 
 class RawTable:
@@ -56,19 +64,18 @@ class RawTable:
         """Whether there is no row."""
         return connection.scalar(sa.select(sa.literal(1)).select_from(self._raw).limit(1)) is None
 
-    def rows(self, connection: sa.Connection, names: Sequence[str] | None = None) -> Iterator[Row]:
+    def rows(
+        self, connection: sa.Connection, names: Sequence[str] | None = None
+    ) -> Generator[Row, None, None]:
         """All rows by their key, in bounded memory; of some columns, if those are named."""
         columns = names or self.names
         options = {"stream_results": True, "yield_per": AT_ONCE}
-        found = connection.execute(self._query(connection, columns), execution_options=options)
-        if _VECTOR not in columns:
-            yield from map(tuple, found)
-            return
-        at = columns.index(_VECTOR)
-        for row in found:
-            vector = row[at]
-            kept = vector.to_numpy().tobytes() if isinstance(vector, HalfVector) else vector
-            yield (*row[:at], kept, *row[at + 1 :])
+        query = self._query(connection, columns)
+        with connection.execute(query, execution_options=options) as found:
+            if _VECTOR in columns:
+                yield from map(partial(_with_bytes, columns.index(_VECTOR)), found)
+            else:
+                yield from map(tuple, found)
 
     def put(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Insert rows into PostgreSQL, in place of those of the same key."""
