@@ -282,6 +282,28 @@ async def test_who_takes_longer_to_sign_than_a_claim_lasts_keeps_it(url, short):
         await store.close()
 
 
+async def test_what_was_signed_of_records_that_are_no_more_is_thrown_away(url, caplog):
+    mine, other = await open_store(url), await open_store(url)
+    slow = Slow(0.5)
+    await append(mine, "a", "b")
+    signed = asyncio.create_task(Ledger(slow, mine).checkpoint(now=True))
+    assert await asyncio.to_thread(slow.is_signing.wait, 20)
+
+    def go_back(tx):  # as a standby that had not got the last record yet
+        tx._connection.exec_driver_sql('DELETE FROM log_leaves WHERE "index" > 0')
+        tx._connection.exec_driver_sql("DELETE FROM log_nodes")
+
+    await other.transact(go_back)
+    await append(other, "c")
+    assert await signed
+    assert "it has gone back" in caplog.text
+    head = await other.read(lambda tx: tx.latest_checkpoint())
+    assert head.size == 2
+    assert await other.read(lambda tx: log.has_head(tx, head))
+    for store in (mine, other):
+        await store.close()
+
+
 async def test_a_service_that_never_answers_keeps_the_log_for_so_long_only(
     url, short, monkeypatch, caplog
 ):
