@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from crossmodel.domain.client_key import ClientKey, digest_of
 from crossmodel.domain.insight import Evidence, Insight
 from crossmodel.errors import ConfigurationError, StoreError
 from crossmodel.store import embeddings, open_store, pgvectors, postgres
@@ -139,6 +140,24 @@ async def test_a_store_goes_on_when_its_server_is_back(server):
     await waiting  # it was away for less than the store's patience
     assert await store.read(lambda tx: tx.get_mark("x")) == 2
     await store.close()
+
+
+async def test_who_waits_for_changes_hears_of_them_again_when_the_server_is_back(server):
+    url = server.store()
+    waiting, other = await open_store(url), await open_store(url)
+    await waiting.wait_for_change(20)  # it listens from now on
+    idle = asyncio.create_task(waiting.wait_for_change(60))
+    await asyncio.sleep(0.2)
+    server.kill()
+    await asyncio.wait_for(idle, 5)  # something may have been missed
+    server.start()
+    seen = await waiting.read(lambda tx: tx.client_keys_version())
+    made = ClientKey("ci", digest_of(b"clear-key-of-ci-0123"))
+    await other.transact(lambda tx: tx.put_client_key(made))
+    while await waiting.read(lambda tx: tx.client_keys_version()) == seen:
+        await asyncio.wait_for(waiting.wait_for_change(60), 5)
+    for store in (waiting, other):
+        await store.close()
 
 
 async def test_while_the_server_is_away_that_is_told(server, monkeypatch):

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import pytest
 
 from crossmodel import ConfigurationError, CrossModel, WitnessError
-from crossmodel.assembly import load_settings
 from crossmodel.domain.ids import time_ordered_id
 from crossmodel.domain.insight import Insight
 from crossmodel.domain.selection import ModelSelection, RequestContext, TaskRequirement
 from crossmodel.domain.transfer import TransferResult
 from crossmodel.gateway.recording import Recorder
 from crossmodel.gateway.served import Served
+from crossmodel.settings import load_settings
 from crossmodel.wire.dialect import Dialect
 from crossmodel.wire.sse import write_event
 from crossmodel.witness.handing_over.batches import Batches

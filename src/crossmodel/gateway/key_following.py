@@ -13,8 +13,8 @@ from crossmodel.gateway.limits import Admission
 from crossmodel.ports import Store
 from crossmodel.settings import Settings
 
-LOOK_SECONDS: Final = 0.4
-"""How often the store is looked at: a change holds everywhere within a second."""
+LONGEST_SECONDS: Final = 30.0
+"""How often the store is looked at where it tells of no change."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class KeyFollower:
     async def _follow(self) -> None:
         is_failing = False
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._store.wait_for_change(LONGEST_SECONDS)
             try:
                 version = await self._version()
                 if version != self._seen:

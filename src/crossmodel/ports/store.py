@@ -451,6 +451,13 @@ class Store(Protocol):
         """Run ``work`` on one consistent snapshot; writing in it is an error."""
         ...
 
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait until client keys may have been changed by any process, or for so long.
+
+        It may end early: look at ``client_keys_version`` then. For one event loop and one caller.
+        """
+        ...
+
     async def scrub(self) -> bool:
         """Take erased bytes out of the files where transactions leave them behind.
 

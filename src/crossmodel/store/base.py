@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class SqlStore:
-    """The port ``Store`` but for ``scrub``.
+    """The port ``Store`` but for ``scrub`` and ``wait_for_change``.
 
     Args:
         writer: begins transactions that are alone: what they read stays true until they commit.

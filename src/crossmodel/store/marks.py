@@ -14,6 +14,9 @@ SCRUB: Final = "scrub"
 CLIENT_KEYS: Final = "client_keys"
 """How often client keys were changed."""
 
+CHANNEL: Final = "crossmodel"
+"""Where PostgreSQL tells of numbers that were counted up."""
+
 MOVING: Final = "moving"
 """Set while a store moves here: nobody opens it before it is whole."""
 
@@ -45,9 +48,11 @@ def settle_scrub(connection: sa.Connection, owed: int) -> None:
 
 
 def count_up(connection: sa.Connection, name: str) -> None:
-    """Add one to the number of that name, however many do so at once."""
+    """Add one to the number of that name, however many do so at once; who listens is told of it."""
     query = sa.text(
         "INSERT INTO marks (name, value) VALUES (:name, 1) "
         "ON CONFLICT (name) DO UPDATE SET value = marks.value + 1"
     )
     connection.execute(query, {"name": name})
+    if connection.dialect.name == "postgresql":  # once it is committed
+        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, name)))

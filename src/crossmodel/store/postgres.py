@@ -24,6 +24,7 @@ from crossmodel.store import marks, pgvectors
 from crossmodel.store.base import SqlStore, refuse_text
 from crossmodel.store.fulltext import WordIndex
 from crossmodel.store.migration import migrate
+from crossmodel.store.notices import Notices
 from crossmodel.store.search import SearchIndex
 from crossmodel.store.tsvector import TsvectorTables
 
@@ -33,7 +34,7 @@ OLDEST: Final = 150_000
 """The first version of the server that is supported: 15."""
 
 READERS: Final = 4
-"""Connections of one process that read; one more writes."""
+"""Connections of one process that read; one more writes, and one more hears of changes."""
 
 LOCK: Final = 0x63726D64
 """The advisory lock of whoever writes, in the database's own number space."""
@@ -53,7 +54,7 @@ ADVICE: Final = {
     "25006": "whoever writes must write in transact, not in read; a standby only reads: name a "
     "primary, for instance with target_session_attrs=read-write",
     "53100": "free some space; nothing that was acknowledged is lost",
-    "53300": f"raise max_connections: a process takes up to {READERS + 1}",
+    "53300": f"raise max_connections: a process takes up to {READERS + 2}",
     "55P03": f"another process has written for {BUSY_SECONDS} s: stop that one, or try again",
     "25P03": "this process was stopped for so long that others went on without it: try again",
     "57P01": "the server was stopped: it is looked for again with the next call",
@@ -94,6 +95,7 @@ class PostgresStore(SqlStore):
 
     def __init__(self, connector: Connector, vectors: pgvectors.PgVectorIndex | None) -> None:
         self._connector = connector
+        self._notices = Notices(connector.info)
         super().__init__(
             connect(connector, writes=True),
             connect(connector, writes=False).execution_options(reading=True),
@@ -101,6 +103,15 @@ class PostgresStore(SqlStore):
             vectors,
             readers=READERS,
         )
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait for a notice, on a connection that does nothing else."""
+        await self._notices.wait(seconds)
+
+    async def close(self) -> None:
+        """Let go of the server; safe to call twice."""
+        await self._notices.close()
+        await super().close()
 
     async def scrub(self) -> bool:
         """Let the server forget the rows that are gone, by VACUUM.
@@ -152,6 +163,7 @@ class Connector:
     """Makes connections to one server; errors name the place and never the password.
 
     Attributes:
+        info: what libpq connects by; the password may be in it.
         place: host and database, for people.
         patience: seconds for which a server that is away is looked for.
         knows_vectors: whether the last connection found pgvector's types in the database.
@@ -173,7 +185,7 @@ class Connector:
             "keepalives_interval": 5,
             "keepalives_count": 3,
         }
-        self._info = conninfo.make_conninfo(**(defaults | dict(parts)))
+        self.info = conninfo.make_conninfo(**(defaults | dict(parts)))
         host, name = parts.get("host") or "this machine", parts.get("dbname") or "its database"
         self.place = f"PostgreSQL, {name} on {host}"
         self.patience = 0.0
@@ -184,7 +196,7 @@ class Connector:
         give_up = time.monotonic() + self.patience
         while True:
             try:
-                return psycopg.connect(self._info)
+                return psycopg.connect(self.info)
             except psycopg.OperationalError:
                 if time.monotonic() >= give_up:
                     raise

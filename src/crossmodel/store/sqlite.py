@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,6 +26,9 @@ BUSY_SECONDS: Final = 30
 SCRUB_SECONDS: Final = 2
 SCRUB_TRIES: Final = 20
 """How long, and how often, emptying the write-ahead log is tried while others read."""
+
+LOOK_SECONDS: Final = 0.4
+"""How often who waits for a change should look: it holds everywhere within a second."""
 
 READERS: Final = 4
 """Snapshots that can be read at once."""
@@ -73,6 +77,10 @@ class SqliteStore(SqlStore):
         )
         await store._open(store._prepare)
         return store
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait a moment: nobody tells of changes, and to look costs next to nothing."""
+        await asyncio.sleep(min(seconds, LOOK_SECONDS))
 
     async def scrub(self) -> bool:
         """Move the write-ahead log into the database and empty its file.

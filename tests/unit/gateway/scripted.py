@@ -6,12 +6,12 @@ import json
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from crossmodel.assembly import load_settings
 from crossmodel.balancing import Balancer, LoadBalancerConfig, RetryBudget
 from crossmodel.domain.client_key import ClientKey, digest_of
 from crossmodel.gateway.headers import RequestHead
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.upstream import ResponseHead
+from crossmodel.settings import load_settings
 
 CHAT = b"/v1/chat/completions"
 

@@ -6,9 +6,9 @@ import json
 import pytest
 from scripted import bench, chat, settings_in
 
-from crossmodel.assembly import load_settings
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.asgi import GatewayApp
+from crossmodel.settings import load_settings
 
 FAKE = {
     "providers": [{"id": "f", "kind": "fake"}],

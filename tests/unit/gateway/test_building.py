@@ -2,12 +2,12 @@
 
 import pytest
 
-from crossmodel.assembly import load_settings
 from crossmodel.balancing import LoadBalancerConfig
 from crossmodel.errors import ConfigurationError
 from crossmodel.gateway.building import Switchboard
 from crossmodel.gateway.inprocess import InProcess
 from crossmodel.providers import FakeProvider
+from crossmodel.settings import load_settings
 from crossmodel.wire.dialect import Dialect
 
 KEY = "sk-0123456789"

@@ -8,15 +8,14 @@ import pytest
 import sqlalchemy as sa
 from scripted import Bench, a_key, chat, completion, settings_in
 
-from crossmodel.assembly import load_settings
 from crossmodel.domain.completion import CompletionRequest, Message
 from crossmodel.domain.leases import Wanted
 from crossmodel.errors import BudgetExceededError, StoreError
-from crossmodel.gateway.key_following import LOOK_SECONDS
 from crossmodel.gateway.keys import create_key
 from crossmodel.gateway.opening import open_core
 from crossmodel.gateway.sharing import PATIENCE_SECONDS, Sharing
 from crossmodel.selection.shared import SharedBudgets
+from crossmodel.settings import load_settings
 from crossmodel.store import open_store, schema
 
 SHARED = {"insights": False, "learn": False, "sharing": {"enabled": True, "seconds": 0.1}}
@@ -187,11 +186,11 @@ async def test_keys_that_one_makes_or_revokes_hold_in_the_other(gateways):
     await one.cm.engine.store.transact(lambda tx: tx.put_client_key(created.key))
     clear = created.clear.encode()
     rings = one.state.keyring, other.state.keyring
-    await until(lambda: all(ring.identify(clear) for ring in rings), LOOK_SECONDS + 0.5)
+    await until(lambda: all(ring.identify(clear) for ring in rings), 1.0)
     assert (await asked(other, clear)).status == 200
     now = created.key.created_at
     await other.cm.engine.store.transact(lambda tx: tx.revoke_client_key("new", now))
-    await until(lambda: one.state.keyring.identify(clear) is None, LOOK_SECONDS + 0.5)
+    await until(lambda: one.state.keyring.identify(clear) is None, 1.0)
     assert (await asked(one, clear)).status == 401
 
 

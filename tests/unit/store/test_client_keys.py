@@ -1,5 +1,6 @@
 """Client keys are kept by their hash, and a name that was used once is never free again."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -114,3 +115,36 @@ async def test_the_clear_key_is_nowhere_in_the_file(tmp_path):
 def test_a_moment_without_a_zone_is_never_kept():
     with pytest.raises(InvalidInputError, match="expires_at has no time zone"):
         key(expires_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+async def test_who_waits_hears_of_what_another_process_changes(durable_url):
+    waiting, other = await open_store(durable_url), await open_store(durable_url)
+
+    async def heard():
+        seen = await waiting.read(lambda tx: tx.client_keys_version())
+        while await waiting.read(lambda tx: tx.client_keys_version()) == seen:
+            await waiting.wait_for_change(60)
+
+    for change in (
+        lambda tx: tx.put_client_key(key()),
+        lambda tx: tx.put_client_key(key(tenant="another")),
+        lambda tx: tx.revoke_client_key("ci", NOON),
+    ):
+        task = asyncio.create_task(heard())
+        await asyncio.sleep(0.3)
+        assert not task.done()
+        await other.transact(change)
+        await asyncio.wait_for(task, 2)
+    idle = asyncio.create_task(waiting.wait_for_change(60))
+    await asyncio.sleep(0.1)
+    idle.cancel()  # as a gateway does when it ends
+    await asyncio.gather(idle, return_exceptions=True)
+    for store in (waiting, other):
+        await store.close()
+
+
+async def test_without_a_change_the_wait_ends_in_its_time(store):
+    await store.wait_for_change(0.05)
+    start = asyncio.get_running_loop().time()
+    await store.wait_for_change(0.05)
+    assert asyncio.get_running_loop().time() - start < 2
