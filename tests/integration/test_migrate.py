@@ -235,7 +235,17 @@ async def test_the_whole_store_of_a_loop_moves_and_goes_on(server, tmp_path, set
         assert (await cm.trace(ids[-1])).to_dict()
         assert await cm.trace(answer.id)
         assert (await cm.verify()).records > before[0]
-    assert migrate_store(source, target, load_settings(settings)).is_finished  # it was before
+    again = migrate_store(source, target, load_settings(settings))
+    assert again.is_finished  # it was before
+    assert not again.written
+    # a database that was lost before anybody used it is filled again
+    database = urlsplit(target).path[1:]
+    server.sql(f"DROP DATABASE {database}")
+    server.sql(f"CREATE DATABASE {database} TEMPLATE template0")
+    again = migrate_store(source, target, load_settings(settings))
+    assert again.rows == report.rows
+    async with CrossModel.open(moved) as cm:
+        assert (await cm.verify()).records == before[0]
 
 
 async def test_only_an_empty_database_is_moved_into_and_by_one_at_a_time(server, tmp_path, keys):

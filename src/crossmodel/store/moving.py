@@ -111,11 +111,8 @@ class Move:
                 postgres.check_server(connection)
                 migrate(connection)
                 pgvectors.check_version(connection)
-                if marks.get_mark(connection, marks.MOVING) is None:
-                    if moved_to is not None:
-                        return False
-                    self._check_empty(connection)
-                    marks.set_mark(connection, marks.MOVING, 1)
+                if not self._make_room(connection, has_moved=moved_to is not None):
+                    return False
             self._new.dispose()  # that connection was made before there were vectors
         return True
 
@@ -199,13 +196,23 @@ class Move:
         if got is None or not got[0]:
             raise StoreError(f"{self.place}: a move into this database is under way already")
 
-    def _check_empty(self, connection: sa.Connection) -> None:
-        for table in TABLES:  # a new store has a mark already
-            if table.name != schema.marks.name and not table.is_empty(connection):
-                raise StoreError(
-                    f"{self.place}: there is something in its table {table.name} already; a store "
-                    "moves into a database without one"
-                )
+    def _make_room(self, connection: sa.Connection, *, has_moved: bool) -> bool:
+        """Keep everybody else out of the new store; False if it is in use after a move that ended.
+
+        Raises:
+            StoreError: if it is another store.
+        """
+        if marks.get_mark(connection, marks.MOVING) is not None:
+            return True
+        used = next((table.name for table in TABLES if _is_used(connection, table)), None)
+        if used is None:
+            marks.set_mark(connection, marks.MOVING, 1)
+        elif not has_moved:
+            raise StoreError(
+                f"{self.place}: there is something in its table {used} already; a store moves into "
+                "a database without one"
+            )
+        return used is None
 
     def _take_out(self, old: sa.Connection, table: RawTable, copied: Copied) -> None:
         """What the old store has no more, or under another key."""
@@ -275,6 +282,11 @@ _COUNTERS: Final = [
     for table in ("insights", "outcomes")
 ]
 """Let the database count on from where the other one was."""
+
+
+def _is_used(connection: sa.Connection, table: RawTable) -> bool:
+    """Whether somebody has written there: a new store has a mark already."""
+    return table.name != schema.marks.name and not table.is_empty(connection)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
