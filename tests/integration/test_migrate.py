@@ -387,6 +387,10 @@ def test_the_command(server, tmp_path, crossmodel_command):
     there = crossmodel_command("insights", "list", CROSSMODEL_STORE__URL=target)
     assert "changed once a month" in there.stdout
     assert crossmodel_command("verify", CROSSMODEL_STORE__URL=target).returncode == 0
+    trust = crossmodel_command("keys", "trust", "--out", "trust.json", CROSSMODEL_STORE__URL=target)
+    assert trust.returncode == 0, trust.stderr
+    kept = crossmodel_command("verify", "crossmodel.db", "--trust", "trust.json")
+    assert kept.returncode == 0, kept.stdout + kept.stderr  # a backup is still one
     again = crossmodel_command("migrate", source, "--reopen", "--json")
     assert json.loads(again.stdout) == {"reopened": True}
     assert "changed once a month" in crossmodel_command("insights", "list").stdout
