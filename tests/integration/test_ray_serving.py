@@ -152,7 +152,8 @@ async def test_what_is_killed_under_load_takes_no_acknowledged_request_along(tmp
         assert len(load.told) + len(load.broken) == harm  # nobody has noticed
         assert kill_one("ray::ProxyActor")
         await load.more(100)  # there is another, for those who try again
-    assert all(status >= 500 for status, _ in load.told)
+    # Ray's proxy answers 404 by itself until it has learned its routes
+    assert all(s >= 500 or (s == 404 and "routes" in said) for s, said in load.told), load.told
     assert all(each.is_healthy for each in await asyncio.to_thread(target.probe))
     target.undeploy()
     found, report = await on_record(path, load.acknowledged)

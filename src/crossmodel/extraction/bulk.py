@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
 
 from crossmodel.domain.config import InsightExtractorConfig
 from crossmodel.domain.insight import ExtractionResult
-from crossmodel.errors import CrossModelError, ExtractionError
+from crossmodel.errors import CrossModelError, ExtractionError, ExtractionTimeoutError
 from crossmodel.extraction.extractor import InsightExtractor
 from crossmodel.extraction.logs import LoggedAnswer
 from crossmodel.extraction.worker import Worker
@@ -110,14 +111,30 @@ def read_apart(
 ) -> list[Extracted]:
     """What is found in each of a batch, by a process of its own.
 
-    An answer that hangs or breaks the process costs only itself.
+    An answer that hangs or breaks the process costs only itself; and a process that is killed from
+    outside costs nothing, as what breaks it does so again.
     """
+    if len(batch) > 1:
+        with suppress(ExtractionError):
+            return _call(worker, job, batch)
+    return [each for answer in batch for each in _read_one(worker, job, answer)]
+
+
+def _read_one(worker: Worker, job: ExtractionJob, answer: LoggedAnswer) -> list[Extracted]:
     try:
-        found: list[Extracted] = worker.call(_extract_batch, job, batch, seconds=_SECONDS)
+        return _call(worker, job, [answer])
+    except ExtractionTimeoutError as error:
+        return [Extracted(answer, None, str(error))]
+    except ExtractionError:
+        pass
+    try:
+        return _call(worker, job, [answer])
     except ExtractionError as error:
-        if len(batch) == 1:
-            return [Extracted(batch[0], None, str(error))]
-        return [each for answer in batch for each in read_apart(worker, job, [answer])]
+        return [Extracted(answer, None, str(error))]
+
+
+def _call(worker: Worker, job: ExtractionJob, batch: Sequence[LoggedAnswer]) -> list[Extracted]:
+    found: list[Extracted] = worker.call(_extract_batch, job, batch, seconds=_SECONDS)
     return found
 
 
