@@ -130,7 +130,7 @@ async def both(source, target):
     return found
 
 
-async def test_every_row_of_every_table_moves(server, tmp_path, keys):
+async def test_every_row_of_every_table_moves(server, tmp_path):
     source, target = await made(tmp_path / "s.db"), server.empty()
     fill(tmp_path / "s.db")
     with moving.Move(tmp_path / "s.db", target) as move:
@@ -158,7 +158,7 @@ async def test_every_row_of_every_table_moves(server, tmp_path, keys):
     assert server.sql(graphs, database) == [(1,)]
 
 
-async def test_what_changes_between_two_copies_changes_there_too(server, tmp_path, keys):
+async def test_what_changes_between_two_copies_changes_there_too(server, tmp_path):
     await made(tmp_path / "s.db")
     fill(tmp_path / "s.db")
     with moving.Move(tmp_path / "s.db", server.empty()) as move:
